@@ -1,0 +1,2 @@
+//! A: judge samples, learn thresholds, sum up health.
+pub mod strategy;

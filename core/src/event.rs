@@ -1,0 +1,172 @@
+//! What the engine decided, as facts in order.
+//!
+//! One stream of events is the journal, the page's feed, the metrics and the test transcript. Applying the same events
+//! over the same samples gives the same memory.
+
+use crate::execute::{Change, Outcome};
+use crate::feedback::{Adjustment, LoopKind, Signal};
+use crate::plan::state::{Evidence, StateSince, Transition};
+use crate::series::SeriesName;
+use crate::threshold::{Pair, Threshold};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Version of the events' form, kept beside each in the journal. An event of a later version is kept and skipped.
+pub const EVENT_VERSION: u16 = 1;
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// A series was seen for the first time (or again after it was forgotten).
+    SeriesAdded {
+        series: SeriesName,
+    },
+    SeriesForgotten {
+        series: SeriesName,
+        because: Forgotten,
+    },
+    /// A threshold was learned. `active` says whether its confidence suffices to use it.
+    ThresholdLearned {
+        series: SeriesName,
+        threshold: Box<Threshold>,
+        active: bool,
+    },
+    Alerted(Alerted),
+    StateChanged {
+        transition: Transition,
+        situation: u64,
+    },
+    /// A change goes out; for the engine's own knobs it takes effect with this event.
+    ChangeDispatched {
+        change: Change,
+    },
+    ChangeSettled {
+        outcome: Outcome,
+    },
+    Signalled {
+        signal: Signal,
+    },
+    /// A loop's adjustment takes effect, by the change named.
+    Adjusted {
+        by: LoopKind,
+        adjustment: Adjustment,
+        change: u64,
+        situation: u64,
+    },
+    /// A loop's adjustment was held back by chance, to measure what the others do.
+    Withheld {
+        by: LoopKind,
+        adjustment: Adjustment,
+        id: u64,
+        situation: u64,
+    },
+    /// A loop that did harm was stopped, or goes on.
+    LoopPaused {
+        by: LoopKind,
+        paused: bool,
+        because: String,
+    },
+    /// All changes stop, or may go on. Judging and learning do not stop.
+    Frozen {
+        frozen: bool,
+        because: String,
+    },
+    /// One turn of the loop ended. Carries what the turn measured, so that a replay need not measure again.
+    CycleCompleted(Box<CycleCompleted>),
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CycleCompleted {
+    pub at: Timestamp,
+    pub evidence: Evidence,
+    pub state: StateSince,
+    /// Share of series usually in breach, slowly averaged.
+    pub breach_share_usual: f64,
+    /// Series learned in this cycle, and still waiting to be.
+    pub learned: u32,
+    pub waiting: u32,
+    /// Changes held back by a limit or a freeze.
+    pub refused: u32,
+    /// Where chance stands.
+    pub chance: u64,
+}
+
+/// Why a series is held no longer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forgotten {
+    /// No sample for `series_ttl`.
+    Ended,
+    /// It gave way to a new one at `series_max`.
+    GaveWay,
+}
+
+/// An alert begins or ends.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Alerted {
+    pub series: SeriesName,
+    pub at: Timestamp,
+    pub phase: Phase,
+    pub value: f64,
+    /// The alert's bounds at that time.
+    pub bounds: Pair,
+    /// Whether it may page a person.
+    pub pages: bool,
+    pub situation: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Onset,
+    End,
+}
+
+/// An event in its envelope, as the journal keeps it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Stored {
+    /// Counted from 1 without gaps.
+    pub seq: u64,
+    pub at: Timestamp,
+    /// Version of the event's form.
+    pub v: u16,
+    pub event: Event,
+}
+
+impl Event {
+    /// The word the event is known by, as in its JSON.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Event::SeriesAdded { .. } => "series_added",
+            Event::SeriesForgotten { .. } => "series_forgotten",
+            Event::ThresholdLearned { .. } => "threshold_learned",
+            Event::Alerted(_) => "alerted",
+            Event::StateChanged { .. } => "state_changed",
+            Event::ChangeDispatched { .. } => "change_dispatched",
+            Event::ChangeSettled { .. } => "change_settled",
+            Event::Signalled { .. } => "signalled",
+            Event::Adjusted { .. } => "adjusted",
+            Event::Withheld { .. } => "withheld",
+            Event::LoopPaused { .. } => "loop_paused",
+            Event::Frozen { .. } => "frozen",
+            Event::CycleCompleted(_) => "cycle_completed",
+        }
+    }
+
+    /// The series it is about, when it is about one.
+    pub fn series(&self) -> Option<&SeriesName> {
+        match self {
+            Event::SeriesAdded { series }
+            | Event::SeriesForgotten { series, .. }
+            | Event::ThresholdLearned { series, .. } => Some(series),
+            Event::Alerted(alerted) => Some(&alerted.series),
+            Event::Signalled { signal } => signal.series.as_ref(),
+            Event::ChangeDispatched { change } => change.knob.series(),
+            Event::ChangeSettled { outcome } => outcome.knob.series(),
+            Event::Adjusted { adjustment, .. } | Event::Withheld { adjustment, .. } => adjustment.target.series(),
+            Event::StateChanged { .. } | Event::LoopPaused { .. } | Event::Frozen { .. } | Event::CycleCompleted(_) => {
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! A self-tuning MAPE-K engine: it learns thresholds from metrics, judges every sample, and tunes its own loop.
+
+pub mod analyze;
+pub mod config;
+pub mod event;
+pub mod execute;
+pub mod feedback;
+pub mod knowledge;
+pub mod monitor;
+pub mod plan;
+pub mod series;
+pub mod stats;
+pub mod threshold;
+pub mod time;
+pub mod units;
