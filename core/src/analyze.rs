@@ -1,2 +1,131 @@
 //! A: judge samples, learn thresholds, sum up health.
+
+pub mod health;
+pub mod learn;
 pub mod strategy;
+
+use crate::knowledge::Knowledge;
+use crate::knowledge::series::Series;
+use crate::plan::state::{Evidence, EvidenceKind};
+use crate::series::SeriesName;
+use crate::stats::Scratch;
+use crate::threshold::Threshold;
+use crate::time::{Span, Timestamp};
+use std::cmp::Reverse;
+
+/// Series that are learned as one task: `execution_parallelism` tasks fit one cycle.
+pub const LEARN_BATCH: usize = 64;
+
+/// A bound that moved by less than this share of the width is no news.
+const DEADBAND: f64 = 0.05;
+
+/// What the cycle found.
+#[derive(Debug, Default)]
+pub struct Analysis {
+    pub evidence: Evidence,
+    pub breach_share_usual: Option<f64>,
+    /// Learned anew, with news.
+    pub learned: Vec<(SeriesName, Threshold)>,
+    /// Learned anew without news.
+    pub confirmed: Vec<SeriesName>,
+    /// Series that were due before this cycle learned any, and that still are.
+    pub due: usize,
+    pub waiting: usize,
+    /// Forecasts that came or went: when the series will cross its alert level.
+    pub forecasts: Vec<(SeriesName, Option<Timestamp>)>,
+}
+
+/// Reads memory; changes nothing.
+pub fn analyze(knowledge: &Knowledge, scratch: &mut Scratch, now: Timestamp) -> Analysis {
+    let health = health::of(knowledge, now);
+    let mut evidence = knowledge.evidence_at(now);
+    evidence.set(EvidenceKind::BreachShare, health.breach_share_above_usual);
+    let mut analysis = Analysis {
+        evidence,
+        breach_share_usual: health.breach_share_usual,
+        forecasts: health.forecasts,
+        ..Analysis::default()
+    };
+
+    // Never learned first, then the longest waiting; names last, so that the order does not depend on anything else.
+    let mut due: Vec<&Series> = knowledge.series().filter(|series| is_due(knowledge, series, now)).collect();
+    due.sort_by_key(|series| (Reverse(series.learned_at().is_none()), series.learned_at()));
+    let budget = knowledge.parameters().execution_parallelism as usize * LEARN_BATCH;
+    analysis.due = due.len();
+    analysis.waiting = due.len().saturating_sub(budget);
+    for series in due.into_iter().take(budget) {
+        match learn_one(knowledge, series, scratch, now).filter(|threshold| is_news(series, threshold)) {
+            Some(threshold) => analysis.learned.push((series.name().clone(), threshold)),
+            None => analysis.confirmed.push(series.name().clone()),
+        }
+    }
+    analysis
+}
+
+/// Whether a series is to be learned now: for the first time, after a verdict or a failed expectation, after a shift, or
+/// because the interval passed and at least a fiftieth of its window is new.
+fn is_due(knowledge: &Knowledge, series: &Series, now: Timestamp) -> bool {
+    let learning = &knowledge.config().learning;
+    if !series.watched() || series.window().len() < learning.min_data_points {
+        return false;
+    }
+    let Some(learned_at) = series.learned_at() else { return true };
+    let new = series.admitted() - series.learned_admitted();
+    let interval_passed =
+        now.since(learned_at) >= learning.optimization_interval && new >= (series.window().len() as u64 / 50).max(1);
+    series.wants_relearning() || interval_passed || health::shifted(knowledge, series)
+}
+
+/// A verdict's effect is always news; else only bounds that moved, or a first threshold.
+fn is_news(series: &Series, threshold: &Threshold) -> bool {
+    let Some(before) = series.learned() else { return true };
+    if series.wants_relearning() || before.sensitivity != threshold.sensitivity || before.strategy != threshold.strategy {
+        return true;
+    }
+    let at = threshold.learned_at;
+    let (was, is) = (before.bounds.at(at), threshold.bounds.at(at));
+    let width = match was {
+        (Some(lower), Some(upper)) => upper - lower,
+        (bound, other) => bound.or(other).map_or(0.0, |bound| (bound - before.center).abs()),
+    };
+    let moved = |was: Option<f64>, is: Option<f64>| match (was, is) {
+        (Some(was), Some(is)) => (is - was).abs() > DEADBAND * width,
+        (None, None) => false,
+        _ => true,
+    };
+    let confidence_moved = (before.confidence.get() - threshold.confidence.get()).abs() > DEADBAND;
+    moved(was.0, is.0) || moved(was.1, is.1) || confidence_moved
+}
+
+/// How long a series takes for `count` samples, from the spacing in its window; at most a day.
+pub(crate) fn time_for_samples(series: &Series, count: u64) -> Span {
+    let window = series.window();
+    let gaps = window.len().saturating_sub(1).max(1) as f64;
+    window.span().scaled(count as f64 / gaps).min(Span::hours(24))
+}
+
+/// Learns one series from its window.
+fn learn_one(knowledge: &Knowledge, series: &Series, scratch: &mut Scratch, now: Timestamp) -> Option<Threshold> {
+    let (mut at, mut values) = scratch.take_window();
+    series.window().copy_into(&mut at, &mut values);
+    // After a verdict the strategy stays, so that the bounds move with the sensitivity alone.
+    let keep = series.learned().filter(|_| series.wants_relearning()).map(|threshold| &threshold.strategy);
+    let request = Request {
+        kind: series.kind(),
+        at: &at,
+        values: &values,
+        methods: knowledge.methods(),
+        wanted: series.strategy(),
+        keep,
+        sensitivity: series.sensitivity(),
+        default_sensitivity: series.sensitivity_prior(),
+        trust: series.trust(),
+        merits: series.merits(),
+        preferences: knowledge.preferences(),
+        lookahead: knowledge.parameters().planning_lookahead,
+        now,
+    };
+    let learned = learn(&request, scratch);
+    scratch.give_back(at, values);
+    learned.map(|learned| learned.threshold)
+}

@@ -3,6 +3,7 @@
 //! A plain value is checked by [`Config::check`] and by the types of its fields; a configuration that passed holds every
 //! limit the engine relies on.
 
+use crate::plan::state::SystemState;
 use crate::series::Selector;
 use crate::time::Span;
 use crate::units::{Confidence, Ratio, Sensitivity};
@@ -415,15 +416,19 @@ impl Config {
 }
 
 impl States {
+    pub fn row(&self, state: SystemState) -> Parameters {
+        match state {
+            SystemState::Healthy => self.healthy.into(),
+            SystemState::Optimizing => self.optimizing.into(),
+            SystemState::Degraded => self.degraded.into(),
+            SystemState::Critical => self.critical.into(),
+            SystemState::Recovering => self.recovering.into(),
+        }
+    }
+
     /// Each state's name and row, in the order of the table.
     pub fn rows(&self) -> [(&'static str, Parameters); 5] {
-        [
-            ("healthy", self.healthy.into()),
-            ("optimizing", self.optimizing.into()),
-            ("degraded", self.degraded.into()),
-            ("critical", self.critical.into()),
-            ("recovering", self.recovering.into()),
-        ]
+        SystemState::ALL.map(|state| (state.as_str(), self.row(state)))
     }
 }
 

@@ -3,6 +3,7 @@
 //! One stream of events is the journal, the page's feed, the metrics and the test transcript. Applying the same events
 //! over the same samples gives the same memory.
 
+use crate::config::Kind;
 use crate::execute::{Change, Outcome};
 use crate::feedback::{Adjustment, LoopKind, Signal};
 use crate::plan::state::{Evidence, StateSince, Transition};
@@ -10,6 +11,7 @@ use crate::series::SeriesName;
 use crate::threshold::{Pair, Threshold};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Version of the events' form, kept beside each in the journal. An event of a later version is kept and skipped.
 pub const EVENT_VERSION: u16 = 1;
@@ -32,6 +34,8 @@ pub enum Event {
         active: bool,
     },
     Alerted(Alerted),
+    /// A trend leads a series beyond its alert level within the lookahead; no time: it does no longer.
+    Forecasted { series: SeriesName, crosses_at: Option<Timestamp> },
     StateChanged {
         transition: Transition,
         situation: u64,
@@ -60,6 +64,8 @@ pub enum Event {
         id: u64,
         situation: u64,
     },
+    /// The aim of an adjustment was measured again when it was due.
+    EffectMeasured { by: LoopKind, id: u64, after: Option<f64> },
     /// A loop that did harm was stopped, or goes on.
     LoopPaused {
         by: LoopKind,
@@ -81,12 +87,16 @@ pub struct CycleCompleted {
     pub evidence: Evidence,
     pub state: StateSince,
     /// Share of series usually in breach, slowly averaged.
-    pub breach_share_usual: f64,
+    pub breach_share_usual: Option<f64>,
+    /// Series learned in this cycle without news: their threshold stays as it is.
+    pub confirmed: Vec<SeriesName>,
     /// Series learned in this cycle, and still waiting to be.
     pub learned: u32,
     pub waiting: u32,
-    /// Changes held back by a limit or a freeze.
+    /// Changes held back by a limit.
     pub refused: u32,
+    /// Signals up to this id were reflected on.
+    pub heard: u64,
     /// Where chance stands.
     pub chance: u64,
 }
@@ -141,12 +151,14 @@ impl Event {
             Event::SeriesForgotten { .. } => "series_forgotten",
             Event::ThresholdLearned { .. } => "threshold_learned",
             Event::Alerted(_) => "alerted",
+            Event::Forecasted { .. } => "forecasted",
             Event::StateChanged { .. } => "state_changed",
             Event::ChangeDispatched { .. } => "change_dispatched",
             Event::ChangeSettled { .. } => "change_settled",
             Event::Signalled { .. } => "signalled",
             Event::Adjusted { .. } => "adjusted",
             Event::Withheld { .. } => "withheld",
+            Event::EffectMeasured { .. } => "effect_measured",
             Event::LoopPaused { .. } => "loop_paused",
             Event::Frozen { .. } => "frozen",
             Event::CycleCompleted(_) => "cycle_completed",
@@ -164,7 +176,9 @@ impl Event {
             Event::ChangeDispatched { change } => change.knob.series(),
             Event::ChangeSettled { outcome } => outcome.knob.series(),
             Event::Adjusted { adjustment, .. } | Event::Withheld { adjustment, .. } => adjustment.target.series(),
-            Event::StateChanged { .. } | Event::LoopPaused { .. } | Event::Frozen { .. } | Event::CycleCompleted(_) => {
+            Event::StateChanged { .. }
+            | Event::EffectMeasured { .. }
+            | Event::LoopPaused { .. } | Event::Frozen { .. } | Event::CycleCompleted(_) => {
                 None
             }
         }

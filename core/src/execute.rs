@@ -1,6 +1,7 @@
 //! E: which changes go now, which wait, and what came of them.
 use crate::config::{Parameters, StrategyName};
 use crate::feedback::{LoopKind, ParameterKind};
+use crate::knowledge::{Knowledge, Pending};
 use crate::plan::state::EvidenceKind;
 use crate::series::SeriesName;
 use crate::threshold::Pair;
@@ -116,3 +117,45 @@ pub struct Outcome {
     /// What was measured, when something was.
     pub measured: Option<f64>,
 }
+
+/// What became of a change whose expectation is due; none while it is not.
+pub(crate) fn settle(knowledge: &Knowledge, pending: &Pending, now: Timestamp) -> Option<Outcome> {
+    let change = &pending.change;
+    if now < change.expect.due {
+        return None;
+    }
+    let measured = match &change.expect.of {
+        Measure::BreachShare(name) => knowledge.find(name).and_then(|series| {
+            let judged = series.tally().judged.saturating_sub(pending.judged);
+            let breached = series.tally().breached.saturating_sub(pending.breached);
+            (judged >= SETTLED_MIN).then(|| breached as f64 / judged as f64)
+        }),
+        Measure::Evidence(kind) => knowledge.evidence_at(now).get(*kind),
+    };
+    let verification = match measured {
+        Some(value) if (change.expect.at_least..=change.expect.at_most).contains(&value) => Verification::Met,
+        Some(_) => Verification::Failed,
+        None => Verification::Inconclusive,
+    };
+    Some(outcome(pending, verification, measured, now))
+}
+
+/// A change whose place was taken by a later one of the same knob.
+pub(crate) fn superseded(pending: &Pending, now: Timestamp) -> Outcome {
+    outcome(pending, Verification::Superseded, None, now)
+}
+
+fn outcome(pending: &Pending, verification: Verification, measured: Option<f64>, now: Timestamp) -> Outcome {
+    Outcome {
+        change: pending.change.id,
+        at: now,
+        knob: pending.change.knob.clone(),
+        by: pending.change.by,
+        strategy: pending.strategy.clone(),
+        verification,
+        measured,
+    }
+}
+
+/// Under so many judged samples a share says too little.
+const SETTLED_MIN: u64 = 20;

@@ -3,7 +3,13 @@
 //! A loop hears events and remembers nothing itself: what it heard is in the signals, what it did in the actions, both
 //! in Knowledge. It answers with adjustments; whether those happen is the plan's business.
 
+pub mod anomaly_feedback;
+pub mod decision_quality;
 pub mod effect;
+pub mod metrics_learning;
+pub mod performance_adaptation;
+pub mod resource_optimization;
+pub mod subscription;
 
 use crate::config::StrategyName;
 use crate::event::Event;
@@ -191,4 +197,29 @@ pub trait FeedbackLoop: Send + Sync {
     /// What the loop exists to lower, for one target, as it stands now; none when it is not known. Effectiveness is
     /// measured on it.
     fn aim(&self, target: &Target, knowledge: &Knowledge, now: Timestamp) -> Option<f64>;
+}
+
+/// The five, in the order they speak.
+pub fn all() -> Vec<Box<dyn FeedbackLoop>> {
+    vec![
+        Box::new(metrics_learning::MetricsLearning),
+        Box::new(performance_adaptation::PerformanceAdaptation),
+        Box::new(decision_quality::DecisionQuality),
+        Box::new(anomaly_feedback::AnomalyFeedback),
+        Box::new(resource_optimization::ResourceOptimization),
+    ]
+}
+
+/// A signal that a loop makes of what it heard; its number is the engine's to give.
+pub(crate) fn heard(of: LoopKind, source: &'static str, value: f64, series: Option<&SeriesName>, now: Timestamp) -> Signal {
+    Signal {
+        id: 0,
+        at: now,
+        of,
+        source: source.into(),
+        value,
+        series: series.cloned(),
+        verdict: None,
+        metadata: BTreeMap::new(),
+    }
 }

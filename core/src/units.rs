@@ -105,6 +105,12 @@ impl Sensitivity {
     }
 }
 
+impl Default for Sensitivity {
+    fn default() -> Sensitivity {
+        Sensitivity::DEFAULT
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

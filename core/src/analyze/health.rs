@@ -1,0 +1,85 @@
+//! How the series are doing right now, from their last `analysis_depth` samples: who is in breach, who has shifted, whose
+//! trend leads out of bounds.
+
+use crate::knowledge::Knowledge;
+use crate::knowledge::series::Series;
+use crate::series::SeriesName;
+use crate::stats::Trend;
+use crate::stats::trend::trend;
+use crate::time::{Span, Timestamp};
+
+/// The usual share of series in breach follows the present one by this much per cycle: at one a minute it forgets half in
+/// an hour and a half, so that an outage of some minutes does not become usual.
+const USUAL_RATE: f64 = 0.0075;
+
+pub(crate) struct Health {
+    pub breach_share_usual: Option<f64>,
+    pub breach_share_above_usual: Option<f64>,
+    /// Forecasts that came or went.
+    pub forecasts: Vec<(SeriesName, Option<Timestamp>)>,
+}
+
+pub(crate) fn of(knowledge: &Knowledge, now: Timestamp) -> Health {
+    let depth = knowledge.parameters().analysis_depth as usize;
+    let lookahead = knowledge.parameters().planning_lookahead;
+    let (mut judged, mut in_breach) = (0_usize, 0_usize);
+    let mut forecasts = Vec::new();
+    let (mut at, mut values) = (Vec::with_capacity(depth), Vec::with_capacity(depth));
+    for series in knowledge.series().filter(|series| series.in_force().is_some()) {
+        judged += 1;
+        // A tenth of the depth: long enough that one ordinary breach in twenty does not count, short enough to be now.
+        let recent = (depth / 10).max(3).min(series.window().len());
+        in_breach += usize::from(2 * series.breaches_in_last(recent) >= recent);
+
+        let crosses_at = crossing(series, depth, lookahead, now, &mut at, &mut values);
+        // That it comes or goes is news; that it moves by a cycle is not.
+        if crosses_at.is_some() != series.forecast().is_some() {
+            forecasts.push((series.name().clone(), crosses_at));
+        }
+    }
+    let share = (judged > 0).then(|| in_breach as f64 / judged as f64);
+    let usual = match (knowledge.breach_share_usual(), share) {
+        (Some(usual), Some(share)) => Some(usual + USUAL_RATE * (share - usual)),
+        (None, share) => share,
+        (usual, None) => usual,
+    };
+    let above = share.zip(knowledge.breach_share_usual()).map(|(share, usual)| (share - usual).max(0.0));
+    Health { breach_share_usual: usual, breach_share_above_usual: above, forecasts }
+}
+
+/// Whether more than half of the last `depth` samples breach, all of them newer than the threshold: what is ordinary has
+/// moved, and waiting for the interval would only go on being wrong.
+pub(crate) fn shifted(knowledge: &Knowledge, series: &Series) -> bool {
+    let depth = knowledge.parameters().analysis_depth as u64;
+    let new = series.admitted() - series.learned_admitted();
+    series.in_force().is_some() && new >= depth && 2 * series.breaches_in_last(depth as usize) as u64 > depth
+}
+
+/// When the trend of the last `depth` samples, gone on for `lookahead`, lies beyond the alert level.
+fn crossing(
+    series: &Series,
+    depth: usize,
+    lookahead: Span,
+    now: Timestamp,
+    at: &mut Vec<i64>,
+    values: &mut Vec<f64>,
+) -> Option<Timestamp> {
+    let threshold = series.in_force()?;
+    let (_, newest) = series.window().newest()?;
+    at.clear();
+    values.clear();
+    for (time, value) in series.window().last(depth) {
+        at.push(time.millis());
+        values.push(value);
+    }
+    let line = trend(at, values, None);
+    let (lower, upper) = threshold.alert.at(now + lookahead);
+    let room = match line.trend {
+        Trend::Increasing => upper? - newest,
+        Trend::Decreasing => lower? - newest,
+        Trend::Stable | Trend::Unknown => return None,
+    };
+    let secs = room / line.slope_per_s;
+    // Beyond already: that is an alert, no forecast.
+    (secs > 0.0 && secs <= lookahead.secs()).then(|| now + Span::from_millis((secs * 1000.0) as u64))
+}

@@ -1,0 +1,381 @@
+//! The loop: the only file that knows the order.
+//!
+//! Samples come by `observe`, signals by `signal`, and each `cycle` reflects, analyzes, plans and dispatches. Everything
+//! decided leaves as events, which the caller stores before it acts on them or acknowledges them.
+
+use crate::analyze::strategy::Methods;
+use crate::analyze::{self, Analysis};
+use crate::config::{Config, ConfigError, Kind};
+use crate::event::{Alerted, CycleCompleted, Event, Forgotten, Phase};
+use crate::execute::{self, Change, Outcome};
+use crate::feedback::subscription::{Subscriber, Subscription, subscribe};
+use crate::feedback::{Adjustment, FeedbackLoop, LoopKind, Signal};
+use crate::knowledge::series::Noticed;
+use crate::knowledge::snapshot::SnapshotError;
+use crate::knowledge::{Knowledge, NoRoom, SeriesId};
+use crate::monitor::{Fate, Fates, Judged, Sample};
+use crate::plan::state::SystemState;
+use crate::plan::{Plan, plan};
+use crate::series::SeriesName;
+use crate::time::{Span, Timestamp};
+use std::sync::Arc;
+
+/// Cycles brought forward keep this distance, so that a flood of reasons does not become a flood of cycles.
+const CYCLE_GAP_MIN: Span = Span::from_secs(1);
+
+/// A forced state ends after this long unless said otherwise.
+pub const FORCED_FOR: Span = Span::minutes(15);
+
+/// The engine. One owner, no clock, no I/O.
+pub struct Engine {
+    knowledge: Knowledge,
+    loops: Vec<Box<dyn FeedbackLoop>>,
+    subscribers: Vec<(LoopKind, Subscriber)>,
+    /// Events that were decided outside of a call that returns any.
+    outbox: Vec<Event>,
+}
+
+/// What came of a batch of samples.
+#[must_use = "events must be stored"]
+#[derive(Debug, Default)]
+pub struct Observed {
+    pub events: Vec<Event>,
+    pub fates: Fates,
+}
+
+/// What came of one turn of the loop. The engine's own knobs are turned already; a change of another system's knob is
+/// carried out by the caller once the events are stored.
+#[must_use = "events must be stored before changes are carried out"]
+#[derive(Debug)]
+pub struct Cycle {
+    pub events: Vec<Event>,
+}
+
+impl Engine {
+    /// An engine that knows nothing yet. `config` must pass [`Config::check`].
+    pub fn new(config: Config, now: Timestamp) -> Engine {
+        Engine::with_methods(config, Methods::built_in(), 8, now)
+    }
+
+    /// The same with strategies and detectors of the caller's own, and a number of shards (1 to 65535; nothing that can be
+    /// observed depends on it).
+    pub fn with_methods(config: Config, methods: Methods, shards: usize, now: Timestamp) -> Engine {
+        Engine::over(Knowledge::new(config, Arc::new(methods), shards, now))
+    }
+
+    /// An engine that goes on from a snapshot.
+    pub fn restore(
+        config: Config,
+        methods: Methods,
+        shards: usize,
+        parts: &[(String, Vec<u8>)],
+        now: Timestamp,
+    ) -> Result<Engine, SnapshotError> {
+        Knowledge::from_snapshot(config, Arc::new(methods), shards, parts, now).map(Engine::over)
+    }
+
+    fn over(knowledge: Knowledge) -> Engine {
+        Engine { knowledge, loops: crate::feedback::all(), subscribers: Vec::new(), outbox: Vec::new() }
+    }
+
+    pub fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
+    }
+
+    /// Takes a new configuration, all or nothing. The number of shards stays.
+    pub fn reconfigure(&mut self, config: Config, now: Timestamp) -> Result<Vec<Event>, ConfigError> {
+        config.check(&self.knowledge.methods().names())?;
+        let frozen = (config.execution.freeze != self.knowledge.config().execution.freeze).then_some(config.execution.freeze);
+        self.knowledge.reconfigure(config);
+        let mut events = std::mem::take(&mut self.outbox);
+        if let Some(frozen) = frozen {
+            self.emit(Event::Frozen { frozen, because: "the configuration says so".to_owned() }, now, &mut events);
+        }
+        Ok(events)
+    }
+
+    /// The id of a series, which is made when it is new. `declared` is what the source says it measures. What this decided
+    /// (a series added, one that gave way) leaves with the next `observe` or `cycle`.
+    pub fn intern(&mut self, name: &SeriesName, declared: Option<Kind>, now: Timestamp) -> Result<SeriesId, NoRoom> {
+        if let Some(id) = self.knowledge.id(name) {
+            return Ok(id);
+        }
+        let mut events = std::mem::take(&mut self.outbox);
+        let room = self.knowledge.room(now);
+        if let Ok(Some(series)) = &room {
+            let event = Event::SeriesForgotten { series: series.clone(), because: Forgotten::GaveWay };
+            self.emit(event, now, &mut events);
+        }
+        let id = room.map(|_| {
+            self.emit(Event::SeriesAdded { series: name.clone(), declared }, now, &mut events);
+            self.knowledge.id(name).expect("a series that was just added is held")
+        });
+        self.outbox = events;
+        id
+    }
+
+    /// Judges and remembers samples, in their order. Alerts leave at once.
+    pub fn observe(&mut self, samples: &[Sample], now: Timestamp) -> Observed {
+        self.observe_each(samples, now, |_, _, _| {})
+    }
+
+    /// The same, and shows each sample's fate and judgement as it passes.
+    pub fn observe_each(
+        &mut self,
+        samples: &[Sample],
+        now: Timestamp,
+        mut each: impl FnMut(&Sample, Fate, &Judged),
+    ) -> Observed {
+        let mut observed = Observed { events: std::mem::take(&mut self.outbox), fates: Fates::default() };
+        for sample in samples {
+            let noticed = self.knowledge.record(sample, now);
+            observed.fates.add(noticed.fate);
+            if noticed.onset || noticed.end {
+                self.alert(sample, &noticed, now, &mut observed.events);
+            }
+            each(sample, noticed.fate, &noticed.judged);
+        }
+        observed
+    }
+
+    fn alert(&mut self, sample: &Sample, noticed: &Noticed, now: Timestamp, events: &mut Vec<Event>) {
+        let Some(series) = self.knowledge.get(sample.series) else { return };
+        let alerted = Alerted {
+            series: series.name().clone(),
+            at: sample.at,
+            phase: if noticed.onset { Phase::Onset } else { Phase::End },
+            value: noticed.value,
+            bounds: series.in_force().map_or((None, None), |threshold| threshold.alert.at(sample.at)),
+            pages: series.pages(),
+            situation: self.knowledge.situation(),
+        };
+        self.emit(Event::Alerted(alerted), now, events);
+    }
+
+    /// Takes in history, in order of time, older than what is held or newer: learned from, never judged, never paged.
+    pub fn backfill(&mut self, series: SeriesId, history: &[(Timestamp, f64)], now: Timestamp) -> Observed {
+        let fates = self.knowledge.backfill(series, history, now);
+        Observed { events: std::mem::take(&mut self.outbox), fates }
+    }
+
+    /// The event that [`signal`](Engine::signal) would give for this signal now: so that a caller can store it first and
+    /// take it in only when that succeeded.
+    pub fn numbered(&self, mut signal: Signal) -> Event {
+        signal.id = self.knowledge.next_signal_id();
+        Event::Signalled { signal }
+    }
+
+    /// Takes a signal in and gives it its number (in the event). The caller stores the event before it acknowledges.
+    pub fn signal(&mut self, signal: Signal, now: Timestamp) -> Event {
+        let event = self.numbered(signal);
+        self.knowledge.apply(&event, now);
+        self.tell(&event);
+        event
+    }
+
+    /// Holds a state for a while, whatever the evidence.
+    pub fn force(&mut self, state: SystemState, during: Span, now: Timestamp) -> Vec<Event> {
+        let knowledge = &self.knowledge;
+        let (_, transition) = knowledge.state().force(state, now + during, knowledge.evidence(), now);
+        let mut events = std::mem::take(&mut self.outbox);
+        let situation = knowledge.situation();
+        self.emit(Event::StateChanged { transition, situation }, now, &mut events);
+        events
+    }
+
+    /// Stops all changes, or lets them go on.
+    pub fn freeze(&mut self, frozen: bool, because: String, now: Timestamp) -> Vec<Event> {
+        let mut events = std::mem::take(&mut self.outbox);
+        self.emit(Event::Frozen { frozen, because }, now, &mut events);
+        events
+    }
+
+    /// What came of a change that was carried out elsewhere.
+    pub fn settle(&mut self, outcome: Outcome, now: Timestamp) -> Vec<Event> {
+        let mut events = std::mem::take(&mut self.outbox);
+        self.emit(Event::ChangeSettled { outcome }, now, &mut events);
+        events
+    }
+
+    /// When the next cycle is due: after the interval, or as soon as may be when something should not wait.
+    pub fn next_cycle(&self) -> Timestamp {
+        let wait = match self.knowledge.in_a_hurry() {
+            true => CYCLE_GAP_MIN,
+            false => self.knowledge.parameters().monitoring_interval,
+        };
+        self.knowledge.last_cycle() + wait
+    }
+
+    /// News of one loop: its signals, adjustments and pauses; the last `queue_len` that were not taken yet.
+    pub fn subscribe(&mut self, of: LoopKind, queue_len: usize) -> Subscription {
+        let (subscriber, subscription) = subscribe(queue_len);
+        self.subscribers.push((of, subscriber));
+        subscription
+    }
+
+    /// Applies an event of the journal again, in its order: how memory is brought up to date after a restart.
+    pub fn replay(&mut self, event: &Event, at: Timestamp) {
+        self.knowledge.apply(event, at);
+    }
+
+    /// All memory as bytes, in parts.
+    pub fn snapshot(&self) -> Vec<(String, Vec<u8>)> {
+        self.knowledge.snapshot()
+    }
+
+    /// One turn: settle what is due, reflect, analyze, plan, dispatch.
+    pub fn cycle(&mut self, now: Timestamp) -> Cycle {
+        let mut events = std::mem::take(&mut self.outbox);
+        for series in self.knowledge.ended(now) {
+            self.emit(Event::SeriesForgotten { series, because: Forgotten::Ended }, now, &mut events);
+        }
+        self.settle_due(now, &mut events);
+        self.measure_effects(now, &mut events);
+
+        let heard = self.knowledge.last_signal_id();
+        let wanted = self.reflect(now);
+        let analysis = self.analyze(now);
+        for (series, threshold) in &analysis.learned {
+            let active = threshold.confidence >= self.knowledge.config().learning.confidence_min;
+            let event = Event::ThresholdLearned { series: series.clone(), threshold: Arc::new(threshold.clone()), active };
+            self.emit(event, now, &mut events);
+        }
+        for (series, crosses_at) in &analysis.forecasts {
+            self.emit(Event::Forecasted { series: series.clone(), crosses_at: *crosses_at }, now, &mut events);
+        }
+        let plan = plan(&self.knowledge, &analysis, wanted, now);
+        let completed = self.dispatch(plan, analysis, heard, now, &mut events);
+        self.emit(Event::CycleCompleted(Box::new(completed)), now, &mut events);
+        Cycle { events }
+    }
+
+    fn settle_due(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        let due: Vec<Outcome> =
+            self.knowledge.pending().filter_map(|pending| execute::settle(&self.knowledge, pending, now)).collect();
+        for outcome in due {
+            self.emit(Event::ChangeSettled { outcome }, now, events);
+        }
+    }
+
+    /// Measures the aim of adjustments, done and withheld, that are due; stops a loop that does harm.
+    fn measure_effects(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        let mut measured = Vec::new();
+        for each in &self.loops {
+            let by = each.kind();
+            for trial in self.knowledge.loop_memory(by).effect.due(now) {
+                let after = each.aim(&trial.target, &self.knowledge, now);
+                measured.push(Event::EffectMeasured { by, id: trial.id, after });
+            }
+        }
+        for event in measured {
+            self.emit(event, now, events);
+        }
+        for by in LoopKind::ALL {
+            let memory = self.knowledge.loop_memory(by);
+            let paused = memory.effect.should_pause();
+            if paused != memory.paused {
+                let because = match paused {
+                    true => "its adjustments did harm, measured against those withheld".to_owned(),
+                    false => "it may try again".to_owned(),
+                };
+                self.emit(Event::LoopPaused { by, paused, because }, now, events);
+            }
+        }
+    }
+
+    fn reflect(&self, now: Timestamp) -> Vec<(LoopKind, Adjustment)> {
+        let mut wanted = Vec::new();
+        // What was heard while all changes are stopped waits until they go on.
+        if self.knowledge.frozen() {
+            return wanted;
+        }
+        for each in &self.loops {
+            let memory = self.knowledge.loop_memory(each.kind());
+            if memory.paused || memory.heard.is_empty() {
+                continue;
+            }
+            for mut adjustment in each.reflect(&memory.heard, &self.knowledge, now) {
+                adjustment.to = adjustment.from + memory.effect.damping() * (adjustment.to - adjustment.from);
+                wanted.push((each.kind(), adjustment));
+            }
+        }
+        wanted
+    }
+
+    fn analyze(&mut self, now: Timestamp) -> Analysis {
+        let mut scratch = std::mem::take(&mut self.knowledge.scratch);
+        let analysis = analyze::analyze(&self.knowledge, &mut scratch, now);
+        self.knowledge.scratch = scratch;
+        analysis
+    }
+
+    /// Gives out numbers and lets changes take effect, each taking the place of an earlier one of its knob.
+    fn dispatch(&mut self, plan: Plan, analysis: Analysis, heard: u64, now: Timestamp, events: &mut Vec<Event>) -> CycleCompleted {
+        let situation = self.knowledge.situation();
+        if let Some(transition) = plan.transition {
+            self.emit(Event::StateChanged { transition, situation }, now, events);
+        }
+        for (by, adjustment) in plan.withheld {
+            let id = self.knowledge.next_change_id();
+            self.emit(Event::Withheld { by, adjustment, id, situation }, now, events);
+        }
+        for planned in plan.changes {
+            if let Some(outcome) = self.knowledge.pending_of(&planned.knob).map(|before| execute::superseded(before, now)) {
+                self.emit(Event::ChangeSettled { outcome }, now, events);
+            }
+            let id = self.knowledge.next_change_id();
+            let change = Change {
+                id,
+                at: now,
+                knob: planned.knob,
+                from: planned.from,
+                to: planned.to,
+                because: planned.because,
+                by: planned.by.as_ref().map(|(by, _)| *by),
+                expect: planned.expect,
+                situation,
+            };
+            self.emit(Event::ChangeDispatched { change }, now, events);
+            if let Some((by, adjustment)) = planned.by {
+                self.emit(Event::Adjusted { by, adjustment, change: id, situation }, now, events);
+            }
+        }
+        CycleCompleted {
+            at: now,
+            evidence: analysis.evidence,
+            state: plan.state,
+            breach_share_usual: analysis.breach_share_usual,
+            learned: (analysis.learned.len() + analysis.confirmed.len()) as u32,
+            confirmed: analysis.confirmed,
+            waiting: analysis.waiting as u32,
+            refused: plan.refused,
+            heard: if self.knowledge.frozen() { 0 } else { heard },
+            chance: plan.chance,
+        }
+    }
+
+    /// One event: applied, heard by the loops, told to subscribers, and put in line to be stored.
+    fn emit(&mut self, event: Event, now: Timestamp, events: &mut Vec<Event>) {
+        let signals: Vec<Signal> =
+            self.loops.iter().filter_map(|each| each.hear(&event, &self.knowledge, now)).collect();
+        self.knowledge.apply(&event, now);
+        self.tell(&event);
+        events.push(event);
+        for signal in signals {
+            let event = self.signal(signal, now);
+            events.push(event);
+        }
+    }
+
+    fn tell(&mut self, event: &Event) {
+        if self.subscribers.is_empty() {
+            return;
+        }
+        let of = match event {
+            Event::Signalled { signal } => signal.of,
+            Event::Adjusted { by, .. } | Event::Withheld { by, .. } | Event::LoopPaused { by, .. } => *by,
+            _ => return,
+        };
+        self.subscribers.retain(|(kind, subscriber)| *kind != of || subscriber.tell(event));
+    }
+}

@@ -1,0 +1,680 @@
+//! One series: what it is called, what it holds, what is thought of it, and how its last samples were judged.
+
+use crate::analyze::strategy::adaptive::Merit;
+use crate::analyze::strategy::{Detector, DetectorState};
+use crate::config::{Config, Kind, StrategyName};
+use crate::knowledge::window::Window;
+use crate::monitor::{Fate, Fates, Judged};
+use crate::series::SeriesName;
+use crate::threshold::{Bounds, Pair, Threshold};
+use crate::time::{Span, Timestamp};
+use crate::units::Sensitivity;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Ordinary samples are paged beyond this many sigma-equivalents, as long as no budget says otherwise.
+pub const ALERT_SIGMAS: f64 = 4.5;
+
+/// An alert begins with this many samples in a row beyond its level, and ends with as many inside.
+const SUSTAINED: u8 = 2;
+
+/// The peak that an onset has to exceed to count as one fades by this much per sample.
+const PEAK_DECAY: f64 = 0.999;
+
+/// How many distinct whole numbers a state may have, and how large they may be.
+const STATE_VALUES_MAX: usize = 6;
+const STATE_VALUE_MAX: f64 = 64.0;
+
+/// Samples that a counter's suffix is checked against before it is believed.
+const CONFIRM_SAMPLES: usize = 10;
+
+/// What the configuration says of this series: derived, never stored.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Settings {
+    pub kind: Option<Kind>,
+    pub watch: Option<bool>,
+    pub page: bool,
+    pub strategy: StrategyName,
+    pub sensitivity: Sensitivity,
+}
+
+impl Settings {
+    pub fn of(name: &SeriesName, config: &Config) -> Settings {
+        let mut settings = Settings {
+            strategy: config.learning.strategy.clone(),
+            sensitivity: config.learning.sensitivity,
+            ..Settings::default()
+        };
+        for rule in config.series.iter().filter(|rule| rule.selector.matches(name)) {
+            settings.kind = rule.kind.or(settings.kind);
+            settings.watch = rule.watch.or(settings.watch);
+            settings.page = rule.page.unwrap_or(settings.page);
+            settings.sensitivity = rule.sensitivity.unwrap_or(settings.sensitivity);
+            if let Some(strategy) = &rule.strategy {
+                settings.strategy = strategy.clone();
+            }
+        }
+        settings
+    }
+}
+
+/// How samples enter: as they are, or as the rate of a counter.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Door {
+    Open,
+    /// The name says counter; the first samples are held until they confirm it.
+    Undecided(Vec<(Timestamp, f64)>),
+    Rate { last: Option<(Timestamp, f64)> },
+    /// A histogram's bucket: folded into its histogram by the memory as a whole.
+    Bucket,
+}
+
+/// The few values a series has had so far, as long as they are few.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Distinct {
+    values: [f64; STATE_VALUES_MAX],
+    /// How many of `values` are in use; more than it has room for: no state.
+    len: u8,
+}
+
+impl Distinct {
+    const MANY: u8 = STATE_VALUES_MAX as u8 + 1;
+
+    #[inline]
+    fn see(&mut self, value: f64) {
+        if self.len == Self::MANY || self.values[..usize::from(self.len)].contains(&value) {
+            return;
+        }
+        let whole = |v: f64| v.fract() == 0.0 && v.abs() <= STATE_VALUE_MAX;
+        let constant_so_far = self.len == 1;
+        if self.len > 0 && (usize::from(self.len) == STATE_VALUES_MAX || !whole(value) || (constant_so_far && !whole(self.values[0]))) {
+            self.len = Self::MANY;
+        } else {
+            self.values[usize::from(self.len)] = value;
+            self.len += 1;
+        }
+    }
+}
+
+/// The bounds in force, flat and absent ones infinite, so that judging a sample is a few comparisons.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Fence {
+    lower: f64,
+    upper: f64,
+    alert_lower: f64,
+    alert_upper: f64,
+    center: f64,
+    sensitivity: f64,
+}
+
+impl Fence {
+    fn new(bounds: Pair, alert: Pair, center: f64, sensitivity: Sensitivity) -> Fence {
+        Fence {
+            lower: bounds.0.unwrap_or(f64::NEG_INFINITY),
+            upper: bounds.1.unwrap_or(f64::INFINITY),
+            alert_lower: alert.0.unwrap_or(f64::NEG_INFINITY),
+            alert_upper: alert.1.unwrap_or(f64::INFINITY),
+            center,
+            sensitivity: sensitivity.get(),
+        }
+    }
+
+    fn of(threshold: &Threshold, at: Timestamp) -> Fence {
+        Fence::new(threshold.bounds.at(at), threshold.alert.at(at), threshold.center, threshold.sensitivity)
+    }
+
+    /// How strange, in sigma-equivalents: the bounds lie at the sensitivity, the alert level at [`ALERT_SIGMAS`] (scaled
+    /// with it), and it grows in proportion between and beyond.
+    fn sigmas(&self, value: f64) -> f64 {
+        let (bound, alert) =
+            if value >= self.center { (self.upper, self.alert_upper) } else { (self.lower, self.alert_lower) };
+        let (distance, near) = ((value - self.center).abs(), (bound - self.center).abs());
+        if distance <= near {
+            return if near.is_finite() && near > 0.0 { self.sensitivity * distance / near } else { 0.0 };
+        }
+        let far = (alert - self.center).abs();
+        let alert_sigmas = self.alert_sigmas();
+        if far.is_finite() && far > near {
+            let along = (distance - near) / (far - near);
+            self.sensitivity + (alert_sigmas - self.sensitivity) * along
+        } else if near > 0.0 {
+            self.sensitivity * distance / near
+        } else {
+            alert_sigmas
+        }
+    }
+
+    fn alert_sigmas(&self) -> f64 {
+        (ALERT_SIGMAS * self.sensitivity / Sensitivity::DEFAULT.get()).max(self.sensitivity + 0.5)
+    }
+}
+
+/// Where an alert stands between its onset and its end.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Alarm {
+    /// Samples in a row beyond the alert level on one side (positive above, negative below).
+    beyond: i8,
+    /// Samples in a row inside it.
+    inside: u8,
+    /// The peak that an onset has to exceed.
+    peak: f64,
+}
+
+/// How many samples were judged, and how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Tally {
+    pub judged: u64,
+    pub breached: u64,
+    pub alerts: u64,
+}
+
+/// What was noticed when a sample was recorded.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Noticed {
+    pub fate: Fate,
+    pub judged: Judged,
+    /// The value as it was judged: for a counter its rate.
+    pub value: f64,
+    pub onset: bool,
+    pub end: bool,
+    /// The series just reached the number of samples it is learned at.
+    pub ripe: bool,
+}
+
+impl Noticed {
+    pub(crate) fn unknown() -> Noticed {
+        Noticed::only(Fate::UnknownSeries)
+    }
+
+    fn only(fate: Fate) -> Noticed {
+        Noticed { fate, judged: Judged::default(), value: f64::NAN, onset: false, end: false, ripe: false }
+    }
+}
+
+/// Limits of a window and of the door, the same for all series.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Admission {
+    pub window_len: usize,
+    pub window_age: Span,
+    pub min_data_points: usize,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Series {
+    pub(crate) name: SeriesName,
+    pub(crate) declared: Option<Kind>,
+    #[serde(skip)]
+    pub(crate) settings: Settings,
+    pub(crate) door: Door,
+    distinct: Distinct,
+    pub(crate) window: Window,
+    /// The latest threshold that was learned.
+    pub(crate) learned: Option<Arc<Threshold>>,
+    /// The one that judges.
+    pub(crate) in_force: Option<Arc<Threshold>>,
+    #[serde(skip)]
+    fence: Option<Fence>,
+    pub(crate) merits: Vec<Merit>,
+    /// The quantile on each side that the bounds of `merits` are to hold.
+    pub(crate) merit_level: f64,
+    pub(crate) detector: Option<DetectorState>,
+    pub(crate) sensitivity: Sensitivity,
+    pub(crate) trust: f64,
+    /// Verdicts that were heard about it.
+    pub(crate) verdicts: u32,
+    pub(crate) tally: Tally,
+    alarm: Alarm,
+    pub(crate) alert_since: Option<Timestamp>,
+    pub(crate) last_breach: Option<(Timestamp, f64)>,
+    /// When its trend will have carried it beyond its alert level, if it goes on.
+    pub(crate) forecast: Option<Timestamp>,
+    /// When the last sample came, by the caller's clock.
+    pub(crate) last_seen: Timestamp,
+    pub(crate) fates: Fates,
+    /// Samples ever admitted.
+    pub(crate) admitted: u64,
+    /// When it was learned last, and how many samples had been admitted then.
+    pub(crate) learned_at: Option<Timestamp>,
+    pub(crate) learned_admitted: u64,
+    /// A verdict or a failed expectation asks for it to be learned again.
+    pub(crate) relearn: bool,
+}
+
+impl Series {
+    pub(crate) fn new(name: SeriesName, declared: Option<Kind>, config: &Config, now: Timestamp) -> Series {
+        let settings = Settings::of(&name, config);
+        let declared = settings.kind.or(declared);
+        let sensitivity = settings.sensitivity;
+        let door = match declared {
+            Some(Kind::Counter) => Door::Rate { last: None },
+            Some(Kind::Histogram) => Door::Bucket,
+            Some(_) => Door::Open,
+            None if is_bucket(&name) => Door::Bucket,
+            None if ["_total", "_count", "_sum"].iter().any(|suffix| name.metric().ends_with(suffix)) => {
+                Door::Undecided(Vec::new())
+            }
+            None => Door::Open,
+        };
+        Series {
+            name,
+            declared,
+            settings,
+            door,
+            distinct: Distinct::default(),
+            window: Window::default(),
+            learned: None,
+            in_force: None,
+            fence: None,
+            merits: Vec::new(),
+            merit_level: 0.0,
+            detector: None,
+            sensitivity,
+            trust: 1.0,
+            verdicts: 0,
+            tally: Tally::default(),
+            alarm: Alarm::default(),
+            alert_since: None,
+            last_breach: None,
+            forecast: None,
+            last_seen: now,
+            fates: Fates::default(),
+            admitted: 0,
+            learned_at: None,
+            learned_admitted: 0,
+            relearn: false,
+        }
+    }
+
+    /// Brings back what is derived, after a restore or a new configuration.
+    pub(crate) fn refresh(&mut self, config: &Config) {
+        let before = std::mem::replace(&mut self.settings, Settings::of(&self.name, config));
+        // A prior that was set anew is followed by series that no verdict has moved.
+        if self.verdicts == 0 && before != Settings::default() && before.sensitivity != self.settings.sensitivity {
+            self.sensitivity = self.settings.sensitivity;
+            self.relearn = true;
+        }
+        self.set_fence();
+    }
+
+    fn set_fence(&mut self) {
+        self.fence = self.in_force.as_ref().map(|threshold| Fence::of(threshold, threshold.learned_at));
+    }
+
+    pub(crate) fn put_in_force(&mut self, threshold: Arc<Threshold>) {
+        self.in_force = Some(threshold);
+        self.set_fence();
+    }
+
+    pub fn name(&self) -> &SeriesName {
+        &self.name
+    }
+
+    pub fn kind(&self) -> Kind {
+        match (&self.door, self.declared) {
+            (Door::Rate { .. }, _) => Kind::Counter,
+            (Door::Bucket, _) => Kind::Histogram,
+            (_, Some(kind @ (Kind::State | Kind::Info))) => kind,
+            _ if self.distinct.len == 1 => Kind::Constant,
+            // A few values only say something once there were enough samples to have more.
+            (_, None) if self.distinct.len < Distinct::MANY && self.admitted >= 100 => Kind::State,
+            _ => Kind::Gauge,
+        }
+    }
+
+    /// Whether it is learned and judged.
+    pub fn watched(&self) -> bool {
+        self.settings.watch.unwrap_or_else(|| match self.kind() {
+            Kind::Gauge | Kind::State => true,
+            // A counter that never moved has the constant rate 0.
+            Kind::Counter => self.distinct.len != 1,
+            Kind::Constant | Kind::Info | Kind::Histogram => false,
+        })
+    }
+
+    /// Whether its alerts may page a person.
+    pub fn pages(&self) -> bool {
+        self.settings.page
+    }
+
+    pub fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// The latest threshold that was learned.
+    pub fn learned(&self) -> Option<&Threshold> {
+        self.learned.as_deref()
+    }
+
+    /// The threshold that judges, when there is one.
+    pub fn in_force(&self) -> Option<&Threshold> {
+        self.in_force.as_deref()
+    }
+
+    /// Whether the latest threshold is the one that judges.
+    pub fn active(&self) -> bool {
+        match (&self.learned, &self.in_force) {
+            (Some(learned), Some(in_force)) => learned.learned_at == in_force.learned_at,
+            _ => false,
+        }
+    }
+
+    pub fn sensitivity(&self) -> Sensitivity {
+        self.sensitivity
+    }
+
+    /// Where its sensitivity started.
+    pub fn sensitivity_prior(&self) -> Sensitivity {
+        self.settings.sensitivity
+    }
+
+    /// How far its thresholds are trusted, 0.25 to 1.
+    pub fn trust(&self) -> f64 {
+        self.trust
+    }
+
+    pub fn strategy(&self) -> &StrategyName {
+        &self.settings.strategy
+    }
+
+    pub fn merits(&self) -> &[Merit] {
+        &self.merits
+    }
+
+    pub fn verdicts(&self) -> u32 {
+        self.verdicts
+    }
+
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    pub fn fates(&self) -> &Fates {
+        &self.fates
+    }
+
+    pub fn admitted(&self) -> u64 {
+        self.admitted
+    }
+
+    pub fn alert_since(&self) -> Option<Timestamp> {
+        self.alert_since
+    }
+
+    pub fn last_breach(&self) -> Option<(Timestamp, f64)> {
+        self.last_breach
+    }
+
+    /// When its trend will have carried it beyond its alert level, if it goes on.
+    pub fn forecast(&self) -> Option<Timestamp> {
+        self.forecast
+    }
+
+    /// When it was learned last, and how many samples had been admitted then.
+    pub fn learned_at(&self) -> Option<Timestamp> {
+        self.learned_at
+    }
+
+    pub fn learned_admitted(&self) -> u64 {
+        self.learned_admitted
+    }
+
+    /// A verdict or a failed expectation asks for it to be learned again.
+    pub fn wants_relearning(&self) -> bool {
+        self.relearn
+    }
+
+    pub fn last_seen(&self) -> Timestamp {
+        self.last_seen
+    }
+
+    /// Whether a value would be a breach by the bounds in force.
+    pub fn breaches(&self, at: Timestamp, value: f64) -> bool {
+        self.fence_at(at).is_some_and(|fence| value < fence.lower || value > fence.upper)
+    }
+
+    /// How many of the last `depth` samples are breaches by the bounds in force; history judged anew.
+    pub fn breaches_in_last(&self, depth: usize) -> usize {
+        self.window.last(depth).filter(|(at, value)| self.breaches(*at, *value)).count()
+    }
+
+    fn fence_at(&self, at: Timestamp) -> Option<Fence> {
+        match self.in_force.as_deref() {
+            Some(threshold) if !matches!(threshold.bounds, Bounds::Constant { .. }) => Some(Fence::of(threshold, at)),
+            _ => self.fence,
+        }
+    }
+
+    /// One sample: what becomes of it, what is said of it, and only then is it learned from.
+    #[inline]
+    pub(crate) fn record(
+        &mut self,
+        at: Timestamp,
+        value: f64,
+        now: Timestamp,
+        admission: &Admission,
+        detector: Option<&dyn Detector>,
+    ) -> Noticed {
+        self.last_seen = now;
+        let noticed = self.enter(at, value, now, admission, detector);
+        self.fates.add(noticed.fate);
+        noticed
+    }
+
+    #[inline]
+    fn enter(
+        &mut self,
+        at: Timestamp,
+        value: f64,
+        now: Timestamp,
+        admission: &Admission,
+        detector: Option<&dyn Detector>,
+    ) -> Noticed {
+        if !value.is_finite() {
+            return Noticed::only(if value.to_bits() == STALE_MARKER { Fate::Stale } else { Fate::NotFinite });
+        }
+        if at > now + TOO_NEW {
+            return Noticed::only(Fate::TooNew);
+        }
+        if at < now - admission.window_age {
+            return Noticed::only(Fate::TooOld);
+        }
+        match &mut self.door {
+            Door::Open => self.admit(at, value, admission, detector),
+            Door::Bucket => Noticed::only(Fate::Folded),
+            Door::Rate { last } => {
+                let Some((last_at, last_value)) = *last else {
+                    *last = Some((at, value));
+                    return Noticed::only(Fate::Folded);
+                };
+                if at <= last_at {
+                    return Noticed::only(late(at, value, last_at, last_value));
+                }
+                *last = Some((at, value));
+                // A counter that fell was reset: what it counted in between is not known.
+                if value < last_value {
+                    return Noticed::only(Fate::Folded);
+                }
+                let rate = (value - last_value) / at.since(last_at).secs();
+                if rate.is_finite() { self.admit(at, rate, admission, detector) } else { Noticed::only(Fate::NotFinite) }
+            }
+            Door::Undecided(held) => {
+                if let Some((last_at, last_value)) = held.last()
+                    && at <= *last_at
+                {
+                    return Noticed::only(late(at, value, *last_at, *last_value));
+                }
+                held.push((at, value));
+                if held.len() < CONFIRM_SAMPLES {
+                    return Noticed::only(Fate::Folded);
+                }
+                let falls = held.windows(2).filter(|pair| pair[1].1 < pair[0].1).count();
+                let counts = falls <= 1 && held.iter().all(|(_, value)| *value >= 0.0);
+                let held = std::mem::take(held);
+                self.door = if counts { Door::Rate { last: None } } else { Door::Open };
+                // The samples held so far were counted as folded; now they are read in the way that was found.
+                let mut noticed = Noticed::only(Fate::Folded);
+                for (at, value) in held {
+                    noticed = self.enter(at, value, now, admission, detector);
+                }
+                noticed
+            }
+        }
+    }
+
+    /// Judges, then remembers.
+    #[inline]
+    fn admit(&mut self, at: Timestamp, value: f64, admission: &Admission, detector: Option<&dyn Detector>) -> Noticed {
+        if let Some((newest_at, newest_value)) = self.window.newest()
+            && at <= newest_at
+        {
+            return Noticed::only(late(at, value, newest_at, newest_value));
+        }
+        let mut noticed = Noticed::only(Fate::Admitted);
+        noticed.value = value;
+        if self.in_force.is_some() {
+            self.judge(at, value, detector, &mut noticed);
+        }
+        if let (Some(state), Some(detector)) = (&mut self.detector, detector) {
+            detector.learn(state, at, value, 1.0);
+        }
+        for merit in &mut self.merits {
+            merit.see(value, self.merit_level);
+        }
+        self.distinct.see(value);
+        self.window.push(at, value, admission.window_len, admission.window_age, admission.min_data_points);
+        self.admitted += 1;
+        noticed.ripe = self.admitted == admission.min_data_points as u64 && self.learned.is_none();
+        noticed
+    }
+
+    fn judge(&mut self, at: Timestamp, value: f64, detector: Option<&dyn Detector>, noticed: &mut Noticed) {
+        let tracking = match (&self.detector, detector) {
+            (Some(state), Some(detector)) => Some(detector.judge(state, at, value, self.sensitivity)),
+            _ => None,
+        };
+        let fence = match tracking {
+            // A detector says bounds; the alert level lies as much farther out as its sigmas say.
+            Some(Judged { lower: Some(lower), upper: Some(upper), .. }) => {
+                let center = lower / 2.0 + upper / 2.0;
+                let mut fence = Fence::new((Some(lower), Some(upper)), (None, None), center, self.sensitivity);
+                let wider = fence.alert_sigmas() / fence.sensitivity;
+                fence.alert_lower = center - (center - lower) * wider;
+                fence.alert_upper = center + (upper - center) * wider;
+                fence
+            }
+            _ => match self.fence_at(at) {
+                Some(fence) => fence,
+                None => return,
+            },
+        };
+        let judged = &mut noticed.judged;
+        judged.lower = Some(fence.lower).filter(|bound| bound.is_finite());
+        judged.upper = Some(fence.upper).filter(|bound| bound.is_finite());
+        judged.breach = value < fence.lower || value > fence.upper;
+        let sigmas = fence.sigmas(value);
+        judged.score = sigmas / (sigmas + fence.alert_sigmas());
+
+        self.tally.judged += 1;
+        if judged.breach {
+            self.tally.breached += 1;
+            self.last_breach = Some((at, value));
+        }
+        // An onset stands out over the last one; what merely goes on is kept quiet.
+        if judged.score > self.alarm.peak {
+            judged.alert_score = judged.score;
+            self.alarm.peak = judged.score;
+        } else {
+            judged.alert_score = 0.1 * judged.score;
+        }
+        self.alarm.peak *= PEAK_DECAY;
+
+        let side: i8 = i8::from(value > fence.alert_upper) - i8::from(value < fence.alert_lower);
+        if side == 0 {
+            self.alarm.beyond = 0;
+            self.alarm.inside = self.alarm.inside.saturating_add(1);
+        } else {
+            self.alarm.inside = 0;
+            let goes_on = self.alarm.beyond.signum() == side;
+            self.alarm.beyond = if goes_on { self.alarm.beyond.saturating_add(side) } else { side };
+        }
+        match self.alert_since {
+            None if self.alarm.beyond.unsigned_abs() >= SUSTAINED => noticed.onset = true,
+            Some(_) if self.alarm.inside >= SUSTAINED => noticed.end = true,
+            _ => {}
+        }
+        judged.alert = noticed.onset || (self.alert_since.is_some() && !noticed.end);
+    }
+
+    /// Takes samples older than the oldest it holds, or newer than the newest, without judging them. `history` is in order
+    /// of time. Returns what became of them.
+    pub(crate) fn backfill(&mut self, history: &[(Timestamp, f64)], admission: &Admission) -> Fates {
+        let mut fates = Fates::default();
+        let mut values = Vec::with_capacity(history.len());
+        let counts = matches!(self.door, Door::Rate { .. });
+        let mut before: Option<(Timestamp, f64)> = None;
+        for &(at, value) in history {
+            if !value.is_finite() {
+                fates.add(Fate::NotFinite);
+                continue;
+            }
+            if let Some((last_at, last_value)) = before
+                && at <= last_at
+            {
+                fates.add(late(at, value, last_at, last_value));
+                continue;
+            }
+            let rate_from = before.replace((at, value));
+            match (counts, rate_from) {
+                (false, _) => values.push((at, value)),
+                (true, Some((last_at, last_value))) if value >= last_value => {
+                    values.push((at, (value - last_value) / at.since(last_at).secs()));
+                }
+                (true, _) => fates.add(Fate::Folded),
+            }
+        }
+        let oldest = self.window.oldest().map(|(at, _)| at);
+        let newest = self.window.newest().map(|(at, _)| at);
+        let (older, rest): (Vec<_>, Vec<_>) = values.into_iter().partition(|(at, _)| oldest.is_some_and(|oldest| *at < oldest));
+        let fitted = self.window.push_front(&older, admission.window_len);
+        for _ in 0..fitted {
+            fates.add(Fate::Admitted);
+        }
+        for _ in fitted..older.len() {
+            fates.add(Fate::TooOld);
+        }
+        for (at, value) in rest {
+            if newest.is_some_and(|newest| at <= newest) {
+                fates.add(Fate::OutOfOrder);
+                continue;
+            }
+            self.distinct.see(value);
+            self.window.push(at, value, admission.window_len, admission.window_age, admission.min_data_points);
+            fates.add(Fate::Admitted);
+        }
+        older.iter().for_each(|(_, value)| self.distinct.see(*value));
+        self.admitted += fates.of(Fate::Admitted);
+        self.fates += &fates;
+        fates
+    }
+}
+
+/// The bits of the value by which Prometheus says that a series ended.
+const STALE_MARKER: u64 = 0x7ff0_0000_0000_0002;
+
+/// Clocks of senders may be a little ahead.
+const TOO_NEW: Span = Span::minutes(10);
+
+/// What a sample is that is not newer than the newest.
+fn late(at: Timestamp, value: f64, newest_at: Timestamp, newest_value: f64) -> Fate {
+    if at < newest_at {
+        Fate::OutOfOrder
+    } else if value == newest_value {
+        Fate::Duplicate
+    } else {
+        Fate::Conflict
+    }
+}
+
+fn is_bucket(name: &SeriesName) -> bool {
+    name.metric().ends_with("_bucket") && name.parts().1.iter().any(|(label, _)| label == "le")
+}

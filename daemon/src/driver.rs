@@ -1,0 +1,536 @@
+//! The one task that owns the engine: samples in, events stored, changes out. The only clock.
+//!
+//! A thread of its own. Whoever wants something of the engine sends a message; reads are closures that run here, between
+//! two batches. Events are durable before a verdict is acknowledged and before anybody hears of them. While they cannot be
+//! stored (a full disk), judging goes on, and the loop stands still until they can.
+
+use crate::config::Settings;
+use crate::source::file::FileFeed;
+use crate::source::host::{Host, Usage};
+use crate::store::{Store, StoreError};
+use homeostat::config::Kind;
+use homeostat::engine::Engine;
+use homeostat::event::{EVENT_VERSION, Event, Stored};
+use homeostat::feedback::{LoopKind, Signal};
+use homeostat::knowledge::SeriesId;
+use homeostat::monitor::Sample;
+use homeostat::plan::state::{EvidenceKind, SystemState};
+use homeostat::series::SeriesName;
+use homeostat::time::{Span, Timestamp};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::{broadcast, oneshot};
+
+/// Messages that may wait for the driver; more are refused.
+const INBOX_LEN: usize = 1024;
+
+/// Events a slow listener may lag behind before it has to read them from the store.
+const LIVE_LEN: usize = 4096;
+
+/// Events that may wait for a store that is full or broken; after that judging goes on without a record, and says so.
+const BACKLOG_MAX: usize = 100_000;
+
+/// How often a store that failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Rows of a file that are taken in one go, so that a large file does not keep others waiting.
+const ROWS_AT_ONCE: usize = 4096;
+
+/// What the driver knows beside the engine, for those who read.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    pub started_at: Timestamp,
+    /// Why events cannot be stored at present, when they cannot.
+    pub store_problem: Option<String>,
+    pub backlog: usize,
+    pub events_lost: u64,
+    pub events_stored: u64,
+    pub usage: Usage,
+    pub cycle_seconds_total: f64,
+    pub cycle_seconds_last: f64,
+    pub observe_seconds_total: f64,
+    pub snapshots: u64,
+    /// Rows of files that were read, and those that were not usable.
+    pub rows: u64,
+    pub rows_bad: u64,
+}
+
+/// What a query sees.
+pub struct View<'a> {
+    pub engine: &'a Engine,
+    pub store: &'a Store,
+    pub stats: &'a Stats,
+    pub settings: &'a Settings,
+    pub now: Timestamp,
+}
+
+/// Why the driver did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("events cannot be stored at present ({0}): nothing was changed; make room and try again")]
+    NotStored(String),
+    #[error("no series `{0}` is known; /api/v1/series lists them")]
+    UnknownSeries(SeriesName),
+    #[error("{0}")]
+    Configuration(String),
+    #[error("homeostat is busy: {INBOX_LEN} requests wait; try again")]
+    Busy,
+    #[error("homeostat is stopping")]
+    Gone,
+}
+
+type Query = Box<dyn FnOnce(&View<'_>) + Send>;
+type Reply<T> = oneshot::Sender<Result<T, Refused>>;
+
+enum Input {
+    Query(Query),
+    Signal { signal: Signal, reply: Reply<u64> },
+    Force { state: SystemState, during: Span, reply: Reply<()> },
+    Freeze { frozen: bool, reply: Reply<()> },
+    Reload { settings: Box<Settings>, reply: Reply<()> },
+    Stop,
+}
+
+/// How the rest of the program talks to the driver.
+#[derive(Clone)]
+pub struct Handle {
+    inbox: SyncSender<Input>,
+    live: broadcast::Sender<Arc<Stored>>,
+}
+
+impl Handle {
+    fn send(&self, input: Input) -> Result<(), Refused> {
+        self.inbox.try_send(input).map_err(|error| match error {
+            TrySendError::Full(_) => Refused::Busy,
+            TrySendError::Disconnected(_) => Refused::Gone,
+        })
+    }
+
+    async fn ask<T>(&self, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.send(input(reply))?;
+        answer.await.unwrap_or(Err(Refused::Gone))
+    }
+
+    /// Runs `read` on the driver, between two batches. Keep it short.
+    pub async fn query<T: Send + 'static>(&self, read: impl FnOnce(&View<'_>) -> T + Send + 'static) -> Result<T, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Input::Query(Box::new(move |view| {
+            // Nobody waits any more when a client went away.
+            let _ = reply.send(read(view));
+        })))?;
+        answer.await.map_err(|_| Refused::Gone)
+    }
+
+    /// The signal's number, once it is durable.
+    pub async fn signal(&self, signal: Signal) -> Result<u64, Refused> {
+        self.ask(|reply| Input::Signal { signal, reply }).await
+    }
+
+    /// Holds a state; durable when this returns.
+    pub async fn force(&self, state: SystemState, during: Span) -> Result<(), Refused> {
+        self.ask(|reply| Input::Force { state, during, reply }).await
+    }
+
+    pub async fn freeze(&self, frozen: bool) -> Result<(), Refused> {
+        self.ask(|reply| Input::Freeze { frozen, reply }).await
+    }
+
+    pub async fn reload(&self, settings: Settings) -> Result<(), Refused> {
+        self.ask(|reply| Input::Reload { settings: Box::new(settings), reply }).await
+    }
+
+    /// Events from now on, as they become durable.
+    pub fn live(&self) -> broadcast::Receiver<Arc<Stored>> {
+        self.live.subscribe()
+    }
+
+    /// Asks the driver to finish: it stores what there is, and a snapshot.
+    pub fn stop(&self) {
+        // A full inbox is drained soon; waiting here is right, since nothing else will be asked.
+        let _ = self.inbox.send(Input::Stop);
+    }
+}
+
+/// What the driver starts with.
+pub struct Start {
+    pub settings: Settings,
+    pub engine: Engine,
+    pub store: Store,
+    pub host: Option<Host>,
+    pub files: Vec<FileFeed>,
+}
+
+/// The state of the driver's thread.
+struct Driver {
+    settings: Settings,
+    engine: Engine,
+    store: Store,
+    host: Option<Host>,
+    files: Vec<FileFeed>,
+    live: broadcast::Sender<Arc<Stored>>,
+    stats: Stats,
+    clock: Clock,
+    /// Events that are decided and not stored yet.
+    backlog: Vec<(Timestamp, Event)>,
+    retry_at: Option<Instant>,
+    next_host: Timestamp,
+    next_snapshot: Timestamp,
+    ids: HashMap<SeriesName, SeriesId>,
+}
+
+/// The wall clock, kept from going back: a step back stands still until the time is reached again.
+struct Clock {
+    latest: Timestamp,
+}
+
+impl Clock {
+    fn now(&mut self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+}
+
+/// The time, for those who have to prepare something before there is a driver.
+pub fn now() -> Timestamp {
+    Clock { latest: Timestamp::EPOCH }.now()
+}
+
+/// Starts the driver. It has read this host once and judged what it read when this returns.
+pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<()>)> {
+    let (inbox, receiver) = sync_channel(INBOX_LEN);
+    let (live, _) = broadcast::channel(LIVE_LEN);
+    let handle = Handle { inbox, live: live.clone() };
+    let mut clock = Clock { latest: start.engine.knowledge().last_cycle() };
+    let now = clock.now();
+    let mut driver = Driver {
+        settings: start.settings,
+        engine: start.engine,
+        store: start.store,
+        host: start.host,
+        files: start.files,
+        live,
+        stats: Stats { started_at: now, ..Stats::default() },
+        clock,
+        backlog: Vec::new(),
+        retry_at: None,
+        next_host: now,
+        next_snapshot: now,
+        ids: HashMap::new(),
+    };
+    driver.next_snapshot = now + driver.settings.store.snapshot_interval;
+    driver.read_host(now);
+    let thread = std::thread::Builder::new().name("driver".to_owned()).spawn(move || driver.run(&receiver))?;
+    Ok((handle, thread))
+}
+
+impl Driver {
+    fn run(mut self, inbox: &Receiver<Input>) {
+        loop {
+            let now = self.clock.now();
+            match inbox.recv_timeout(self.wait(now)) {
+                Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(input) => self.handle(input),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.turn();
+        }
+        self.finish();
+    }
+
+    /// How long there is nothing to do.
+    fn wait(&self, now: Timestamp) -> Duration {
+        let mut next = self.engine.next_cycle().min(self.next_snapshot);
+        if self.host.is_some() {
+            next = next.min(self.next_host);
+        }
+        for file in &self.files {
+            next = next.min(file.next_due().unwrap_or(next));
+        }
+        let wait = Duration::from_millis(next.since(now).millis());
+        match self.retry_at {
+            Some(at) => at.saturating_duration_since(Instant::now()).min(wait.max(Duration::from_millis(100))),
+            None => wait,
+        }
+    }
+
+    /// Everything that is due.
+    fn turn(&mut self) {
+        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
+            self.commit(Vec::new());
+        }
+        let now = self.clock.now();
+        if self.host.is_some() && now >= self.next_host {
+            self.read_host(now);
+        }
+        self.read_files(now);
+        // Events that cannot be stored stop the loop: a change that nobody recorded must not happen.
+        if now >= self.engine.next_cycle() && self.backlog.is_empty() {
+            self.cycle(now);
+        }
+        if now >= self.next_snapshot {
+            self.snapshot(now);
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = self.clock.now();
+        match input {
+            Input::Query(read) => {
+                let Driver { engine, store, stats, settings, .. } = self;
+                read(&View { engine, store, stats, settings, now });
+            }
+            Input::Signal { signal, reply } => {
+                let _ = reply.send(self.signal(signal, now));
+            }
+            Input::Force { state, during, reply } => {
+                let result = self.storable().map(|()| {
+                    let events = self.engine.force(state, during, now);
+                    self.commit(events);
+                });
+                let _ = reply.send(result.and_then(|()| self.storable()));
+            }
+            Input::Freeze { frozen, reply } => {
+                let result = self.storable().map(|()| {
+                    let because = "an operator asked for it".to_owned();
+                    let events = self.engine.freeze(frozen, because, now);
+                    self.commit(events);
+                });
+                let _ = reply.send(result.and_then(|()| self.storable()));
+            }
+            Input::Reload { settings, reply } => {
+                let _ = reply.send(self.reload(*settings, now));
+            }
+            Input::Stop => unreachable!("the loop ends on it before it handles anything"),
+        }
+    }
+
+    fn storable(&self) -> Result<(), Refused> {
+        match &self.stats.store_problem {
+            None => Ok(()),
+            Some(problem) => Err(Refused::NotStored(problem.clone())),
+        }
+    }
+
+    /// Durable first, then taken in, then acknowledged.
+    fn signal(&mut self, mut signal: Signal, now: Timestamp) -> Result<u64, Refused> {
+        self.storable()?;
+        if let Some(name) = &signal.series
+            && self.engine.knowledge().find(name).is_none()
+        {
+            return Err(Refused::UnknownSeries(name.clone()));
+        }
+        signal.at = now;
+        let event = self.engine.numbered(signal.clone());
+        let seq = match self.store.append(now, std::slice::from_ref(&event)) {
+            Ok(seq) => seq,
+            Err(error) => return Err(Refused::NotStored(self.failed(&error))),
+        };
+        let event = self.engine.signal(signal, now);
+        let Event::Signalled { signal } = &event else { unreachable!("a signal gives a signalled event") };
+        let id = signal.id;
+        self.publish(seq, now, event);
+        Ok(id)
+    }
+
+    fn reload(&mut self, settings: Settings, now: Timestamp) -> Result<(), Refused> {
+        let events = self
+            .engine
+            .reconfigure(settings.engine.clone(), now)
+            .map_err(|error| Refused::Configuration(error.to_string()))?;
+        self.settings = settings;
+        self.commit(events);
+        Ok(())
+    }
+
+    /// Takes in what a source read. Series that are new are made; those that find no room are counted by the engine.
+    fn observe(&mut self, readings: impl Iterator<Item = (SeriesName, Option<Kind>, Timestamp, f64)>, now: Timestamp) {
+        let begun = Instant::now();
+        let mut samples = Vec::new();
+        for (name, kind, at, value) in readings {
+            let known = self.ids.get(&name).copied().filter(|id| self.engine.knowledge().get(*id).is_some());
+            let id = match known {
+                Some(id) => id,
+                None => match self.engine.intern(&name, kind, now) {
+                    Ok(id) => {
+                        self.ids.insert(name, id);
+                        id
+                    }
+                    Err(_) => continue,
+                },
+            };
+            samples.push(Sample { series: id, at, value });
+        }
+        let observed = self.engine.observe(&samples, now);
+        self.stats.observe_seconds_total += begun.elapsed().as_secs_f64();
+        self.commit(observed.events);
+    }
+
+    fn read_host(&mut self, now: Timestamp) {
+        let Some(host) = &mut self.host else { return };
+        let reading = host.read();
+        self.stats.usage = reading.usage;
+        let readings = reading.readings.into_iter().map(|r| (r.series, Some(r.kind), now, r.value));
+        self.observe(readings, now);
+        // Every second until all have been learned once, so that a person sees bounds soon; then at leisure.
+        let wanted = self.settings.engine.learning.min_data_points as u64;
+        let young = self.engine.knowledge().series().any(|s| s.admitted() < wanted && s.fates().total() < 2 * wanted);
+        let host = &self.settings.host;
+        let interval = if young { host.warmup_interval } else { host.interval };
+        self.next_host = now + interval;
+    }
+
+    fn read_files(&mut self, now: Timestamp) {
+        let mut files = std::mem::take(&mut self.files);
+        for file in &mut files {
+            let batch = file.read(now, ROWS_AT_ONCE);
+            self.stats.rows += batch.rows.len() as u64 + batch.errors.len() as u64;
+            self.stats.rows_bad += batch.errors.len() as u64;
+            for error in &batch.errors {
+                tracing::warn!(file = %file.path().display(), line = error.line, "{}", error.reason);
+            }
+            if file.at_once() {
+                self.backfill(&batch.rows, now);
+            } else if !batch.rows.is_empty() {
+                self.observe(batch.rows.into_iter().map(|(name, at, value)| (name, None, at, value)), now);
+            }
+        }
+        files.retain(|file| file.next_due().is_some());
+        self.files = files;
+    }
+
+    fn backfill(&mut self, rows: &[(SeriesName, Timestamp, f64)], now: Timestamp) {
+        let mut by_series: BTreeMap<&SeriesName, Vec<(Timestamp, f64)>> = BTreeMap::new();
+        for (name, at, value) in rows {
+            by_series.entry(name).or_default().push((*at, *value));
+        }
+        for (name, history) in by_series {
+            // A series that finds no room is counted by the engine.
+            if let Ok(id) = self.engine.intern(name, None, now) {
+                let observed = self.engine.backfill(id, &history, now);
+                self.commit(observed.events);
+            }
+        }
+    }
+
+    /// One turn of the loop, with the evidence measured just before it.
+    fn cycle(&mut self, now: Timestamp) {
+        let usage = self.stats.usage;
+        let memory_max = self.settings.engine.limits.memory_max as f64;
+        let evidence = [
+            (LoopKind::ResourceOptimization, EvidenceKind::HostProcessor, usage.host_processor),
+            (LoopKind::ResourceOptimization, EvidenceKind::HostMemory, usage.host_memory),
+            (LoopKind::ResourceOptimization, EvidenceKind::OwnMemory, usage.own_memory.map(|bytes| bytes / memory_max)),
+        ];
+        let mut events = Vec::new();
+        for (of, kind, value) in evidence {
+            if let Some(value) = value {
+                events.push(self.engine.signal(measured(of, kind, value, now), now));
+            }
+        }
+        let begun = Instant::now();
+        let cycle = self.engine.cycle(now);
+        let seconds = begun.elapsed().as_secs_f64();
+        self.stats.cycle_seconds_last = seconds;
+        self.stats.cycle_seconds_total += seconds;
+        events.extend(cycle.events);
+        let interval = self.engine.knowledge().parameters().monitoring_interval.secs();
+        let latency = measured(LoopKind::PerformanceAdaptation, EvidenceKind::CycleLatency, seconds / interval, now);
+        events.push(self.engine.signal(latency, now));
+        self.commit(events);
+    }
+
+    /// Makes events durable, then tells everybody. What cannot be stored waits.
+    fn commit(&mut self, events: Vec<Event>) {
+        let now = self.clock.latest;
+        self.backlog.extend(events.into_iter().map(|event| (now, event)));
+        let over = self.backlog.len().saturating_sub(BACKLOG_MAX);
+        if over > 0 {
+            self.backlog.drain(..over);
+            self.stats.events_lost += over as u64;
+        }
+        self.stats.backlog = self.backlog.len();
+        if self.backlog.is_empty() || self.retry_at.is_some_and(|at| at > Instant::now()) {
+            return;
+        }
+        match self.store.append_each(&self.backlog) {
+            Ok(first) => {
+                if self.stats.store_problem.take().is_some() {
+                    tracing::info!(events = self.backlog.len(), "events can be stored again");
+                }
+                self.retry_at = None;
+                self.stats.backlog = 0;
+                for (seq, (at, event)) in (first..).zip(std::mem::take(&mut self.backlog)) {
+                    self.publish(seq, at, event);
+                }
+            }
+            Err(error) => {
+                self.failed(&error);
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &StoreError) -> String {
+        let problem = error.to_string();
+        if self.stats.store_problem.as_ref() != Some(&problem) {
+            tracing::error!("events cannot be stored: {problem}. Judging goes on; nothing is changed until they can be");
+        }
+        self.stats.store_problem = Some(problem.clone());
+        self.retry_at = Some(Instant::now() + RETRY);
+        problem
+    }
+
+    fn publish(&mut self, seq: u64, at: Timestamp, event: Event) {
+        self.stats.events_stored += 1;
+        crate::log::notable(&event);
+        // An error says that nobody listens, which is fine.
+        let _ = self.live.send(Arc::new(Stored { seq, at, v: EVENT_VERSION, event }));
+    }
+
+    fn snapshot(&mut self, now: Timestamp) {
+        self.next_snapshot = now + self.settings.store.snapshot_interval;
+        // Events that memory knows and the journal does not would be missing from the journal for ever.
+        if !self.backlog.is_empty() {
+            return;
+        }
+        let parts = self.engine.snapshot();
+        let stored = self.store.write_snapshot(&parts).and_then(|()| {
+            let retention = &self.settings.store;
+            self.store.prune(now - retention.retention, retention.retention_max)
+        });
+        match stored {
+            Ok(()) => self.stats.snapshots += 1,
+            Err(error) => {
+                self.failed(&error);
+            }
+        }
+    }
+
+    /// Stores what there is, and a snapshot.
+    fn finish(mut self) {
+        self.retry_at = None;
+        self.commit(Vec::new());
+        let now = self.clock.now();
+        self.snapshot(now);
+        if !self.backlog.is_empty() {
+            tracing::error!(events = self.backlog.len(), "stopped with events that could not be stored");
+        }
+    }
+}
+
+fn measured(of: LoopKind, kind: EvidenceKind, value: f64, now: Timestamp) -> Signal {
+    Signal {
+        id: 0,
+        at: now,
+        of,
+        source: kind.as_str().into(),
+        value,
+        series: None,
+        verdict: None,
+        metadata: BTreeMap::new(),
+    }
+}
