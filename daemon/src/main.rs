@@ -1,1 +1,7 @@
+#![allow(dead_code)] // The parts stand before what calls them.
+
+mod config;
+mod source;
+mod store;
+
 fn main() {}

@@ -1,0 +1,4 @@
+//! Where samples come from. Each source is one file; none of them judges what it reads.
+
+pub mod file;
+pub mod host;
