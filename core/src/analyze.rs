@@ -4,6 +4,8 @@ pub mod health;
 pub mod learn;
 pub mod strategy;
 
+use crate::analyze::learn::{Request, learn};
+use crate::feedback::{Adjustment, LoopKind, Target};
 use crate::knowledge::Knowledge;
 use crate::knowledge::series::Series;
 use crate::plan::state::{Evidence, EvidenceKind};
@@ -11,7 +13,9 @@ use crate::series::SeriesName;
 use crate::stats::Scratch;
 use crate::threshold::Threshold;
 use crate::time::{Span, Timestamp};
+use crate::units::Sensitivity;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// Series that are learned as one task: `execution_parallelism` tasks fit one cycle.
 pub const LEARN_BATCH: usize = 64;
@@ -36,7 +40,15 @@ pub struct Analysis {
 }
 
 /// Reads memory; changes nothing.
-pub fn analyze(knowledge: &Knowledge, scratch: &mut Scratch, now: Timestamp) -> Analysis {
+///
+/// What a person just said counts at once: where `wanted` moves a sensitivity by an explicit order, the series is learned
+/// with it in this very cycle.
+pub fn analyze(
+    knowledge: &Knowledge,
+    wanted: &[(LoopKind, Adjustment)],
+    scratch: &mut Scratch,
+    now: Timestamp,
+) -> Analysis {
     let health = health::of(knowledge, now);
     let mut evidence = knowledge.evidence_at(now);
     evidence.set(EvidenceKind::BreachShare, health.breach_share_above_usual);
@@ -47,14 +59,20 @@ pub fn analyze(knowledge: &Knowledge, scratch: &mut Scratch, now: Timestamp) -> 
         ..Analysis::default()
     };
 
+    let ordered: BTreeMap<&SeriesName, Sensitivity> = wanted.iter().filter_map(|(_, wanted)| ordered(wanted)).collect();
     // Never learned first, then the longest waiting; names last, so that the order does not depend on anything else.
-    let mut due: Vec<&Series> = knowledge.series().filter(|series| is_due(knowledge, series, now)).collect();
+    let mut due: Vec<&Series> = knowledge
+        .series()
+        .filter(|series| is_due(knowledge, series, ordered.contains_key(series.name()), now))
+        .collect();
     due.sort_by_key(|series| (Reverse(series.learned_at().is_none()), series.learned_at()));
     let budget = knowledge.parameters().execution_parallelism as usize * LEARN_BATCH;
     analysis.due = due.len();
     analysis.waiting = due.len().saturating_sub(budget);
     for series in due.into_iter().take(budget) {
-        match learn_one(knowledge, series, scratch, now).filter(|threshold| is_news(series, threshold)) {
+        match learn_one(knowledge, series, ordered.get(series.name()).copied(), scratch, now)
+            .filter(|threshold| is_news(series, threshold))
+        {
             Some(threshold) => analysis.learned.push((series.name().clone(), threshold)),
             None => analysis.confirmed.push(series.name().clone()),
         }
@@ -64,7 +82,7 @@ pub fn analyze(knowledge: &Knowledge, scratch: &mut Scratch, now: Timestamp) -> 
 
 /// Whether a series is to be learned now: for the first time, after a verdict or a failed expectation, after a shift, or
 /// because the interval passed and at least a fiftieth of its window is new.
-fn is_due(knowledge: &Knowledge, series: &Series, now: Timestamp) -> bool {
+fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp) -> bool {
     let learning = &knowledge.config().learning;
     if !series.watched() || series.window().len() < learning.min_data_points {
         return false;
@@ -73,13 +91,22 @@ fn is_due(knowledge: &Knowledge, series: &Series, now: Timestamp) -> bool {
     let new = series.admitted() - series.learned_admitted();
     let interval_passed =
         now.since(learned_at) >= learning.optimization_interval && new >= (series.window().len() as u64 / 50).max(1);
-    series.wants_relearning() || interval_passed || health::shifted(knowledge, series)
+    ordered || series.wants_relearning() || interval_passed || health::shifted(knowledge, series)
+}
+
+/// The sensitivity that a person's word gives a series.
+fn ordered(adjustment: &Adjustment) -> Option<(&SeriesName, Sensitivity)> {
+    match &adjustment.target {
+        Target::Sensitivity(series) if adjustment.explicit => Some((series, Sensitivity::clamped(adjustment.to))),
+        _ => None,
+    }
 }
 
 /// A verdict's effect is always news; else only bounds that moved, or a first threshold.
 fn is_news(series: &Series, threshold: &Threshold) -> bool {
     let Some(before) = series.learned() else { return true };
-    if series.wants_relearning() || before.sensitivity != threshold.sensitivity || before.strategy != threshold.strategy {
+    if series.wants_relearning() || before.sensitivity != threshold.sensitivity || before.strategy != threshold.strategy
+    {
         return true;
     }
     let at = threshold.learned_at;
@@ -105,11 +132,20 @@ pub(crate) fn time_for_samples(series: &Series, count: u64) -> Span {
 }
 
 /// Learns one series from its window.
-fn learn_one(knowledge: &Knowledge, series: &Series, scratch: &mut Scratch, now: Timestamp) -> Option<Threshold> {
-    let (mut at, mut values) = scratch.take_window();
+fn learn_one(
+    knowledge: &Knowledge,
+    series: &Series,
+    ordered: Option<Sensitivity>,
+    scratch: &mut Scratch,
+    now: Timestamp,
+) -> Option<Threshold> {
+    let (mut at, mut values) = (std::mem::take(&mut scratch.window_at), std::mem::take(&mut scratch.window_values));
     series.window().copy_into(&mut at, &mut values);
     // After a verdict the strategy stays, so that the bounds move with the sensitivity alone.
-    let keep = series.learned().filter(|_| series.wants_relearning()).map(|threshold| &threshold.strategy);
+    let keep = series
+        .learned()
+        .filter(|_| ordered.is_some() || series.wants_relearning())
+        .map(|threshold| &threshold.strategy);
     let request = Request {
         kind: series.kind(),
         at: &at,
@@ -117,15 +153,15 @@ fn learn_one(knowledge: &Knowledge, series: &Series, scratch: &mut Scratch, now:
         methods: knowledge.methods(),
         wanted: series.strategy(),
         keep,
-        sensitivity: series.sensitivity(),
+        sensitivity: ordered.unwrap_or(series.sensitivity()),
         default_sensitivity: series.sensitivity_prior(),
         trust: series.trust(),
         merits: series.merits(),
-        preferences: knowledge.preferences(),
+        preference: &|strategy| knowledge.preference(strategy),
         lookahead: knowledge.parameters().planning_lookahead,
         now,
     };
     let learned = learn(&request, scratch);
-    scratch.give_back(at, values);
-    learned.map(|learned| learned.threshold)
+    (scratch.window_at, scratch.window_values) = (at, values);
+    learned
 }

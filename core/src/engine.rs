@@ -15,7 +15,7 @@ use crate::knowledge::snapshot::SnapshotError;
 use crate::knowledge::{Knowledge, NoRoom, SeriesId};
 use crate::monitor::{Fate, Fates, Judged, Sample};
 use crate::plan::state::SystemState;
-use crate::plan::{Plan, plan};
+use crate::plan::{Plan, Planned, plan};
 use crate::series::SeriesName;
 use crate::time::{Span, Timestamp};
 use std::sync::Arc;
@@ -85,7 +85,8 @@ impl Engine {
     /// Takes a new configuration, all or nothing. The number of shards stays.
     pub fn reconfigure(&mut self, config: Config, now: Timestamp) -> Result<Vec<Event>, ConfigError> {
         config.check(&self.knowledge.methods().names())?;
-        let frozen = (config.execution.freeze != self.knowledge.config().execution.freeze).then_some(config.execution.freeze);
+        let frozen =
+            (config.execution.freeze != self.knowledge.config().execution.freeze).then_some(config.execution.freeze);
         self.knowledge.reconfigure(config);
         let mut events = std::mem::take(&mut self.outbox);
         if let Some(frozen) = frozen {
@@ -234,10 +235,11 @@ impl Engine {
 
         let heard = self.knowledge.last_signal_id();
         let wanted = self.reflect(now);
-        let analysis = self.analyze(now);
+        let analysis = self.analyze(&wanted, now);
         for (series, threshold) in &analysis.learned {
             let active = threshold.confidence >= self.knowledge.config().learning.confidence_min;
-            let event = Event::ThresholdLearned { series: series.clone(), threshold: Arc::new(threshold.clone()), active };
+            let event =
+                Event::ThresholdLearned { series: series.clone(), threshold: Arc::new(threshold.clone()), active };
             self.emit(event, now, &mut events);
         }
         for (series, crosses_at) in &analysis.forecasts {
@@ -272,14 +274,14 @@ impl Engine {
         }
         for by in LoopKind::ALL {
             let memory = self.knowledge.loop_memory(by);
-            let paused = memory.effect.should_pause();
-            if paused != memory.paused {
-                let because = match paused {
-                    true => "its adjustments did harm, measured against those withheld".to_owned(),
-                    false => "it may try again".to_owned(),
-                };
-                self.emit(Event::LoopPaused { by, paused, because }, now, events);
-            }
+            let (paused, because) = match memory.paused {
+                true if memory.effect.should_resume(now) => (false, "it rested, and may try again"),
+                false if memory.effect.should_pause() => {
+                    (true, "measured against those withheld, its adjustments did harm")
+                }
+                _ => continue,
+            };
+            self.emit(Event::LoopPaused { by, paused, because: because.to_owned() }, now, events);
         }
     }
 
@@ -302,15 +304,22 @@ impl Engine {
         wanted
     }
 
-    fn analyze(&mut self, now: Timestamp) -> Analysis {
+    fn analyze(&mut self, wanted: &[(LoopKind, Adjustment)], now: Timestamp) -> Analysis {
         let mut scratch = std::mem::take(&mut self.knowledge.scratch);
-        let analysis = analyze::analyze(&self.knowledge, &mut scratch, now);
+        let analysis = analyze::analyze(&self.knowledge, wanted, &mut scratch, now);
         self.knowledge.scratch = scratch;
         analysis
     }
 
     /// Gives out numbers and lets changes take effect, each taking the place of an earlier one of its knob.
-    fn dispatch(&mut self, plan: Plan, analysis: Analysis, heard: u64, now: Timestamp, events: &mut Vec<Event>) -> CycleCompleted {
+    fn dispatch(
+        &mut self,
+        plan: Plan,
+        analysis: Analysis,
+        heard: u64,
+        now: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> CycleCompleted {
         let situation = self.knowledge.situation();
         if let Some(transition) = plan.transition {
             self.emit(Event::StateChanged { transition, situation }, now, events);
@@ -319,24 +328,16 @@ impl Engine {
             let id = self.knowledge.next_change_id();
             self.emit(Event::Withheld { by, adjustment, id, situation }, now, events);
         }
-        for planned in plan.changes {
-            if let Some(outcome) = self.knowledge.pending_of(&planned.knob).map(|before| execute::superseded(before, now)) {
+        for Planned { change, adjustment } in plan.changes {
+            if let Some(outcome) =
+                self.knowledge.pending_of(&change.knob).map(|before| execute::superseded(before, now))
+            {
                 self.emit(Event::ChangeSettled { outcome }, now, events);
             }
             let id = self.knowledge.next_change_id();
-            let change = Change {
-                id,
-                at: now,
-                knob: planned.knob,
-                from: planned.from,
-                to: planned.to,
-                because: planned.because,
-                by: planned.by.as_ref().map(|(by, _)| *by),
-                expect: planned.expect,
-                situation,
-            };
-            self.emit(Event::ChangeDispatched { change }, now, events);
-            if let Some((by, adjustment)) = planned.by {
+            let by = change.by;
+            self.emit(Event::ChangeDispatched { change: Change { id, ..change } }, now, events);
+            if let (Some(by), Some(adjustment)) = (by, adjustment) {
                 self.emit(Event::Adjusted { by, adjustment, change: id, situation }, now, events);
             }
         }

@@ -22,6 +22,7 @@ pub enum Event {
     /// A series was seen for the first time (or again after it was forgotten).
     SeriesAdded {
         series: SeriesName,
+        declared: Option<Kind>,
     },
     SeriesForgotten {
         series: SeriesName,
@@ -30,12 +31,15 @@ pub enum Event {
     /// A threshold was learned. `active` says whether its confidence suffices to use it.
     ThresholdLearned {
         series: SeriesName,
-        threshold: Box<Threshold>,
+        threshold: Arc<Threshold>,
         active: bool,
     },
     Alerted(Alerted),
     /// A trend leads a series beyond its alert level within the lookahead; no time: it does no longer.
-    Forecasted { series: SeriesName, crosses_at: Option<Timestamp> },
+    Forecasted {
+        series: SeriesName,
+        crosses_at: Option<Timestamp>,
+    },
     StateChanged {
         transition: Transition,
         situation: u64,
@@ -65,7 +69,11 @@ pub enum Event {
         situation: u64,
     },
     /// The aim of an adjustment was measured again when it was due.
-    EffectMeasured { by: LoopKind, id: u64, after: Option<f64> },
+    EffectMeasured {
+        by: LoopKind,
+        id: u64,
+        after: Option<f64>,
+    },
     /// A loop that did harm was stopped, or goes on.
     LoopPaused {
         by: LoopKind,
@@ -168,7 +176,8 @@ impl Event {
     /// The series it is about, when it is about one.
     pub fn series(&self) -> Option<&SeriesName> {
         match self {
-            Event::SeriesAdded { series }
+            Event::SeriesAdded { series, .. }
+            | Event::Forecasted { series, .. }
             | Event::SeriesForgotten { series, .. }
             | Event::ThresholdLearned { series, .. } => Some(series),
             Event::Alerted(alerted) => Some(&alerted.series),
@@ -178,9 +187,9 @@ impl Event {
             Event::Adjusted { adjustment, .. } | Event::Withheld { adjustment, .. } => adjustment.target.series(),
             Event::StateChanged { .. }
             | Event::EffectMeasured { .. }
-            | Event::LoopPaused { .. } | Event::Frozen { .. } | Event::CycleCompleted(_) => {
-                None
-            }
+            | Event::LoopPaused { .. }
+            | Event::Frozen { .. }
+            | Event::CycleCompleted(_) => None,
         }
     }
 }

@@ -211,7 +211,13 @@ pub fn all() -> Vec<Box<dyn FeedbackLoop>> {
 }
 
 /// A signal that a loop makes of what it heard; its number is the engine's to give.
-pub(crate) fn heard(of: LoopKind, source: &'static str, value: f64, series: Option<&SeriesName>, now: Timestamp) -> Signal {
+pub(crate) fn heard(
+    of: LoopKind,
+    source: &'static str,
+    value: f64,
+    series: Option<&SeriesName>,
+    now: Timestamp,
+) -> Signal {
     Signal {
         id: 0,
         at: now,

@@ -392,7 +392,8 @@ impl Knowledge {
     #[inline]
     pub(crate) fn record(&mut self, sample: &Sample, now: Timestamp) -> Noticed {
         let admission = self.admission();
-        let noticed = match self.shards.get_mut(usize::from(sample.series.shard)).and_then(|s| s.get_mut(sample.series)) {
+        let noticed = match self.shards.get_mut(usize::from(sample.series.shard)).and_then(|s| s.get_mut(sample.series))
+        {
             Some(series) => {
                 let detector = match series.detector {
                     Some(_) => self.methods.detector(&series.settings.strategy),
@@ -506,7 +507,9 @@ impl Knowledge {
     pub(crate) fn apply(&mut self, event: &Event, now: Timestamp) {
         match event {
             Event::SeriesAdded { series, declared } => self.apply_added(series, *declared, now),
-            Event::SeriesForgotten { series, because: Forgotten::Ended | Forgotten::GaveWay } => self.apply_forgotten(series),
+            Event::SeriesForgotten { series, because: Forgotten::Ended | Forgotten::GaveWay } => {
+                self.apply_forgotten(series)
+            }
             Event::ThresholdLearned { series, threshold, .. } => {
                 self.general.optimizations.push(Optimization {
                     at: threshold.learned_at,
@@ -533,7 +536,8 @@ impl Knowledge {
                 self.general.transitions.push(transition.clone());
                 self.general.hurry |= transition.forced_until.is_some();
                 if let Some(until) = transition.forced_until {
-                    self.general.state = self.general.state.force(transition.to, until, &transition.evidence, transition.at).0;
+                    self.general.state =
+                        self.general.state.force(transition.to, until, &transition.evidence, transition.at).0;
                 }
             }
             Event::ChangeDispatched { change } => self.apply_dispatched(change),
@@ -544,8 +548,7 @@ impl Knowledge {
                 let memory = self.loop_mut(*by);
                 memory.actions += 1;
                 open_trial(memory, adjustment, *change, due, false);
-                let action =
-                    Action { id: *change, at: now, of: *by, adjustment: adjustment.clone(), outcome: None };
+                let action = Action { id: *change, at: now, of: *by, adjustment: adjustment.clone(), outcome: None };
                 self.general.actions.push(action);
             }
             Event::Withheld { by, adjustment, id, .. } => {
@@ -555,8 +558,20 @@ impl Knowledge {
                 memory.withheld += 1;
                 open_trial(memory, adjustment, *id, due, true);
             }
-            Event::EffectMeasured { by, id, after } => self.loop_mut(*by).effect.close(*id, *after),
-            Event::LoopPaused { by, paused, .. } => self.loop_mut(*by).paused = *paused,
+            Event::EffectMeasured { by, id, after } => {
+                let effect = &mut self.loop_mut(*by).effect;
+                if let Some(trial) = effect.take(*id) {
+                    effect.close(trial, *after);
+                }
+            }
+            Event::LoopPaused { by, paused, .. } => {
+                let memory = self.loop_mut(*by);
+                memory.paused = *paused;
+                match paused {
+                    true => memory.effect.pause(now),
+                    false => memory.effect.resume(),
+                }
+            }
             Event::Frozen { frozen, .. } => self.general.frozen = *frozen,
             Event::CycleCompleted(cycle) => self.apply_cycle(cycle),
         }
@@ -591,9 +606,10 @@ impl Knowledge {
             series.learned_at = Some(threshold.learned_at);
             series.learned_admitted = series.admitted;
             series.relearn = false;
-            series.detector = methods.detector(&threshold.strategy).and_then(|detector| {
-                let kind = series.kind();
-                Baseline::of(kind, &series.window, &mut scratch).map(|baseline| detector.start(&baseline))
+            series.detector = methods.detector(&threshold.strategy).map(|detector| {
+                let (mut at, mut values) = (Vec::new(), Vec::new());
+                series.window.copy_into(&mut at, &mut values);
+                detector.start(&Baseline::sorted(series.kind(), &at, &values, &mut scratch))
             });
         }
         self.scratch = scratch;
@@ -613,7 +629,7 @@ impl Knowledge {
             (Knob::Sensitivity(name), Setting::Number(value)) => {
                 if let Some(series) = self.find_mut(name) {
                     series.sensitivity = Sensitivity::clamped(*value);
-                    series.relearn = true;
+                    series.relearn = series.learned.as_ref().is_none_or(|t| t.sensitivity != series.sensitivity);
                 }
             }
             (Knob::Trust(name), Setting::Number(value)) => {
@@ -625,7 +641,9 @@ impl Knowledge {
             (Knob::Preference(strategy), Setting::Number(value)) => {
                 self.general.preferences.insert(strategy.clone(), *value);
             }
-            (Knob::Factor(parameter), Setting::Number(value)) => self.general.factors.set(*parameter, *value, change.at),
+            (Knob::Factor(parameter), Setting::Number(value)) => {
+                self.general.factors.set(*parameter, *value, change.at)
+            }
             (Knob::Parameters, Setting::Parameters(parameters)) => self.general.parameters = *parameters,
             // An event whose setting does not fit its knob was not written by this engine; it changes nothing.
             _ => {}

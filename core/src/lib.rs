@@ -2,6 +2,7 @@
 
 pub mod analyze;
 pub mod config;
+pub mod engine;
 pub mod event;
 pub mod execute;
 pub mod feedback;

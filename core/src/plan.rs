@@ -6,10 +6,11 @@ pub mod state;
 
 use crate::analyze::{Analysis, LEARN_BATCH, time_for_samples};
 use crate::config::Parameters;
-use crate::execute::{Expectation, Knob, Measure, Setting};
+use crate::execute::{Change, Expectation, Knob, Measure, Setting};
 use crate::feedback::effect::withhold;
 use crate::feedback::{Adjustment, LoopKind, ParameterKind, Target};
 use crate::knowledge::Knowledge;
+use crate::plan::guard::Rules;
 use crate::plan::state::{EvidenceKind, Situation, StateSince, Transition};
 use crate::series::SeriesName;
 use crate::time::Timestamp;
@@ -33,15 +34,12 @@ pub struct Plan {
     pub chance: u64,
 }
 
-/// A change before it has its number.
+/// A change that is to go out, with the adjustment that it carries out, when it does.
 #[derive(Debug)]
 pub struct Planned {
-    pub knob: Knob,
-    pub from: Setting,
-    pub to: Setting,
-    pub because: String,
-    pub expect: Expectation,
-    pub by: Option<(LoopKind, Adjustment)>,
+    /// Without its number, which the dispatcher gives.
+    pub change: Change,
+    pub adjustment: Option<Adjustment>,
 }
 
 /// Decides. `wanted` is what the loops ask for, in the order they spoke.
@@ -76,7 +74,7 @@ pub fn plan(knowledge: &Knowledge, analysis: &Analysis, wanted: Vec<(LoopKind, A
 /// Steps towards the row of the state: at once towards critical, by degrees on the way back.
 fn plan_parameters(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
     let row = knowledge.config().states.row(plan.state.state);
-    let worse = plan.state.state.severity() > knowledge.parameters_of().severity();
+    let worse = parameters::is_worse(knowledge.parameters_of(), plan.state.state);
     let from = *knowledge.parameters();
     let to = parameters::step(&from, &row, knowledge.factors(), plan.state.state, worse, now);
     if to == from {
@@ -87,14 +85,18 @@ fn plan_parameters(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
         Some(moved) => format!("{} because of {}", plan.state.state.as_str(), moved.cause),
         None => format!("on the way to the row of {}", plan.state.state.as_str()),
     };
-    plan.changes.push(Planned {
+    let change = Change {
+        id: 0,
+        at: now,
         knob: Knob::Parameters,
         from: Setting::Parameters(from),
         to: Setting::Parameters(to),
         because,
-        expect: keeps_under(knowledge, EvidenceKind::CycleLatency, now),
         by: None,
-    });
+        expect: keeps_under(knowledge, EvidenceKind::CycleLatency, now),
+        situation: knowledge.situation(),
+    };
+    admit(knowledge, plan, Planned { change, adjustment: None }, now);
 }
 
 /// Every series whose latest threshold is trusted enough and not yet the one that judges.
@@ -104,15 +106,18 @@ fn plan_thresholds(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
     let pending = knowledge.series().filter(|series| !series.active());
     let trusted = pending.filter_map(|series| Some((series, series.learned()?)));
     for (series, learned) in trusted.filter(|(_, learned)| learned.confidence >= confidence_min).take(batches) {
-        let planned = Planned {
+        let change = Change {
+            id: 0,
+            at: now,
             knob: Knob::Threshold(series.name().clone()),
             from: series.in_force().map_or(Setting::Unset, |before| Setting::Bounds(before.bounds.at(now))),
             to: Setting::Bounds(learned.bounds.at(now)),
             because: learned.reasoning.clone(),
-            expect: holds(knowledge, series.name(), now),
             by: None,
+            expect: holds(knowledge, series.name(), now),
+            situation: knowledge.situation(),
         };
-        admit(knowledge, plan, planned, false, now);
+        admit(knowledge, plan, Planned { change, adjustment: None }, now);
     }
 }
 
@@ -134,25 +139,28 @@ fn plan_adjustment(knowledge: &Knowledge, plan: &mut Plan, by: LoopKind, adjustm
             (Knob::Factor(*parameter), expect)
         }
     };
-    let explicit = adjustment.explicit;
-    if !explicit && withhold(&mut plan.chance, knowledge.config().feedback.withhold) {
+    if !adjustment.explicit && withhold(&mut plan.chance, knowledge.config().feedback.withhold) {
         plan.withheld.push((by, adjustment));
         return;
     }
-    let planned = Planned {
+    let change = Change {
+        id: 0,
+        at: now,
         knob,
         from: Setting::Number(adjustment.from),
         to: Setting::Number(adjustment.to),
         because: adjustment.reason.clone(),
+        by: Some(by),
         expect,
-        by: Some((by, adjustment)),
+        situation: knowledge.situation(),
     };
-    admit(knowledge, plan, planned, explicit, now);
+    admit(knowledge, plan, Planned { change, adjustment: Some(adjustment) }, now);
 }
 
-fn admit(knowledge: &Knowledge, plan: &mut Plan, planned: Planned, explicit: bool, now: Timestamp) {
-    let limit = knowledge.config().execution.changes_per_hour;
-    match knowledge.dispatched().refuses(&planned.knob, &planned.to, explicit, limit, now) {
+fn admit(knowledge: &Knowledge, plan: &mut Plan, planned: Planned, now: Timestamp) {
+    let explicit = planned.adjustment.as_ref().is_some_and(|adjustment| adjustment.explicit);
+    let rules = Rules { execution: &knowledge.config().execution, frozen: knowledge.frozen() };
+    match knowledge.dispatched().refuses(&planned.change, explicit, &rules, now) {
         None => plan.changes.push(planned),
         Some(_) => plan.refused += 1,
     }

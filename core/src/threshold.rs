@@ -85,6 +85,8 @@ pub struct Threshold {
     pub bounds: Bounds,
     /// Samples strictly outside these, sustained, are an alert.
     pub alert: Bounds,
+    /// How many sigma-equivalents out that is.
+    pub alert_sigmas: f64,
     /// The ordinary value, between the bounds.
     pub center: f64,
     pub sensitivity: Sensitivity,

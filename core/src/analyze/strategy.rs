@@ -1,8 +1,16 @@
 //! Ways to find bounds: from a window at once (`Strategy`) or sample by sample (`Detector`).
 
+pub mod adaptive;
+pub mod ewma;
+pub mod iqr;
+pub mod percentile;
+pub mod robust;
+pub mod sigma;
+pub mod state;
+
 use crate::config::{Kind, StrategyName};
 use crate::monitor::Judged;
-use crate::stats::Statistics;
+use crate::stats::{Scratch, Statistics, sort_into};
 use crate::threshold::Bounds;
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
@@ -71,4 +79,102 @@ pub trait Detector: Send + Sync {
 
     /// Learns from a value. `weight` 0 leaves the state as it is: a masked sample.
     fn learn(&self, state: &mut DetectorState, at: Timestamp, value: f64, weight: f64);
+}
+
+impl<'a> Baseline<'a> {
+    /// A window (ascending times, as many values, at least one, all finite), sorted into `scratch`.
+    pub fn sorted(kind: Kind, at: &'a [i64], values: &'a [f64], scratch: &'a mut Scratch) -> Baseline<'a> {
+        let sorted = sort_into(values, scratch);
+        Baseline { kind, at, values, sorted, statistics: Statistics::of(values, sorted) }
+    }
+
+    /// A distance under which two values of this series are the same: half its smallest step seen around the middle, or,
+    /// when it never moved, a small share of where it stands.
+    pub fn resolution(&self) -> f64 {
+        let middle = self.sorted.len() / 2;
+        let around = &self.sorted[middle.saturating_sub(64)..(middle + 64).min(self.sorted.len())];
+        let steps = around.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| *step > 0.0);
+        let least = steps.fold(f64::INFINITY, f64::min);
+        let scale = self.statistics.median.abs().max(self.statistics.mean.abs());
+        let still = if scale > 0.0 { (scale * 0.01).min(f64::MAX / 4.0) } else { 0.5 };
+        // A difference of neighbouring doubles is rounding, no step.
+        let floor = (scale * 1e-9).max(f64::MIN_POSITIVE);
+        if least.is_finite() { (least / 2.0).clamp(floor, still.max(floor)) } else { still.max(floor) }
+    }
+}
+
+/// Bounds around a center, as a strategy would have them: one that is not finite is left out, and a width that has shrunk
+/// to nothing (a constant series) gets the series' resolution. None when no bound is left.
+pub fn proposal(baseline: &Baseline, lower: f64, center: f64, upper: f64) -> Option<Proposal> {
+    let (mut lower, mut upper) = (Some(lower).filter(|v| v.is_finite()), Some(upper).filter(|v| v.is_finite()));
+    let center = center.clamp(lower.unwrap_or(f64::MIN), upper.unwrap_or(f64::MAX).max(lower.unwrap_or(f64::MIN)));
+    if let (Some(low), Some(high)) = (lower, upper)
+        && low >= high
+    {
+        let floor = baseline.resolution();
+        lower = Some(low.min(high) - floor).filter(|v| v.is_finite());
+        upper = Some(low.max(high) + floor).filter(|v| v.is_finite());
+    }
+    Bounds::constant(lower, upper).ok().map(|bounds| Proposal { bounds, center })
+}
+
+/// The strategies and detectors that an engine knows.
+pub struct Methods {
+    strategies: Vec<Box<dyn Strategy>>,
+    detectors: Vec<Box<dyn Detector>>,
+}
+
+/// The name under which the best strategy is chosen by merit.
+pub const ADAPTIVE: &str = "adaptive";
+
+/// The built-in strategies that are compared.
+pub fn all() -> Vec<Box<dyn Strategy>> {
+    vec![Box::new(percentile::Percentile), Box::new(sigma::Sigma), Box::new(iqr::Iqr), Box::new(robust::Robust)]
+}
+
+/// The built-in detectors.
+pub fn detectors() -> Vec<Box<dyn Detector>> {
+    vec![Box::new(ewma::Ewma)]
+}
+
+impl Methods {
+    pub fn built_in() -> Methods {
+        Methods { strategies: all(), detectors: detectors() }
+    }
+
+    /// Adds a strategy; adaptive compares it with the others from then on.
+    pub fn with_strategy(mut self, strategy: Box<dyn Strategy>) -> Methods {
+        self.strategies.push(strategy);
+        self
+    }
+
+    pub fn with_detector(mut self, detector: Box<dyn Detector>) -> Methods {
+        self.detectors.push(detector);
+        self
+    }
+
+    /// What may be named in a configuration.
+    pub fn names(&self) -> Vec<StrategyName> {
+        let strategies = self.strategies.iter().map(|strategy| strategy.name());
+        let detectors = self.detectors.iter().map(|detector| detector.name());
+        std::iter::once(StrategyName::from(ADAPTIVE)).chain(strategies).chain(detectors).collect()
+    }
+
+    pub fn strategies(&self) -> impl Iterator<Item = &dyn Strategy> + Clone {
+        self.strategies.iter().map(|strategy| &**strategy)
+    }
+
+    pub fn strategy(&self, name: &str) -> Option<&dyn Strategy> {
+        self.strategies().find(|strategy| strategy.name() == name)
+    }
+
+    pub fn detector(&self, name: &str) -> Option<&dyn Detector> {
+        self.detectors.iter().map(|detector| &**detector).find(|detector| detector.name() == name)
+    }
+}
+
+impl std::fmt::Debug for Methods {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
 }

@@ -60,7 +60,15 @@ impl FeedbackLoop for AnomalyFeedback {
                 if to != from {
                     *stands = to;
                     let target = Target::Sensitivity(series.name().clone());
-                    adjustments.push(Adjustment { target, from, to, reason, cause: signal.id, explicit: true, aim: None });
+                    adjustments.push(Adjustment {
+                        target,
+                        from,
+                        to,
+                        reason,
+                        cause: signal.id,
+                        explicit: true,
+                        aim: None,
+                    });
                 }
             }
         }

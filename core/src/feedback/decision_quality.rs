@@ -8,7 +8,7 @@ use crate::config::StrategyName;
 use crate::event::Event;
 use crate::execute::Verification;
 use crate::knowledge::Knowledge;
-use crate::plan::parameters::{FACTOR_MAX, FACTOR_MIN};
+use crate::plan::parameters::FACTORS;
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ impl FeedbackLoop for DecisionQuality {
             let from = knowledge.factors().at(ParameterKind::LearningRate, now);
             let limit = knowledge.config().states.limits.decision_quality.degraded.leave;
             let to = if quality < limit {
-                (from * (1.0 - rate)).max(FACTOR_MIN)
+                (from * (1.0 - rate)).max(*FACTORS.start())
             } else if quality >= GOOD && from < 1.0 {
                 (from * (1.0 + rate)).min(1.0)
             } else {
@@ -77,7 +77,7 @@ impl FeedbackLoop for DecisionQuality {
             // Failures push away, in proportion; what holds is forgiven by degrees.
             let away = from * (1.0 + rate * failed_share);
             let to = away + rate * (1.0 - failed_share) * (1.0 - away);
-            let to = if (to - 1.0).abs() < NEAR { 1.0 } else { to.clamp(FACTOR_MIN, FACTOR_MAX) };
+            let to = if (to - 1.0).abs() < NEAR { 1.0 } else { to.clamp(*FACTORS.start(), *FACTORS.end()) };
             if to == from {
                 continue;
             }

@@ -6,7 +6,7 @@
 use super::{Adjustment, FeedbackLoop, LoopKind, ParameterKind, Signal, Target};
 use crate::event::Event;
 use crate::knowledge::Knowledge;
-use crate::plan::parameters::{FACTOR_MAX, FACTOR_MIN};
+use crate::plan::parameters::FACTORS;
 use crate::plan::state::EvidenceKind;
 use crate::time::Timestamp;
 
@@ -33,7 +33,7 @@ impl FeedbackLoop for PerformanceAdaptation {
         let adjust = |parameter: ParameterKind| {
             let from = knowledge.factors().at(parameter, now);
             let to = if signal.value > limit {
-                (from * (1.0 + rate)).min(FACTOR_MAX)
+                (from * (1.0 + rate)).min(*FACTORS.end())
             } else if signal.value < ROOM * limit && from > 1.0 {
                 (from * (1.0 - rate)).max(1.0)
             } else {
@@ -42,7 +42,7 @@ impl FeedbackLoop for PerformanceAdaptation {
             let reason = format!("a cycle took {:.2} of its interval; up to {limit:.2} is well", signal.value);
             let target = Target::Factor(parameter);
             let aim = self.aim(&target, knowledge, now);
-            let moved = (to - from).abs() > 1e-6 && (FACTOR_MIN..=FACTOR_MAX).contains(&to);
+            let moved = (to - from).abs() > 1e-6 && FACTORS.contains(&to);
             moved.then_some(Adjustment { target, from, to, reason, cause: signal.id, explicit: false, aim })
         };
         [ParameterKind::MonitoringInterval, ParameterKind::PlanningLookahead].into_iter().filter_map(adjust).collect()

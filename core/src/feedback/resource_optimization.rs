@@ -6,7 +6,7 @@
 use super::{Adjustment, FeedbackLoop, LoopKind, ParameterKind, Signal, Target};
 use crate::event::Event;
 use crate::knowledge::Knowledge;
-use crate::plan::parameters::{FACTOR_MAX, FACTOR_MIN};
+use crate::plan::parameters::FACTORS;
 use crate::plan::state::EvidenceKind;
 use crate::time::Timestamp;
 
@@ -44,13 +44,13 @@ impl FeedbackLoop for ResourceOptimization {
             let stands = (row * from).round();
             // A parameter counts in whole units: a step that would round away is made one unit long.
             let to = if signal.value > limit.enter {
-                (from * (1.0 - rate)).min((stands - 1.0) / row).max(FACTOR_MIN)
+                (from * (1.0 - rate)).min((stands - 1.0) / row).max(*FACTORS.start())
             } else if signal.value < limit.leave && from < 1.0 {
                 (from * (1.0 + rate)).max((stands + 1.0) / row).min(1.0)
             } else {
                 return None;
             };
-            if (to - from).abs() < 1e-6 || !(FACTOR_MIN..=FACTOR_MAX).contains(&to) {
+            if (to - from).abs() < 1e-6 || !FACTORS.contains(&to) {
                 return None;
             }
             let reason = format!("{} at {:.2}; the limit is {:.2}", signal.source, signal.value, limit.enter);

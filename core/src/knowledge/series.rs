@@ -1,5 +1,6 @@
 //! One series: what it is called, what it holds, what is thought of it, and how its last samples were judged.
 
+use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::Merit;
 use crate::analyze::strategy::{Detector, DetectorState};
 use crate::config::{Config, Kind, StrategyName};
@@ -64,7 +65,9 @@ pub enum Door {
     Open,
     /// The name says counter; the first samples are held until they confirm it.
     Undecided(Vec<(Timestamp, f64)>),
-    Rate { last: Option<(Timestamp, f64)> },
+    Rate {
+        last: Option<(Timestamp, f64)>,
+    },
     /// A histogram's bucket: folded into its histogram by the memory as a whole.
     Bucket,
 }
@@ -87,7 +90,11 @@ impl Distinct {
         }
         let whole = |v: f64| v.fract() == 0.0 && v.abs() <= STATE_VALUE_MAX;
         let constant_so_far = self.len == 1;
-        if self.len > 0 && (usize::from(self.len) == STATE_VALUES_MAX || !whole(value) || (constant_so_far && !whole(self.values[0]))) {
+        if self.len > 0
+            && (usize::from(self.len) == STATE_VALUES_MAX
+                || !whole(value)
+                || (constant_so_far && !whole(self.values[0])))
+        {
             self.len = Self::MANY;
         } else {
             self.values[usize::from(self.len)] = value;
@@ -105,10 +112,11 @@ struct Fence {
     alert_upper: f64,
     center: f64,
     sensitivity: f64,
+    alert_sigmas: f64,
 }
 
 impl Fence {
-    fn new(bounds: Pair, alert: Pair, center: f64, sensitivity: Sensitivity) -> Fence {
+    fn new(bounds: Pair, alert: Pair, center: f64, sensitivity: Sensitivity, alert_sigmas: f64) -> Fence {
         Fence {
             lower: bounds.0.unwrap_or(f64::NEG_INFINITY),
             upper: bounds.1.unwrap_or(f64::INFINITY),
@@ -116,11 +124,18 @@ impl Fence {
             alert_upper: alert.1.unwrap_or(f64::INFINITY),
             center,
             sensitivity: sensitivity.get(),
+            alert_sigmas,
         }
     }
 
     fn of(threshold: &Threshold, at: Timestamp) -> Fence {
-        Fence::new(threshold.bounds.at(at), threshold.alert.at(at), threshold.center, threshold.sensitivity)
+        Fence::new(
+            threshold.bounds.at(at),
+            threshold.alert.at(at),
+            threshold.center,
+            threshold.sensitivity,
+            threshold.alert_sigmas,
+        )
     }
 
     /// How strange, in sigma-equivalents: the bounds lie at the sensitivity, the alert level at [`ALERT_SIGMAS`] (scaled
@@ -133,7 +148,7 @@ impl Fence {
             return if near.is_finite() && near > 0.0 { self.sensitivity * distance / near } else { 0.0 };
         }
         let far = (alert - self.center).abs();
-        let alert_sigmas = self.alert_sigmas();
+        let alert_sigmas = self.alert_sigmas;
         if far.is_finite() && far > near {
             let along = (distance - near) / (far - near);
             self.sensitivity + (alert_sigmas - self.sensitivity) * along
@@ -142,10 +157,6 @@ impl Fence {
         } else {
             alert_sigmas
         }
-    }
-
-    fn alert_sigmas(&self) -> f64 {
-        (ALERT_SIGMAS * self.sensitivity / Sensitivity::DEFAULT.get()).max(self.sensitivity + 0.5)
     }
 }
 
@@ -495,7 +506,11 @@ impl Series {
                     return Noticed::only(Fate::Folded);
                 }
                 let rate = (value - last_value) / at.since(last_at).secs();
-                if rate.is_finite() { self.admit(at, rate, admission, detector) } else { Noticed::only(Fate::NotFinite) }
+                if rate.is_finite() {
+                    self.admit(at, rate, admission, detector)
+                } else {
+                    Noticed::only(Fate::NotFinite)
+                }
             }
             Door::Undecided(held) => {
                 if let Some((last_at, last_value)) = held.last()
@@ -556,8 +571,9 @@ impl Series {
             // A detector says bounds; the alert level lies as much farther out as its sigmas say.
             Some(Judged { lower: Some(lower), upper: Some(upper), .. }) => {
                 let center = lower / 2.0 + upper / 2.0;
-                let mut fence = Fence::new((Some(lower), Some(upper)), (None, None), center, self.sensitivity);
-                let wider = fence.alert_sigmas() / fence.sensitivity;
+                let sigmas = alert_sigmas(self.sensitivity, self.settings.sensitivity);
+                let mut fence = Fence::new((Some(lower), Some(upper)), (None, None), center, self.sensitivity, sigmas);
+                let wider = sigmas / fence.sensitivity;
                 fence.alert_lower = center - (center - lower) * wider;
                 fence.alert_upper = center + (upper - center) * wider;
                 fence
@@ -572,7 +588,7 @@ impl Series {
         judged.upper = Some(fence.upper).filter(|bound| bound.is_finite());
         judged.breach = value < fence.lower || value > fence.upper;
         let sigmas = fence.sigmas(value);
-        judged.score = sigmas / (sigmas + fence.alert_sigmas());
+        judged.score = sigmas / (sigmas + fence.alert_sigmas);
 
         self.tally.judged += 1;
         if judged.breach {
@@ -634,7 +650,8 @@ impl Series {
         }
         let oldest = self.window.oldest().map(|(at, _)| at);
         let newest = self.window.newest().map(|(at, _)| at);
-        let (older, rest): (Vec<_>, Vec<_>) = values.into_iter().partition(|(at, _)| oldest.is_some_and(|oldest| *at < oldest));
+        let (older, rest): (Vec<_>, Vec<_>) =
+            values.into_iter().partition(|(at, _)| oldest.is_some_and(|oldest| *at < oldest));
         let fitted = self.window.push_front(&older, admission.window_len);
         for _ in 0..fitted {
             fates.add(Fate::Admitted);

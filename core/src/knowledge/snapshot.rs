@@ -1,7 +1,7 @@
 //! All memory as bytes, in parts: one for what is general, one per shard. MessagePack with names, so that a later version
 //! can read what an earlier one wrote.
 
-use super::{General, Knowledge, Series};
+use super::{Knowledge, Series};
 use crate::analyze::strategy::Methods;
 use crate::config::Config;
 use crate::time::Timestamp;
@@ -17,7 +17,9 @@ const SHARD: &str = "shard/";
 /// Why a snapshot cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    #[error("the snapshot was written by a newer version (form {found}, this one reads up to {SNAPSHOT_VERSION}): use that version")]
+    #[error(
+        "the snapshot was written by a newer version (form {found}, this one reads up to {SNAPSHOT_VERSION}): use that version"
+    )]
     Newer { found: u16 },
     #[error("part `{part}` of the snapshot is damaged: {reason}")]
     Damaged { part: String, reason: String },
@@ -78,11 +80,13 @@ impl Knowledge {
 }
 
 fn encode<T: Serialize>(body: &T) -> Vec<u8> {
-    rmp_serde::to_vec_named(&Out { version: SNAPSHOT_VERSION, body }).expect("memory is plain data, and a Vec takes any length")
+    rmp_serde::to_vec_named(&Out { version: SNAPSHOT_VERSION, body })
+        .expect("memory is plain data, and a Vec takes any length")
 }
 
 fn decode<T: for<'de> Deserialize<'de>>(part: &str, bytes: &[u8]) -> Result<T, SnapshotError> {
-    let damaged = |error: rmp_serde::decode::Error| SnapshotError::Damaged { part: part.to_owned(), reason: error.to_string() };
+    let damaged =
+        |error: rmp_serde::decode::Error| SnapshotError::Damaged { part: part.to_owned(), reason: error.to_string() };
     let Version { version } = rmp_serde::from_slice(bytes).map_err(damaged)?;
     if version > SNAPSHOT_VERSION {
         return Err(SnapshotError::Newer { found: version });

@@ -1,0 +1,237 @@
+//! From a window to a threshold: bounds, alert level, how far to trust it, and why.
+
+use super::strategy::adaptive::{self, Candidate, Merit};
+use super::strategy::{ADAPTIVE, Baseline, Level, Methods, Proposal, Strategy, proposal, state};
+use crate::config::{Kind, StrategyName};
+use crate::knowledge::series::ALERT_SIGMAS;
+use crate::stats::trend::{Line, trend};
+use crate::stats::{Scratch, Statistics, Trend, effective_count, normal, quantile, sort_into, tail};
+use crate::threshold::{Bounds, Pair, Rival, Supporting, Threshold};
+use crate::time::{Span, Timestamp};
+use crate::units::{Confidence, Sensitivity};
+
+/// What is to be learned, from what.
+pub struct Request<'a> {
+    pub kind: Kind,
+    /// Milliseconds since the epoch, ascending; at least one, as many as values.
+    pub at: &'a [i64],
+    pub values: &'a [f64],
+    pub methods: &'a Methods,
+    /// A strategy's name, a detector's, or `adaptive`.
+    pub wanted: &'a StrategyName,
+    /// The strategy that is to stay: after a verdict the bounds move with the sensitivity alone.
+    pub keep: Option<&'a StrategyName>,
+    pub sensitivity: Sensitivity,
+    pub default_sensitivity: Sensitivity,
+    /// 0.25 to 1: multiplies the confidence.
+    pub trust: f64,
+    pub merits: &'a [Merit],
+    /// Weight of a strategy's loss; 1 is none.
+    pub preference: &'a dyn Fn(&str) -> f64,
+    pub lookahead: Span,
+    pub now: Timestamp,
+}
+
+/// Bounds that are to lie above and below so many of their own samples.
+const OWN_SHARE: f64 = 0.95;
+const OWN_SHARE_ALERT: f64 = 0.99;
+
+/// At most so many samples are read for the trend: more do not change what it says.
+const TREND_SAMPLES: usize = 500;
+
+/// Learns one threshold. None: no strategy can say anything of this window.
+pub fn learn(request: &Request, scratch: &mut Scratch) -> Option<Threshold> {
+    let mut sorted = std::mem::take(&mut scratch.window_sorted);
+    sorted.clear();
+    sorted.extend_from_slice(sort_into(request.values, scratch));
+    let statistics = Statistics::of(request.values, &sorted);
+    let baseline = Baseline { kind: request.kind, at: request.at, values: request.values, sorted: &sorted, statistics };
+    let threshold = from_baseline(request, &baseline, scratch);
+    scratch.window_sorted = sorted;
+    threshold
+}
+
+fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) -> Option<Threshold> {
+    let methods = request.methods;
+    let chosen = choose(request, baseline, scratch)?;
+    let bounds = pair(&chosen.proposal.bounds, request.now);
+    let alert_sigmas = alert_sigmas(request.sensitivity, request.default_sensitivity);
+    let alert = alert_bounds(baseline, bounds, alert_sigmas)?;
+    let line = recent_trend(request.at, request.values);
+    let confidence = confidence(request, baseline, bounds, &line, &chosen.rivals);
+    let formula = match methods.detector(&chosen.strategy) {
+        Some(detector) => detector.formula(),
+        None => chosen.formula,
+    };
+    let reasoning = reasoning(request, baseline, &chosen, formula, &line);
+    Some(Threshold {
+        bounds: chosen.proposal.bounds,
+        alert,
+        alert_sigmas,
+        center: chosen.proposal.center,
+        sensitivity: request.sensitivity,
+        confidence,
+        strategy: chosen.strategy,
+        reasoning,
+        supporting: Supporting { statistics: baseline.statistics, trend: line.trend },
+        rivals: chosen.rivals,
+        learned_at: request.now,
+    })
+}
+
+struct Chosen {
+    strategy: StrategyName,
+    formula: &'static str,
+    proposal: Proposal,
+    rivals: Vec<Rival>,
+    by_merit: bool,
+}
+
+fn choose(request: &Request, baseline: &Baseline, scratch: &mut Scratch) -> Option<Chosen> {
+    let methods = request.methods;
+    if request.kind == Kind::State && request.wanted == ADAPTIVE {
+        let proposal = state::State.propose(baseline, Level::Formula(request.sensitivity))?;
+        let (strategy, formula) = (state::State.name(), state::State.formula());
+        return Some(Chosen { strategy, formula, proposal, rivals: Vec::new(), by_merit: false });
+    }
+    let candidates = adaptive::candidates(baseline, request.sensitivity, methods.strategies(), request.merits, scratch);
+    let rivals = candidates.iter().map(|candidate| rival(candidate, request.now)).collect();
+    if request.wanted == ADAPTIVE {
+        let kept = request.keep.and_then(|name| candidates.iter().position(|candidate| candidate.strategy == *name));
+        let best = kept.or_else(|| adaptive::choose(&candidates, request.preference))?;
+        let Candidate { strategy, formula, proposal, .. } = candidates.into_iter().nth(best)?;
+        let proposal = enclose(baseline, proposal, request.now)?;
+        return Some(Chosen { strategy, formula, proposal, rivals, by_merit: true });
+    }
+    // A detector's own bounds track; until it judges, and for those who want one number, mean and deviation stand in.
+    let by_name = methods.strategy(request.wanted).or_else(|| {
+        methods.detector(request.wanted)?;
+        methods.strategy("sigma")
+    })?;
+    let proposal = by_name.propose(baseline, Level::Formula(request.sensitivity))?;
+    let (strategy, formula) = (request.wanted.clone(), by_name.formula());
+    Some(Chosen { strategy, formula, proposal, rivals, by_merit: false })
+}
+
+fn rival(candidate: &Candidate, now: Timestamp) -> Rival {
+    let (lower, upper) = pair(&candidate.proposal.bounds, now);
+    Rival { strategy: candidate.strategy.clone(), lower, upper, loss: candidate.loss }
+}
+
+fn pair(bounds: &Bounds, now: Timestamp) -> Pair {
+    bounds.at(now)
+}
+
+/// How many sigma-equivalents out an alert stands: 4.5, moved as far as verdicts moved the sensitivity.
+pub fn alert_sigmas(sensitivity: Sensitivity, default: Sensitivity) -> f64 {
+    (ALERT_SIGMAS * sensitivity.get() / default.get()).max(sensitivity.get() + 0.5)
+}
+
+/// Bounds that were chosen by merit hold at least what they should of their own window, and lie beyond a constant.
+fn enclose(baseline: &Baseline, proposal: Proposal, now: Timestamp) -> Option<Proposal> {
+    let Bounds::Constant { .. } = proposal.bounds else { return Some(proposal) };
+    let (lower, upper) = proposal.bounds.at(now);
+    let floor = baseline.resolution();
+    let sorted = baseline.sorted;
+    let least_upper = quantile(sorted, OWN_SHARE) + floor;
+    let most_lower = quantile(sorted, 1.0 - OWN_SHARE) - floor;
+    let upper = upper.unwrap_or(f64::INFINITY).max(least_upper);
+    let lower = lower.unwrap_or(f64::NEG_INFINITY).min(most_lower);
+    self::proposal(baseline, lower, proposal.center, upper)
+}
+
+/// Where an ordinary sample falls as rarely as a bell's beyond `sigmas`: from the tail, and never inside the bounds or
+/// 99 % of the window.
+fn alert_bounds(baseline: &Baseline, (lower, upper): Pair, sigmas: f64) -> Option<Bounds> {
+    let (p, floor, sorted) = (normal::cdf(-sigmas), baseline.resolution(), baseline.sorted);
+    let out = |level: f64, own: f64, bound: Option<f64>| level.max(own).max(bound.unwrap_or(own)) + floor;
+    let above = out(tail::upper_level(sorted, p, floor), quantile(sorted, OWN_SHARE_ALERT), upper);
+    let below = -out(-tail::lower_level(sorted, p, floor), -quantile(sorted, 1.0 - OWN_SHARE_ALERT), lower.map(|v| -v));
+    let finite = |v: f64| Some(v).filter(|v| v.is_finite());
+    // A side without a bound has no alert either.
+    let above = upper.and_then(|_| finite(above));
+    let below = lower.and_then(|_| finite(below));
+    Bounds::constant(below, above).or_else(|_| Bounds::constant(lower, upper)).ok()
+}
+
+fn recent_trend(at: &[i64], values: &[f64]) -> Line {
+    // Every so-manieth sample over the whole window: the trend is the window's, not its end's.
+    let step = values.len().div_ceil(TREND_SAMPLES).max(1);
+    if step == 1 {
+        return trend(at, values, None);
+    }
+    let thin = |i: usize| i % step == 0;
+    let at: Vec<i64> = at.iter().enumerate().filter(|(i, _)| thin(*i)).map(|(_, at)| *at).collect();
+    let values: Vec<f64> = values.iter().enumerate().filter(|(i, _)| thin(*i)).map(|(_, value)| *value).collect();
+    trend(&at, &values, None)
+}
+
+/// How likely these bounds go on holding about what they should: the product of
+/// - the chance that the share of breaches, estimated from as many *effective* samples, is within a factor of two,
+/// - how near the share in the last quarter of the window is to the wanted one (drift),
+/// - how far the trend, gone on for the lookahead, stays inside half a width,
+/// - how near the rivals are to one another,
+/// - the trust that the series' earlier thresholds earned.
+fn confidence(
+    request: &Request,
+    baseline: &Baseline,
+    (lower, upper): Pair,
+    line: &Line,
+    rivals: &[Rival],
+) -> Confidence {
+    let statistics = &baseline.statistics;
+    let wanted = 2.0 * normal::cdf(-request.sensitivity.get());
+    let effective = effective_count(baseline.values, statistics.mean, statistics.std_dev).max(1.0);
+    let spread = (wanted * (1.0 - wanted) / effective).sqrt();
+    let estimated = 2.0 * normal::cdf(wanted / spread) - 1.0;
+
+    let last = &baseline.values[baseline.values.len() * 3 / 4..];
+    let outside =
+        |value: &&f64| lower.is_some_and(|bound| **value < bound) || upper.is_some_and(|bound| **value > bound);
+    let breached = last.iter().filter(outside).count() as f64 / last.len().max(1) as f64;
+    let steady = 1.0 - ((breached - 2.0 * wanted) / 0.5).clamp(0.0, 1.0);
+
+    let half_width = match (lower, upper) {
+        (Some(lower), Some(upper)) => upper / 2.0 - lower / 2.0,
+        (Some(bound), None) | (None, Some(bound)) => (bound - statistics.median).abs(),
+        (None, None) => f64::INFINITY,
+    };
+    let climbs = matches!(line.trend, Trend::Increasing | Trend::Decreasing);
+    let drift = if climbs { (line.slope_per_s * request.lookahead.secs() / half_width).abs() } else { 0.0 };
+    let level = 1.0 / (1.0 + if drift.is_finite() { drift } else { 1.0 });
+    // A trend that fills the window says that its statistics describe a time that has passed.
+    let passed = if climbs { 0.8 } else { 1.0 };
+
+    let widths: Vec<f64> = rivals.iter().filter_map(|rival| Some(rival.upper? - rival.lower?)).collect();
+    let agreement = match widths.iter().copied().fold(None, |most: Option<(f64, f64)>, width| {
+        Some(most.map_or((width, width), |(least, most)| (least.min(width), most.max(width))))
+    }) {
+        Some((least, most)) if most > 0.0 && most.is_finite() => 0.75 + 0.25 * (least / most),
+        _ => 1.0,
+    };
+    Confidence::clamped(estimated * steady * level * passed * agreement * request.trust)
+}
+
+fn reasoning(request: &Request, baseline: &Baseline, chosen: &Chosen, formula: &str, line: &Line) -> String {
+    let count = baseline.values.len();
+    let hours = (request.at[count - 1] - request.at[0]) as f64 / 3_600_000.0;
+    let mut text = format!("{formula}, at {} sigmas, over {count} samples of {hours:.1} hours", request.sensitivity);
+    if chosen.by_merit {
+        let others = chosen.rivals.len().saturating_sub(1);
+        let kept = request.keep.is_some_and(|kept| *kept == chosen.strategy);
+        text += match kept {
+            true => "; the strategy was kept after a verdict",
+            false => "; it cost least",
+        };
+        if !kept && others > 0 {
+            text += &format!(" of {} strategies on samples they had not seen", others + 1);
+        }
+    }
+    text += match line.trend {
+        Trend::Increasing => "; the series is rising.",
+        Trend::Decreasing => "; the series is falling.",
+        Trend::Stable => "; it has no trend.",
+        Trend::Unknown => "; too few independent samples to speak of a trend.",
+    };
+    text
+}

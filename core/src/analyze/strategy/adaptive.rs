@@ -1,0 +1,135 @@
+//! Chooses among the strategies by merit: all are brought to one level, and the one whose bounds cost the least on samples
+//! it had not seen is taken.
+//!
+//! The cost is pinball loss (Koenker and Bassett, 1978): its least expected value lies at the wanted quantile, so it cannot
+//! be won by bounds that are merely wide or merely narrow. Losses are kept as samples arrive; while they are few, a
+//! back-test inside the window stands in.
+
+use super::{Baseline, Level, Proposal, Strategy};
+use crate::config::StrategyName;
+use crate::stats::{Scratch, normal};
+use crate::threshold::{Bounds, Rival};
+use crate::time::Timestamp;
+use crate::units::Sensitivity;
+use serde::{Deserialize, Serialize};
+
+/// A loss is an average over this many samples at least; newer ones count more from then on.
+pub const SMOOTHED: u64 = 200;
+
+/// How one strategy's bounds do on samples as they arrive.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Merit {
+    pub strategy: StrategyName,
+    /// Infinite when absent.
+    pub lower: f64,
+    pub upper: f64,
+    pub loss: f64,
+    pub count: u64,
+}
+
+impl Merit {
+    /// New bounds of a strategy; its losses so far stay with it.
+    pub fn carried_over(rival: &Rival, before: &[Merit]) -> Merit {
+        let known = before.iter().find(|merit| merit.strategy == rival.strategy);
+        Merit {
+            strategy: rival.strategy.clone(),
+            lower: rival.lower.unwrap_or(f64::NEG_INFINITY),
+            upper: rival.upper.unwrap_or(f64::INFINITY),
+            loss: known.map_or(0.0, |merit| merit.loss),
+            count: known.map_or(0, |merit| merit.count),
+        }
+    }
+
+    /// Adds what a value costs at the wanted `level` (share of samples under the upper bound, and above the lower).
+    #[inline]
+    pub fn see(&mut self, value: f64, level: f64) {
+        let loss = pinball(value, self.lower, self.upper, level);
+        if loss.is_finite() {
+            self.count += 1;
+            self.loss += (loss - self.loss) / self.count.min(SMOOTHED) as f64;
+        }
+    }
+}
+
+/// Loss of both bounds; an absent (infinite) bound costs nothing, as nothing can be said of it.
+#[inline]
+fn pinball(value: f64, lower: f64, upper: f64, level: f64) -> f64 {
+    let over = value - upper;
+    let under = lower - value;
+    let above = if over > 0.0 { level * over } else { (level - 1.0) * over };
+    let below = if under > 0.0 { level * under } else { (level - 1.0) * under };
+    (if above.is_finite() { above } else { 0.0 }) + (if below.is_finite() { below } else { 0.0 })
+}
+
+/// What each strategy would set, at one level, and what it costs.
+pub struct Candidate {
+    pub strategy: StrategyName,
+    pub formula: &'static str,
+    pub proposal: Proposal,
+    pub loss: Option<f64>,
+}
+
+/// All strategies at the level of `sensitivity`, with their losses: from `merits` where they have seen enough, else from
+/// a back-test.
+pub fn candidates<'a>(
+    baseline: &Baseline,
+    sensitivity: Sensitivity,
+    strategies: impl Iterator<Item = &'a dyn Strategy> + Clone,
+    merits: &[Merit],
+    scratch: &mut Scratch,
+) -> Vec<Candidate> {
+    let level = Level::Holding(sensitivity);
+    let known = |name: &StrategyName| merits.iter().find(|merit| merit.strategy == *name && merit.count >= SMOOTHED);
+    let cold = strategies.clone().any(|strategy| known(&strategy.name()).is_none());
+    let tested = if cold { back_test(baseline, level, strategies.clone(), scratch) } else { Vec::new() };
+    strategies
+        .filter_map(|strategy| {
+            let name = strategy.name();
+            let loss = match known(&name) {
+                Some(merit) => Some(merit.loss),
+                None => tested.iter().find(|(tested, _)| *tested == name).map(|(_, loss)| *loss),
+            };
+            Some(Candidate {
+                proposal: strategy.propose(baseline, level)?,
+                formula: strategy.formula(),
+                strategy: name,
+                loss,
+            })
+        })
+        .collect()
+}
+
+/// The one with the least loss, weighed by preference; those without a loss come last.
+pub fn choose(candidates: &[Candidate], preference: impl Fn(&str) -> f64) -> Option<usize> {
+    let cost =
+        |candidate: &Candidate| candidate.loss.map_or(f64::INFINITY, |loss| loss * preference(&candidate.strategy));
+    (0..candidates.len()).min_by(|a, b| cost(&candidates[*a]).total_cmp(&cost(&candidates[*b])))
+}
+
+/// Bounds from the first seven tenths of the window, loss on the rest.
+fn back_test<'a>(
+    baseline: &Baseline,
+    level: Level,
+    strategies: impl Iterator<Item = &'a dyn Strategy>,
+    scratch: &mut Scratch,
+) -> Vec<(StrategyName, f64)> {
+    let split = baseline.values.len() * 7 / 10;
+    let (seen, unseen) = baseline.values.split_at(split);
+    if seen.is_empty() {
+        return Vec::new();
+    }
+    let (Level::Holding(k) | Level::Formula(k)) = level;
+    let quantile = normal::cdf(k.get());
+    let earlier = Baseline::sorted(baseline.kind, &baseline.at[..split], seen, scratch);
+    strategies
+        .filter_map(|strategy| {
+            let (lower, upper) = match strategy.propose(&earlier, level)?.bounds {
+                Bounds::Constant { lower, upper } => (lower, upper),
+                bounds => bounds.at(Timestamp::from_millis(baseline.at[split])),
+            };
+            let (lower, upper) = (lower.unwrap_or(f64::NEG_INFINITY), upper.unwrap_or(f64::INFINITY));
+            let losses: f64 = unseen.iter().map(|value| pinball(*value, lower, upper, quantile)).sum();
+            Some((strategy.name(), losses / unseen.len() as f64))
+        })
+        .collect()
+}

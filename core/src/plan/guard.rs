@@ -1,0 +1,172 @@
+//! What no plan may exceed, whoever wrote it: the last look at a change before it goes out.
+//!
+//! Loops and strategies keep their own ranges; this one does not trust them. A change that is refused here is counted by
+//! its reason, and a reason other than a freeze or the rate limit is a mistake of ours worth looking at.
+
+use crate::config::Execution;
+use crate::execute::{Change, Knob, Setting};
+use crate::plan::parameters::{self, FACTORS};
+use crate::threshold::Bounds;
+use crate::time::{Span, Timestamp};
+use crate::units::Sensitivity;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
+
+/// How far a series' thresholds may be distrusted: to a quarter, from where it can still be won back.
+pub const TRUST: RangeInclusive<f64> = 0.25..=1.0;
+/// The weight on a strategy's loss.
+pub const PREFERENCE: RangeInclusive<f64> = 0.5..=2.0;
+
+/// What `changes_per_hour` counts over.
+const HOUR: Span = Span::hours(1);
+/// The most times kept per knob: the largest `changes_per_hour` that the configuration allows.
+const TIMES_MAX: usize = 3_600;
+
+/// Why a change was not dispatched.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// All changes are stopped.
+    Frozen,
+    /// The knob was turned `changes_per_hour` times in the last hour.
+    TooOften,
+    /// The knob stands there already.
+    Unchanged,
+    /// Beyond the hard bounds of the knob, or no number at all.
+    OutOfBounds,
+    /// A setting of another kind than the knob has.
+    WrongSetting,
+}
+
+impl Refusal {
+    pub const ALL: [Refusal; 5] =
+        [Refusal::Frozen, Refusal::TooOften, Refusal::Unchanged, Refusal::OutOfBounds, Refusal::WrongSetting];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Refusal::Frozen => "frozen",
+            Refusal::TooOften => "too_often",
+            Refusal::Unchanged => "unchanged",
+            Refusal::OutOfBounds => "out_of_bounds",
+            Refusal::WrongSetting => "wrong_setting",
+        }
+    }
+}
+
+/// What speaks for and against changes just now, apart from the change itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    pub execution: &'a Execution,
+    /// Changes were stopped while running; the configuration's own freeze counts as well.
+    pub frozen: bool,
+}
+
+/// When each knob was turned in the last hour. Bounded: an hour's times, of knobs turned within the last two.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
+pub struct Dispatched {
+    times: BTreeMap<Knob, VecDeque<Timestamp>>,
+    /// When knobs at rest were last swept out.
+    swept: Timestamp,
+}
+
+/// A knob is no text, so it cannot be a key in JSON.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    times: Vec<(Knob, VecDeque<Timestamp>)>,
+    swept: Timestamp,
+}
+
+impl Dispatched {
+    /// Why this change may not go out now, if it may not.
+    ///
+    /// `explicit`: a person ordered it, and no rate limit applies. Neither does it to [`Knob::Parameters`], where
+    /// returning is many small steps. A freeze stops every change, ordered or not: a person who froze the engine can
+    /// unfreeze it.
+    pub fn refuses(&self, change: &Change, explicit: bool, rules: &Rules<'_>, now: Timestamp) -> Option<Refusal> {
+        if rules.frozen || rules.execution.freeze {
+            return Some(Refusal::Frozen);
+        }
+        if let Some(refusal) = misfit(&change.knob, &change.to) {
+            return Some(refusal);
+        }
+        if change.from == change.to {
+            return Some(Refusal::Unchanged);
+        }
+        let limited = !explicit && is_limited(&change.knob);
+        let often = limited && self.within_hour(&change.knob, now) >= rules.execution.changes_per_hour as usize;
+        often.then_some(Refusal::TooOften)
+    }
+
+    /// A change of this knob goes out.
+    pub fn note(&mut self, knob: &Knob, now: Timestamp) {
+        if !is_limited(knob) {
+            return;
+        }
+        let times = self.times.entry(knob.clone()).or_default();
+        times.retain(|at| now.since(*at) < HOUR);
+        if times.len() == TIMES_MAX {
+            times.pop_front();
+        }
+        times.push_back(now);
+        // Once an hour, not at every change: there are as many knobs as series.
+        if now.since(self.swept) >= HOUR {
+            self.swept = now;
+            self.times.retain(|_, times| times.back().is_some_and(|last| now.since(*last) < HOUR));
+        }
+    }
+
+    /// How often the knob was turned in the hour before `now`.
+    pub fn within_hour(&self, knob: &Knob, now: Timestamp) -> usize {
+        self.times.get(knob).map_or(0, |times| times.iter().filter(|at| now.since(**at) < HOUR).count())
+    }
+
+    /// How many knobs are remembered.
+    pub fn knobs(&self) -> usize {
+        self.times.len()
+    }
+}
+
+impl From<Stored> for Dispatched {
+    fn from(stored: Stored) -> Dispatched {
+        Dispatched { times: stored.times.into_iter().collect(), swept: stored.swept }
+    }
+}
+
+impl From<Dispatched> for Stored {
+    fn from(dispatched: Dispatched) -> Stored {
+        Stored { times: dispatched.times.into_iter().collect(), swept: dispatched.swept }
+    }
+}
+
+fn is_limited(knob: &Knob) -> bool {
+    match knob {
+        Knob::Threshold(_) | Knob::Sensitivity(_) | Knob::Trust(_) | Knob::Preference(_) | Knob::Factor(_) => true,
+        Knob::Parameters => false,
+    }
+}
+
+/// Why a knob may not stand there, if it may not.
+fn misfit(knob: &Knob, to: &Setting) -> Option<Refusal> {
+    // NaN is in no range.
+    let within = |range: RangeInclusive<f64>, number: &f64| range.contains(number);
+    let fits = match (knob, to) {
+        (Knob::Threshold(_), Setting::Bounds((lower, upper))) => Bounds::constant(*lower, *upper).is_ok(),
+        (Knob::Sensitivity(_), Setting::Number(to)) => within(Sensitivity::MIN..=Sensitivity::MAX, to),
+        (Knob::Trust(_), Setting::Number(to)) => within(TRUST, to),
+        (Knob::Preference(_), Setting::Number(to)) => within(PREFERENCE, to),
+        (Knob::Factor(_), Setting::Number(to)) => within(FACTORS, to),
+        (Knob::Parameters, Setting::Parameters(to)) => parameters::are_usable(to),
+        (
+            Knob::Threshold(_)
+            | Knob::Sensitivity(_)
+            | Knob::Trust(_)
+            | Knob::Preference(_)
+            | Knob::Factor(_)
+            | Knob::Parameters,
+            Setting::Unset | Setting::Number(_) | Setting::Bounds(_) | Setting::Parameters(_),
+        ) => return Some(Refusal::WrongSetting),
+    };
+    (!fits).then_some(Refusal::OutOfBounds)
+}

@@ -1,0 +1,100 @@
+//! Beyond which value an ordinary sample falls with a small probability, also one smaller than the window could show.
+//!
+//! Peaks over threshold (Pickands 1975; Siffer et al. 2017): what exceeds the outermost twentieth is described by a
+//! generalised Pareto distribution, fitted by probability-weighted moments (Hosking and Wallis, 1987). The outermost
+//! exceedances are taken as no further out than the next: one wild reading among a hundred then moves nothing.
+
+use super::quantile;
+
+/// The share of samples, per side, that counts as tail.
+const TAIL: f64 = 0.05;
+
+/// The shape is kept where extrapolation stays sane: a little under 0 (a bounded tail) to 0.5 (a heavy one).
+const SHAPE_MIN: f64 = -0.12;
+const SHAPE_MAX: f64 = 0.5;
+
+/// Exceedances under which the shape is not estimated but taken as exponential.
+const EXCEEDANCES_FOR_SHAPE: usize = 40;
+
+/// One exceedance in so many is taken as no further out than the next.
+const WILD: usize = 50;
+
+/// The value beyond which, above, a sample falls with probability `p`; at least the threshold of the tail plus `floor`.
+/// `sorted` is ascending and not empty, `floor` a positive distance under which values are the same.
+pub fn upper_level(sorted: &[f64], p: f64, floor: f64) -> f64 {
+    let start = quantile(sorted, 1.0 - TAIL);
+    let count = sorted.len() - sorted.partition_point(|v| *v <= start);
+    start + reach(count, |i| sorted[sorted.len() - count + i] - start, p, floor)
+}
+
+/// The same below.
+pub fn lower_level(sorted: &[f64], p: f64, floor: f64) -> f64 {
+    let start = quantile(sorted, TAIL);
+    let count = sorted.partition_point(|v| *v < start);
+    start - reach(count, |i| start - sorted[count - 1 - i], p, floor)
+}
+
+/// How far beyond the threshold. `exceedance(i)` ascends for `i` under `count`.
+fn reach(count: usize, exceedance: impl Fn(usize) -> f64, p: f64, floor: f64) -> f64 {
+    if count == 0 {
+        return floor;
+    }
+    let wild = count.div_ceil(WILD).min(count - 1);
+    let n = count as f64;
+    let (mut mean, mut weighted) = (0.0, 0.0);
+    for i in 0..count {
+        let value = exceedance(i.min(count - 1 - wild));
+        mean += value / n;
+        weighted += value / n * (1.0 - (i as f64 + 0.65) / n);
+    }
+    let mean = mean.max(floor);
+    let weighted = weighted.max(floor / 2.0);
+    let spread = mean - 2.0 * weighted;
+    let shape = match count >= EXCEEDANCES_FOR_SHAPE && spread > 0.0 {
+        true => (2.0 - mean / spread).clamp(SHAPE_MIN, SHAPE_MAX),
+        false => 0.0,
+    };
+    // The scale that goes with this shape and the mean: shape was kept in its range, the mean stays what it is.
+    let scale = mean * (1.0 - shape);
+    let beyond = TAIL / p;
+    let reach = if shape.abs() < 1e-9 { scale * beyond.ln() } else { scale * (beyond.powf(shape) - 1.0) / shape };
+    reach.max(floor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::noise::Noise;
+    use super::*;
+
+    fn sorted(n: usize, seed: u64, f: impl Fn(&mut Noise) -> f64) -> Vec<f64> {
+        let mut noise = Noise::new(seed);
+        let mut values: Vec<f64> = (0..n).map(|_| f(&mut noise)).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    }
+
+    #[test]
+    fn a_bells_tail_is_extrapolated_to_about_the_right_place() {
+        for seed in 1..=20 {
+            let values = sorted(5000, seed, |noise| noise.bell());
+            let level = upper_level(&values, 3.4e-6, 1e-9);
+            assert!((3.4..=7.0).contains(&level), "seed {seed}: {level} for 4.5");
+            assert!((-7.0..=-3.4).contains(&lower_level(&values, 3.4e-6, 1e-9)));
+        }
+    }
+
+    #[test]
+    fn one_wild_reading_hardly_moves_it() {
+        let calm = sorted(2000, 3, |noise| 100.0 + noise.bell());
+        let mut wild = calm.clone();
+        wild[1999] = 1e6;
+        let (calm, wild) = (upper_level(&calm, 3.4e-6, 1e-9), upper_level(&wild, 3.4e-6, 1e-9));
+        assert!((wild / calm - 1.0).abs() < 0.01, "{calm} {wild}");
+    }
+
+    #[test]
+    fn a_constant_has_a_level_beyond_itself() {
+        assert!(upper_level(&[50.0; 200], 3.4e-6, 0.5) > 50.0);
+        assert!(lower_level(&[50.0; 200], 3.4e-6, 0.5) < 50.0);
+    }
+}

@@ -1,0 +1,211 @@
+//! Where a window is heading over time: a straight line, and whether it is more than chance.
+//!
+//! Samples of one series lean on one another, so a hundred of them may say no more than ten independent ones. The test
+//! therefore counts effective samples: n (1 − ρ) / (1 + ρ), where ρ is the lag-1 correlation of what the line leaves
+//! over (Bayley and Hammersley, 1946), corrected for its bias in short windows (Kendall, 1954).
+
+use super::{Trend, normal};
+
+/// A straight line through a window.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Line {
+    pub trend: Trend,
+    /// In the series' unit per second.
+    pub slope_per_s: f64,
+    /// Standard deviation of what the line leaves over.
+    pub residual: f64,
+    /// How many independent samples the window is worth.
+    pub effective: f64,
+}
+
+/// Two-sided, one per cent.
+const SIGNIFICANCE: f64 = 0.01;
+
+/// Under so many effective samples nothing is said.
+const EFFECTIVE_MIN: f64 = 30.0;
+
+/// A rise over the window of less than this many residual sigmas is none that anybody would call so.
+const RISE_MIN: f64 = 0.5;
+
+/// Fits a line to values at times in milliseconds (ascending, as many as values). With a `period` (milliseconds) the mean
+/// of each of its 24 parts is taken out of what the line leaves over, and the line fitted anew.
+pub fn trend(at: &[i64], values: &[f64], period: Option<u64>) -> Line {
+    assert_eq!(at.len(), values.len(), "a time for each value");
+    if values.len() < 3 {
+        return Line::default();
+    }
+    let (first, last) = (at[0], at[at.len() - 1]);
+    let span_s = (last - first) as f64 / 1000.0;
+    // Brought to [-1, 1] so that squares of 1e308 do not overflow.
+    let scale = values.iter().fold(0.0_f64, |most, v| most.max(v.abs())).max(f64::MIN_POSITIVE);
+    let t = |i: usize| (at[i] - first) as f64 / 1000.0;
+    let (mut slope, mut level) = fit(values.len(), t, |i| values[i] / scale);
+    if let Some(period) = period.filter(|period| *period > 0) {
+        let part = |i: usize| (at[i].rem_euclid(period as i64) as u64 * SEASON_PARTS as u64 / period) as usize;
+        let mut seasons = [0.0; SEASON_PARTS];
+        // Line and season are found in turns: a day that is cut in the middle looks like a slope at first.
+        for _ in 0..SEASON_TURNS {
+            let mut counts = [0_u32; SEASON_PARTS];
+            seasons = [0.0; SEASON_PARTS];
+            for i in 0..values.len() {
+                seasons[part(i)] += values[i] / scale - level - slope * t(i);
+                counts[part(i)] += 1;
+            }
+            for (season, count) in seasons.iter_mut().zip(counts) {
+                *season /= f64::from(count.max(1));
+            }
+            (slope, level) = fit(values.len(), t, |i| values[i] / scale - seasons[part(i)]);
+        }
+        return judge(values.len(), span_s, slope, scale, t, |i| {
+            values[i] / scale - seasons[part(i)] - level - slope * t(i)
+        });
+    }
+    judge(values.len(), span_s, slope, scale, t, |i| values[i] / scale - level - slope * t(i))
+}
+
+const SEASON_PARTS: usize = 24;
+const SEASON_TURNS: usize = 8;
+
+fn fit(n: usize, t: impl Fn(usize) -> f64, y: impl Fn(usize) -> f64) -> (f64, f64) {
+    let mean = |of: &dyn Fn(usize) -> f64| (0..n).map(of).sum::<f64>() / n as f64;
+    let (t_mean, y_mean) = (mean(&t), mean(&y));
+    let (mut over_t, mut over_both) = (0.0, 0.0);
+    for i in 0..n {
+        let dt = t(i) - t_mean;
+        over_t += dt * dt;
+        over_both += dt * (y(i) - y_mean);
+    }
+    let slope = if over_t > 0.0 { over_both / over_t } else { 0.0 };
+    (slope, y_mean - slope * t_mean)
+}
+
+fn judge(
+    n: usize,
+    span_s: f64,
+    slope: f64,
+    scale: f64,
+    t: impl Fn(usize) -> f64,
+    residual: impl Fn(usize) -> f64,
+) -> Line {
+    let count = n as f64;
+    let (mut squares, mut lagged, mut before) = (0.0, 0.0, 0.0);
+    let (mut t_sum, mut t_squares) = (0.0, 0.0);
+    for i in 0..n {
+        let r = residual(i);
+        squares += r * r;
+        lagged += r * before;
+        before = r;
+        t_sum += t(i);
+        t_squares += t(i) * t(i);
+    }
+    let sigma = (squares / count).sqrt();
+    let line =
+        |trend: Trend, effective: f64| Line { trend, slope_per_s: slope * scale, residual: sigma * scale, effective };
+    // A line that leaves nothing over is either flat, or as clear a trend as there can be.
+    let rise = slope * span_s;
+    if sigma <= 1e-12 * (rise.abs() + sigma) || squares == 0.0 {
+        let enough = count >= EFFECTIVE_MIN;
+        return line(direction(enough, rise), count);
+    }
+    let raw = lagged / squares;
+    // Removing a line takes about (1 + 4ρ)/n out of the correlation that is measured.
+    let rho = (raw + (1.0 + 4.0 * raw) / count).clamp(0.0, 0.99);
+    let effective = (count * (1.0 - rho) / (1.0 + rho)).min(count);
+    if effective < EFFECTIVE_MIN {
+        return line(Trend::Unknown, effective);
+    }
+    let t_variance = t_squares / count - (t_sum / count) * (t_sum / count);
+    let error = sigma / (t_variance.sqrt() * (effective - 2.0).sqrt());
+    let z = normal::quantile(1.0 - SIGNIFICANCE / 2.0);
+    // Student's t instead of the bell, by its first correction (Abramowitz and Stegun 26.7.5).
+    let critical = z + z * (z * z + 1.0) / (4.0 * (effective - 2.0));
+    let clear = slope.abs() > critical * error && rise.abs() >= RISE_MIN * sigma;
+    line(if clear { direction(true, rise) } else { Trend::Stable }, effective)
+}
+
+fn direction(enough: bool, rise: f64) -> Trend {
+    match enough {
+        false => Trend::Unknown,
+        true if rise > 0.0 => Trend::Increasing,
+        true if rise < 0.0 => Trend::Decreasing,
+        true => Trend::Stable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::noise::Noise;
+    use super::*;
+
+    fn minutes(n: usize) -> Vec<i64> {
+        (0..n as i64).map(|i| i * 60_000).collect()
+    }
+
+    fn stable_share(n: usize, phi: f64, mean: f64, sigma: f64) -> f64 {
+        let mut stable = 0;
+        let mut said = 0;
+        for seed in 1..=400 {
+            let mut noise = Noise::new(seed);
+            let mut state = noise.bell() / (1.0 - phi * phi).sqrt();
+            let values: Vec<f64> = (0..n)
+                .map(|_| {
+                    state = phi * state + noise.bell();
+                    mean + sigma * state
+                })
+                .collect();
+            let line = trend(&minutes(n), &values, None);
+            said += usize::from(line.trend != Trend::Unknown);
+            stable += usize::from(line.trend == Trend::Stable);
+        }
+        if said == 0 { 1.0 } else { stable as f64 / said as f64 }
+    }
+
+    #[test]
+    fn noise_has_no_trend_however_it_leans_on_itself_and_wherever_it_lies() {
+        for (n, phi, mean, sigma) in [
+            (2000, 0.9, 0.0, 1.0),
+            (2000, 0.0, -70.0, 1.0),
+            (2000, 0.0, 1.0, 5.0),
+            (300, 0.5, 0.0, 1.0),
+            (100, 0.9, 0.0, 1.0),
+        ] {
+            let share = stable_share(n, phi, mean, sigma);
+            assert!(share >= 0.95, "n {n}, φ {phi}: {share}");
+        }
+    }
+
+    #[test]
+    fn a_climb_is_seen_also_through_noise_and_at_uneven_times() {
+        let mut noise = Noise::new(7);
+        let mut now = 0;
+        let at: Vec<i64> = (0..500)
+            .map(|_| {
+                now += 1000 + (noise.share() * 100_000.0) as i64;
+                now
+            })
+            .collect();
+        let up: Vec<f64> = at.iter().map(|t| 5.0 + *t as f64 * 1e-7 + noise.bell()).collect();
+        let line = trend(&at, &up, None);
+        assert_eq!(line.trend, Trend::Increasing);
+        assert!((line.slope_per_s / 1e-4 - 1.0).abs() < 0.2, "{line:?}");
+        let down: Vec<f64> = up.iter().map(|v| -v).collect();
+        assert_eq!(trend(&at, &down, None).trend, Trend::Decreasing);
+    }
+
+    #[test]
+    fn a_day_is_no_trend_when_it_is_known_to_be_a_day() {
+        let at: Vec<i64> = (0..288 * 2).map(|i| i * 300_000).collect();
+        let mut noise = Noise::new(5);
+        let day = |t: i64| (t as f64 / 86_400_000.0 * std::f64::consts::TAU).sin();
+        let values: Vec<f64> = at.iter().map(|t| day(*t) + 0.3 * noise.bell()).collect();
+        assert_eq!(trend(&at, &values, Some(86_400_000)).trend, Trend::Stable);
+    }
+
+    #[test]
+    fn too_little_says_nothing_and_extremes_do_not_overflow() {
+        assert_eq!(trend(&minutes(20), &[1.0; 20], None).trend, Trend::Unknown);
+        assert_eq!(trend(&minutes(100), &[50.0; 100], None).trend, Trend::Stable);
+        let ramp: Vec<f64> = (0..100).map(|i| f64::from(i) * 1e306).collect();
+        assert_eq!(trend(&minutes(100), &ramp, None).trend, Trend::Increasing);
+    }
+}

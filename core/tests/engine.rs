@@ -1,0 +1,99 @@
+//! The whole loop on simulated time: what a user of the engine would notice.
+
+mod world;
+
+use homeostat::analyze::strategy::Methods;
+use homeostat::config::Config;
+use homeostat::engine::Engine;
+use homeostat::event::{Event, Phase};
+use homeostat::feedback::{LoopKind, Verdict};
+use homeostat::plan::state::SystemState;
+use homeostat::time::Span;
+use world::World;
+
+#[test]
+fn a_series_is_learned_as_soon_as_it_has_enough_samples_and_then_judged() {
+    let mut world = World::new(Config::default());
+    let id = world.learn("latency", 99);
+    assert!(world.series(id).learned().is_none());
+    world.learn("latency", 1);
+    world.cycle();
+    let threshold = world.series(id).in_force().expect("learned at a hundred");
+    let (lower, upper) = threshold.bounds.at(world.now);
+    assert!((95.0..99.5).contains(&lower.expect("lower")), "{threshold:?}");
+    assert!((100.5..105.0).contains(&upper.expect("upper")), "{threshold:?}");
+    assert!(threshold.confidence.get() > 0.5 && !threshold.reasoning.is_empty());
+}
+
+#[test]
+fn an_alert_begins_after_two_samples_far_out_and_ends_after_two_inside() {
+    let mut world = World::new(Config::default());
+    let id = world.learn("latency", 300);
+    world.events.clear();
+    world.sample(id, 200.0);
+    assert!(!world.events.iter().any(|event| matches!(event, Event::Alerted(_))), "one sample is no alert");
+    for value in [200.0, 200.0, 100.0, 100.0] {
+        world.sample(id, value);
+    }
+    let phases =
+        world.events.iter().filter_map(|event| if let Event::Alerted(a) = event { Some(a.phase) } else { None });
+    assert_eq!(phases.collect::<Vec<_>>(), [Phase::Onset, Phase::End]);
+}
+
+#[test]
+fn a_false_verdict_widens_the_bounds_by_the_next_cycle_and_a_missed_one_narrows_them() {
+    let mut world = World::new(Config::default());
+    let id = world.learn("latency", 300);
+    let (sensitivity, upper) = (world.series(id).sensitivity().get(), world.upper(id));
+    let signal = world.verdict("latency", Verdict::False);
+    world.cycle();
+    assert!(world.series(id).sensitivity().get() > sensitivity);
+    let wider = world.upper(id);
+    assert!(wider > upper, "{wider} {upper}");
+    let action = world.engine.knowledge().actions().last().expect("an action");
+    assert_eq!((action.of, action.adjustment.cause), (LoopKind::AnomalyFeedback, signal));
+    world.verdict("latency", Verdict::Missed);
+    world.cycle();
+    assert!(world.upper(id) < wider);
+}
+
+#[test]
+fn a_processor_at_99_percent_is_critical_within_two_cycles() {
+    let mut world = World::new(Config::default());
+    for _ in 0..2 {
+        world.measure(LoopKind::ResourceOptimization, "host_processor", 0.99);
+        world.cycle();
+    }
+    let knowledge = world.engine.knowledge();
+    assert_eq!(knowledge.state().state, SystemState::Critical);
+    assert_eq!(knowledge.parameters().execution_parallelism, 1);
+    assert_eq!(knowledge.parameters().monitoring_interval, Span::from_secs(10));
+}
+
+#[test]
+fn a_snapshot_goes_on_as_if_nothing_had_happened_also_in_another_number_of_shards() {
+    let mut world = World::new(Config::default());
+    let id = world.learn("latency", 300);
+    world.verdict("latency", Verdict::False);
+    let parts = world.engine.snapshot();
+    let mut restored =
+        Engine::restore(Config::default(), Methods::built_in(), 3, &parts, world.now).expect("a snapshot is readable");
+    assert_eq!(restored.snapshot()[0], parts[0], "the general part is the same");
+    let name = world.series(id).name().clone();
+    assert_eq!(restored.knowledge().find(&name), Some(world.series(id)));
+    let (one, other) = (world.engine.cycle(world.now).events, restored.cycle(world.now).events);
+    assert_eq!(one, other, "and so is what it decides next");
+}
+
+#[test]
+fn while_frozen_it_learns_and_judges_and_changes_nothing_and_what_was_said_waits() {
+    let mut world = World::new(Config::default());
+    let id = world.learn("latency", 300);
+    let _ = world.engine.freeze(true, "a test".to_owned(), world.now);
+    world.verdict("latency", Verdict::False);
+    world.cycle();
+    assert_eq!(world.series(id).sensitivity().get(), 2.0);
+    let _ = world.engine.freeze(false, "a test".to_owned(), world.now);
+    world.cycle();
+    assert!(world.series(id).sensitivity().get() > 2.0, "the verdict was not lost");
+}
