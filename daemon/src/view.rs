@@ -33,7 +33,7 @@ pub struct ThresholdRow {
 }
 
 /// The latest threshold of a series with its bounds at `now`; none while nothing is learned.
-pub fn threshold(series: &Series, now: Timestamp) -> Option<ThresholdRow> {
+pub fn threshold_row(series: &Series, now: Timestamp) -> Option<ThresholdRow> {
     let threshold = series.learned()?;
     let ((lower, upper), (alert_lower, alert_upper)) = (threshold.bounds.at(now), threshold.alert.at(now));
     Some(ThresholdRow {
@@ -187,7 +187,7 @@ pub fn explain(engine: &Engine, series: &Series, now: Timestamp) -> Value {
             "samples_wanted": min,
         },
         "fates": series.fates().iter().map(|(fate, count)| (fate.as_str().to_owned(), json!(count))).collect::<serde_json::Map<_, _>>(),
-        "threshold": threshold(series, now),
+        "threshold": threshold_row(series, now),
         "rivals": learned.map(|threshold| &threshold.rivals),
         "merits": series.merits().iter().map(|merit| json!({
             "strategy": merit.strategy, "loss": merit.loss, "samples": merit.count,

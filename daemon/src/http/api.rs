@@ -121,7 +121,7 @@ pub async fn series(State(app): State<App>, Many(query): Many) -> Result<Respons
 }
 
 pub async fn thresholds(State(app): State<App>, Many(query): Many) -> Result<Response, Problem> {
-    let (rows, next) = by_series(&app, &query, |series, view| view::threshold(series, view.now)).await?;
+    let (rows, next) = by_series(&app, &query, |series, view| view::threshold_row(series, view.now)).await?;
     Ok(pages(&rows, next))
 }
 

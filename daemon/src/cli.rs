@@ -1,0 +1,151 @@
+//! The command line: what can be asked for, and how an answer or a failure leaves the program.
+//!
+//! One file per command. A command returns what it found or why it failed; exit codes are made here and nowhere else,
+//! because scripts rely on them: 0 done, 1 done and found something, 2 wrong use or configuration, 3 the world failed.
+
+mod client;
+mod completions;
+mod config;
+mod detect;
+mod explain;
+mod feedback;
+mod freeze;
+mod learn;
+mod offline;
+mod output;
+mod run;
+mod simulate;
+mod state;
+mod status;
+mod thresholds;
+
+use clap::{Parser, Subcommand};
+use output::{Format, Out};
+use std::io;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "homeostat",
+    version,
+    about = "Learns what is ordinary for your metrics, judges every sample, and tunes its own loop",
+    after_help = "\
+Examples:
+  homeostat                                 watch this host; prints the address of its page
+  homeostat learn load.csv                  learn thresholds from a file, and print them
+  homeostat detect load.csv --out out.csv   judge every row of a file
+  homeostat status                          how the running loop is doing
+  homeostat feedback host_load1 false       tell it that the last breach did not matter
+
+Without a command it runs, as with `homeostat run`.
+Exit codes: 0 done; 1 done and found something (--strict); 2 wrong use or configuration; 3 the world failed."
+)]
+pub struct Cli {
+    /// How answers are printed
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    output: Format,
+    /// No colours, as with the environment variable NO_COLOR
+    #[arg(long, global = true)]
+    no_color: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the loop: watch this host and files, learn, judge, and serve a page
+    Run(run::RunArgs),
+    /// Learn thresholds from files and print them
+    Learn(learn::LearnArgs),
+    /// Judge every row of a file, each by what came before it
+    Detect(detect::DetectArgs),
+    /// Say what is known of one series, and why its bounds are as they are
+    Explain(explain::ExplainArgs),
+    /// Show the state of the running loop
+    Status(status::StatusArgs),
+    /// Tell the loop what a breach was: true, false, or one that it missed
+    Feedback(feedback::FeedbackArgs),
+    /// Show the state, or hold one for a while
+    State(state::StateArgs),
+    /// Stop all changes, or let them go on; judging and learning never stop
+    Freeze(freeze::FreezeArgs),
+    /// Print the learned thresholds in a form that other tools read
+    Thresholds(thresholds::ThresholdsArgs),
+    /// Check, show or describe the configuration
+    Config(config::ConfigArgs),
+    /// Run the loop in a simulated world, and judge it against the best static threshold
+    Simulate(simulate::SimulateArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// A command that came to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Done {
+    Quietly,
+    /// It found what it was asked to look for: bad rows under `--strict`.
+    WithFindings,
+}
+
+/// A command that did not. Both texts say what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// Asked for in a way that cannot work.
+    #[error("{0}")]
+    Use(String),
+    /// Asked for rightly; a file, a port or a daemon was not as needed.
+    #[error("{0}")]
+    World(String),
+    /// Whoever read our output has seen enough, like `| head`: no error of anybody.
+    #[error("the reader of the output went away")]
+    ReaderGone,
+}
+
+impl Failed {
+    /// Writing to standard output failed.
+    fn output(error: io::Error) -> Failed {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failed::ReaderGone,
+            _ => Failed::World(format!("cannot write the output: {error}")),
+        }
+    }
+}
+
+/// Reads the command line, does what it says, and answers with an exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let out = Out::new(cli.output, cli.no_color);
+    let done = match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::default())) {
+        Command::Run(args) => run::run(&args, &out),
+        Command::Learn(args) => learn::learn(&args, &out),
+        Command::Detect(args) => detect::detect(&args),
+        Command::Explain(args) => explain::explain(&args, &out),
+        Command::Status(args) => status::status(&args, &out),
+        Command::Feedback(args) => feedback::feedback(&args, &out),
+        Command::State(args) => state::state(&args, &out),
+        Command::Freeze(args) => freeze::freeze(&args, &out),
+        Command::Thresholds(args) => thresholds::thresholds(&args, &out),
+        Command::Config(args) => config::config(&args, &out),
+        Command::Simulate(args) => simulate::simulate(&args, &out),
+        Command::Completions(args) => completions::completions(&args),
+    };
+    match done {
+        Ok(Done::Quietly) | Err(Failed::ReaderGone) => ExitCode::SUCCESS,
+        Ok(Done::WithFindings) => ExitCode::from(1),
+        Err(failed) => {
+            eprintln!("homeostat: {failed}");
+            ExitCode::from(if matches!(failed, Failed::Use(_)) { 2 } else { 3 })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,119 @@
+//! What `learn` and `detect` share: the engine without a daemon, on rows of files, in the rows' own time.
+
+use super::Failed;
+use crate::config::{Config, Flags};
+use crate::source::file::RowError;
+use homeostat::analyze::strategy::Methods;
+use homeostat::config::{SeriesRule, StrategyName};
+use homeostat::series::Selector;
+use homeostat::time::Span;
+use homeostat::units::Sensitivity;
+use std::path::{Path, PathBuf};
+
+/// Longer than any file goes back.
+pub const WHATEVER_AGE: Span = Span::hours(10_000 * 366 * 24);
+
+/// Rows that do not parse and are told one by one; a file of another kind has millions.
+const BAD_ROWS_TOLD: u64 = 20;
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct MethodArgs {
+    /// How bounds are found [default: adaptive]
+    #[arg(long, value_name = "NAME")]
+    strategy: Option<String>,
+    /// Width of the bounds in sigmas of a bell, 1 to 6; larger breaches less [default: 2]
+    #[arg(long, value_name = "SIGMAS")]
+    sensitivity: Option<f64>,
+    /// Configuration file; its sections learning, states, feedback and series are used
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl MethodArgs {
+    /// The engine's configuration for rows of files. Every series is judged: a file that was handed over is asked for.
+    pub fn engine_config(&self, window: WindowAge) -> Result<homeostat::config::Config, Failed> {
+        let strategies = Methods::built_in().names();
+        let loaded =
+            Config::load(self.config.as_deref(), crate::config::environment(), &Flags::default(), &strategies)
+                .map_err(|error| Failed::Use(error.to_string()))?;
+        let configured = *loaded.provenance.origin("learning.learning_window") != crate::config::Origin::Default;
+        let mut config = loaded.config.engine;
+        if window == WindowAge::Any || !configured {
+            config.learning.learning_window = WHATEVER_AGE;
+        }
+        // In the time of the rows a gap of days is one step: nothing ends in between.
+        config.limits.series_ttl = WHATEVER_AGE;
+        // Nobody's system is touched here, so there is nothing to hold still.
+        config.execution.freeze = false;
+        config.series.insert(0, SeriesRule { watch: Some(true), ..rule_for_all()? });
+        let strategy = self.strategy.as_deref().map(|name| known(name, &strategies)).transpose()?;
+        let sensitivity = self
+            .sensitivity
+            .map(|sigmas| Sensitivity::new(sigmas).map_err(|error| Failed::Use(format!("--sensitivity: {error}"))))
+            .transpose()?;
+        // A flag is stronger than the file: said last, for all series.
+        if strategy.is_some() || sensitivity.is_some() {
+            config.series.push(SeriesRule { strategy, sensitivity, ..rule_for_all()? });
+        }
+        Ok(config)
+    }
+}
+
+/// How old a sample may be to stay in a window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WindowAge {
+    /// As the configuration says, and any when it says nothing: rows may lie hours apart.
+    Configured,
+    Any,
+}
+
+fn rule_for_all() -> Result<SeriesRule, Failed> {
+    let selector =
+        Selector::parse(r#"{__name__=~".*"}"#).map_err(|error| Failed::Use(format!("the selector of all: {error}")))?;
+    Ok(SeriesRule { selector, kind: None, watch: None, page: None, sensitivity: None, strategy: None })
+}
+
+fn known(name: &str, strategies: &[StrategyName]) -> Result<StrategyName, Failed> {
+    if let Some(found) = strategies.iter().find(|known| *known == name) {
+        return Ok(found.clone());
+    }
+    let nearest = strategies.iter().min_by_key(|known| strsim::damerau_levenshtein(known, name));
+    Err(Failed::Use(format!(
+        "--strategy: there is no `{name}`; did you mean `{}`? Known are {}",
+        nearest.map_or("", |name| name),
+        strategies.join(", ")
+    )))
+}
+
+/// Tells rows that did not parse on standard error, and counts them.
+pub struct BadRows {
+    path: PathBuf,
+    count: u64,
+}
+
+impl BadRows {
+    pub fn new(path: &Path) -> BadRows {
+        BadRows { path: path.to_owned(), count: 0 }
+    }
+
+    pub fn tell(&mut self, error: &RowError) {
+        self.count += 1;
+        if self.count <= BAD_ROWS_TOLD {
+            eprintln!("{}: {error}", self.path.display());
+        }
+    }
+
+    /// Says how many there were of `rows`.
+    pub fn sum_up(&self, rows: u64) -> u64 {
+        let Self { path, count } = self;
+        let path = path.display();
+        let untold = count.saturating_sub(BAD_ROWS_TOLD);
+        if untold > 0 {
+            eprintln!("{path}: … and {untold} more like these");
+        }
+        if *count > 0 {
+            eprintln!("{path}: {count} of {rows} rows could not be used; the rest was");
+        }
+        *count
+    }
+}
