@@ -114,7 +114,7 @@ fn random_input(chance: &mut Chance, series: &[SeriesSpec], within: impl Fn(&mut
             noise: chance.between(0.0, 0.2),
         },
         8 => Act::Force {
-            state: chance.happens(0.8).then(|| *chance.one_of(&SystemState::ALL)),
+            state: *chance.one_of(&SystemState::ALL),
             lasting: Span::minutes(1 + chance.below(30) as u64),
         },
         _ => Act::Freeze { frozen: chance.happens(0.5) },

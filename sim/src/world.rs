@@ -29,7 +29,7 @@ pub struct Offered {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Deed {
     Verdict { series: SeriesName, verdict: Verdict },
-    Force { state: Option<SystemState>, lasting: Span },
+    Force { state: SystemState, lasting: Span },
     Evidence { kind: EvidenceKind, value: f64 },
     Freeze { frozen: bool },
 }
