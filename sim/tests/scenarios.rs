@@ -1,7 +1,13 @@
 //! Every scenario gives the transcript that lies beside it. `UPDATE=1 cargo test -p homeostat-sim` rewrites them: read the
 //! difference, it is what changed.
 
-use homeostat_sim::{Report, run_named, scenarios};
+use homeostat::event::Event;
+use homeostat::plan::state::SystemState;
+use homeostat::time::Span;
+use homeostat_sim::driver::Driver;
+use homeostat_sim::run::step;
+use homeostat_sim::world::World;
+use homeostat_sim::{Report, run_named, scenario, scenarios};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -54,4 +60,44 @@ fn every_transcript_is_as_kept() {
         differing.push(format!("{name}.txt, line {}:\n  kept {}\n  now  {}", line + 1, at(&kept), at(&text)));
     }
     assert!(differing.is_empty(), "run with UPDATE=1 and read the difference\n{}", differing.join("\n"));
+}
+
+/// The times of cycles and the transitions of a run.
+fn cycles_and_transitions(name: &str) -> (Vec<Span>, Vec<(Span, SystemState)>) {
+    let scenario = scenario(name).unwrap();
+    let mut world = World::new(scenario).unwrap();
+    let mut driver = Driver::new(scenario.config.clone(), 1).unwrap();
+    let (mut cycles, mut transitions) = (Vec::new(), Vec::new());
+    while let Some(step) = step(&mut world, &mut driver) {
+        for event in &step.events {
+            match event {
+                Event::CycleCompleted(_) => cycles.push(step.into),
+                Event::StateChanged { transition, .. } => transitions.push((step.into, transition.to)),
+                _ => {}
+            }
+        }
+    }
+    (cycles, transitions)
+}
+
+#[test]
+fn a_processor_at_its_limit_is_critical_within_two_cycles() {
+    let (cycles, transitions) = cycles_and_transitions("pressure");
+    let pressed_at = Span::hours(3);
+    let critical = transitions.iter().find(|(_, to)| *to == SystemState::Critical).expect("it becomes critical");
+    let before = cycles.iter().filter(|at| **at > pressed_at && **at <= critical.0).count();
+    assert!(critical.0 >= pressed_at && before <= 2, "critical at {}, after {before} cycles", critical.0);
+    let after: Vec<SystemState> =
+        transitions.iter().filter(|(at, _)| *at > critical.0).map(|(_, to)| *to).take(2).collect();
+    assert_eq!(after, [SystemState::Recovering, SystemState::Healthy]);
+}
+
+#[test]
+fn a_processor_around_its_limit_does_not_make_the_state_flap() {
+    let (cycles, transitions) = cycles_and_transitions("flapping");
+    assert!(cycles.len() >= 1000, "{} cycles", cycles.len());
+    for thousand in cycles.windows(1000).step_by(50) {
+        let within = transitions.iter().filter(|(at, _)| (thousand[0]..=thousand[999]).contains(at)).count();
+        assert!(within <= 2, "{within} transitions in the thousand cycles from {}", thousand[0]);
+    }
 }
