@@ -1,133 +1,194 @@
-//! Who may ask, and how: checked before any handler sees a request.
+//! Who may ask, before anything is looked at.
+//!
+//! There is no password on a loopback address, so a web page that a person happens to have open is the stranger at the
+//! door. It can make the browser send requests here in two ways: under a name of its own that resolves to this address
+//! (DNS rebinding), which the Host header tells; and across sites, which the Origin header tells, or a content type that
+//! no form can send.
 
-use super::problem::Problem;
-use crate::config::Config;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use crate::http::problem::Problem;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, Version, header};
 use std::net::IpAddr;
-use std::sync::Arc;
 
-/// Names under which the daemon is asked for, beside plain addresses.
-#[derive(Clone)]
-pub struct Names(Arc<Vec<String>>);
-
-impl Names {
-    pub fn of(config: &Config) -> Names {
-        let external = config.daemon.http.external_url.as_ref().and_then(|url| url.parse::<Uri>().ok());
-        let external = external.and_then(|url| url.host().map(str::to_ascii_lowercase));
-        Names(Arc::new(std::iter::once("localhost".to_owned()).chain(external).collect()))
-    }
-
-    /// A plain address passes; a name has to be one of ours, or a page elsewhere could point its own name here.
-    fn know(&self, authority: &str) -> bool {
-        let host = match authority.parse::<axum::http::uri::Authority>() {
-            Ok(authority) => authority.host().trim_matches(['[', ']']).to_ascii_lowercase(),
-            Err(_) => return false,
-        };
-        host.parse::<IpAddr>().is_ok() || self.0.contains(&host)
-    }
-}
-
-pub async fn check(State(names): State<Names>, request: Request, next: Next) -> Response {
-    match refusal(&names, request.method(), request.uri(), request.headers()) {
-        None => next.run(request).await,
-        Some(problem) => problem.into_response(),
-    }
-}
-
-fn refusal(names: &Names, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Problem> {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or(uri.authority().map(|a| a.as_str()));
-    let Some(host) = host else { return Some(Problem::bad_request("the request names no Host")) };
-    if !names.know(host) {
-        let detail = format!("`{host}` is not a name of this homeostat; ask by address, or set http.external_url");
-        return Some(Problem::new(StatusCode::FORBIDDEN, detail));
-    }
-    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        return None;
-    }
-    if let Some(origin) = headers.get(header::ORIGIN) {
-        let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
-        let ours = origin.as_ref().and_then(Uri::authority).is_some_and(|a| a.as_str().eq_ignore_ascii_case(host) || external(names, a.host()));
-        if !ours {
-            let detail = "the request comes from a page of another origin; changes are taken from our own page alone";
-            return Some(Problem::new(StatusCode::FORBIDDEN, detail));
+/// Lets a request pass, or says why not. `external` is the name in `http.external_url`.
+pub fn check(
+    method: &Method,
+    uri: &Uri,
+    version: Version,
+    headers: &HeaderMap,
+    external: Option<&str>,
+) -> Result<(), Problem> {
+    let host = host(headers, version)?;
+    // In absolute form the target names a host too, and it is the one that counts; both have to be ours.
+    for authority in host.iter().chain(uri.authority()) {
+        if !is_ours(authority.host(), external) {
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                format!(
+                    "`{}` is not a name of this daemon; use its address or localhost, or set http.external_url to the \
+                     address people reach it by",
+                    authority.host()
+                ),
+            ));
         }
     }
-    let json = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")));
-    // Receivers and the reload take types of their own.
-    if uri.path() != "/-/reload" && !json {
-        let detail = "a request that changes something has to be Content-Type: application/json";
-        return Some(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    if !changes(method) {
+        return Ok(());
     }
-    None
+    if let Some(origin) = headers.get(header::ORIGIN)
+        && !origin.to_str().is_ok_and(|origin| is_own(origin, host.as_ref(), external))
+    {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "a page of another origin may not change anything here; open the daemon's own page, or send the request \
+             without an Origin",
+        ));
+    }
+    if takes_json(uri.path()) && !is_json(headers) {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "a request that changes something has to carry Content-Type: application/json",
+        ));
+    }
+    Ok(())
 }
 
-/// The name people reach the page by, other than localhost: behind a proxy Host and Origin may differ in their port.
-fn external(names: &Names, host: &str) -> bool {
-    names.0.iter().skip(1).any(|name| name.eq_ignore_ascii_case(host))
+fn changes(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
 }
 
-/// Headers that keep a browser from doing with an answer what was not meant.
-pub async fn secure(mut response: Response) -> Response {
-    const HEADERS: [(HeaderName, &str); 4] = [
-        (header::CONTENT_SECURITY_POLICY, "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+/// Everything that changes something takes JSON, but what has a form of its own.
+fn takes_json(path: &str) -> bool {
+    path != "/-/reload"
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(kind)) = headers.get(header::CONTENT_TYPE).map(|kind| kind.to_str()) else { return false };
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
+}
+
+/// The one Host of the request. HTTP/1.1 wants exactly one; 1.0 knows none.
+fn host(headers: &HeaderMap, version: Version) -> Result<Option<Authority>, Problem> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if version < Version::HTTP_11 => Ok(None),
+        (Some(host), None) => match host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()) {
+            // `user@host` parses as an authority and is none of a Host header.
+            Some(authority) if !authority.as_str().contains('@') && has_port_or_none(&authority) => Ok(Some(authority)),
+            _ => Err(Problem::bad_request("the Host header is not HOST or HOST:PORT")),
+        },
+        (None, _) => Err(Problem::bad_request("HTTP/1.1 wants a Host header")),
+        (Some(_), Some(_)) => Err(Problem::bad_request("the request has more than one Host header; send one")),
     }
-    response
+}
+
+fn has_port_or_none(authority: &Authority) -> bool {
+    let after = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    after.is_empty() || authority.port_u16().is_some()
+}
+
+/// An address, localhost, or the name people reach us by; the port does not matter.
+fn is_ours(host: &str, external: Option<&str>) -> bool {
+    if is_address(host) {
+        return true;
+    }
+    let name = host.strip_suffix('.').unwrap_or(host);
+    name.eq_ignore_ascii_case("localhost") || external.is_some_and(|external| name.eq_ignore_ascii_case(external))
+}
+
+fn is_address(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<IpAddr>().is_ok()
+}
+
+/// Whether a page of this origin is ours: it was served under the very host that is asked now, or under our own name.
+fn is_own(origin: &str, host: Option<&Authority>, external: Option<&str>) -> bool {
+    let Ok(origin) = origin.parse::<Uri>() else { return false };
+    let (Some(scheme), Some(authority)) = (origin.scheme_str(), origin.authority()) else { return false };
+    let default = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return false,
+    };
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
+    let same =
+        host.is_some_and(|host| host.host().eq_ignore_ascii_case(authority.host()) && port(host) == port(authority));
+    same || external.is_some_and(|external| authority.host().eq_ignore_ascii_case(external))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::{HeaderName, HeaderValue};
 
-    fn status(method: Method, path: &str, headers: &[(&str, &str)]) -> Option<StatusCode> {
-        let mut config = Config::default();
-        config.daemon.http.external_url = Some("https://tune.example.org".to_owned());
+    fn asked(method: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.insert(HeaderName::try_from(*name).expect("a header"), HeaderValue::from_str(value).expect("a value"));
+            let name: HeaderName = name.parse().expect("a header's name");
+            map.append(name, HeaderValue::from_str(value).expect("a header's value"));
         }
-        let uri = path.parse().expect("a path");
-        refusal(&Names::of(&config), &method, &uri, &map).map(|problem| problem.into_response().status())
+        let uri: Uri = path.parse().expect("a target");
+        let method: Method = method.parse().expect("a method");
+        let external = Some("tune.example.org");
+        check(&method, &uri, Version::HTTP_11, &map, external).map_or_else(|problem| problem.status.as_u16(), |()| 200)
     }
 
     #[test]
-    fn a_name_that_is_not_ours_is_refused_and_addresses_pass() {
-        for host in ["127.0.0.1:9797", "[::1]:9797", "localhost:1", "LOCALHOST", "tune.example.org", "192.0.2.7"] {
-            assert_eq!(status(Method::GET, "/", &[("host", host)]), None, "{host}");
+    fn names_other_than_ours_are_refused_and_addresses_pass_on_any_port() {
+        for (host, status) in [
+            ("localhost", 200),
+            ("LocalHost:9797", 200),
+            ("localhost.:1", 200),
+            ("127.0.0.1:9797", 200),
+            ("192.168.1.7", 200),
+            ("[::1]:9797", 200),
+            ("[fe80::1]", 200),
+            ("tune.example.org:8443", 200),
+            ("evil.example", 403),
+            ("localhost.evil.example:9797", 403),
+            ("127.0.0.1.evil.example", 403),
+            ("x.localhost", 403),
+            ("127.1", 403),
+            ("user@localhost", 400),
+            ("localhost:port", 400),
+            ("", 400),
+        ] {
+            assert_eq!(asked("GET", "/", &[("host", host)]), status, "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example:9797", "127.0.0.1.nip.io", "a b"] {
-            assert_eq!(status(Method::GET, "/", &[("host", host)]), Some(StatusCode::FORBIDDEN), "{host}");
-        }
-        assert_eq!(status(Method::GET, "/", &[]), Some(StatusCode::BAD_REQUEST));
+        assert_eq!(asked("GET", "/", &[]), 400);
+        assert_eq!(asked("GET", "/", &[("host", "localhost"), ("host", "evil.example")]), 400);
+        assert_eq!(asked("GET", "http://evil.example/", &[("host", "localhost")]), 403, "absolute form");
+        let old = check(&Method::GET, &Uri::from_static("/"), Version::HTTP_10, &HeaderMap::new(), None);
+        assert!(old.is_ok(), "HTTP/1.0 knows no Host");
     }
 
     #[test]
-    fn what_changes_something_is_json_and_from_our_own_page() {
-        let ours = ("host", "127.0.0.1:9797");
+    fn what_changes_something_is_json_and_of_our_own_origin() {
         let json = ("content-type", "application/json; charset=utf-8");
-        let post = |headers: &[(&str, &str)]| status(Method::POST, "/api/v1/feedback", headers);
-        assert_eq!(post(&[ours, json]), None);
-        assert_eq!(post(&[ours, json, ("origin", "http://127.0.0.1:9797")]), None);
-        assert_eq!(post(&[ours, json, ("origin", "https://tune.example.org")]), None);
-        for origin in ["http://evil.example", "null", "http://127.0.0.1:80"] {
-            assert_eq!(post(&[ours, json, ("origin", origin)]), Some(StatusCode::FORBIDDEN), "{origin}");
+        let host = ("host", "127.0.0.1:9797");
+        let path = "/api/v1/feedback";
+        for method in ["POST", "PUT", "DELETE", "PATCH"] {
+            assert_eq!(asked(method, path, &[host]), 415);
+            assert_eq!(asked(method, path, &[host, ("content-type", "text/plain")]), 415);
+            assert_eq!(asked(method, path, &[host, json]), 200);
         }
-        for kind in ["text/plain", "application/x-www-form-urlencoded"] {
-            assert_eq!(post(&[ours, ("content-type", kind)]), Some(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        for (origin, status) in [
+            ("http://127.0.0.1:9797", 200),
+            ("https://tune.example.org", 200),
+            ("http://127.0.0.1:8080", 403),
+            ("http://127.0.0.1", 403),
+            ("http://localhost:9797", 403),
+            ("https://evil.example", 403),
+            ("null", 403),
+            ("", 403),
+            ("file://", 403),
+        ] {
+            assert_eq!(asked("POST", path, &[host, json, ("origin", origin)]), status, "{origin}");
         }
-        assert_eq!(post(&[ours]), Some(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-        assert_eq!(status(Method::POST, "/-/reload", &[ours]), None);
-        assert_eq!(status(Method::POST, "/-/reload", &[ours, ("origin", "http://evil.example")]), Some(StatusCode::FORBIDDEN));
+        assert_eq!(asked("GET", path, &[host, ("origin", "https://evil.example")]), 200, "reading changes nothing");
+        assert_eq!(asked("POST", "/-/reload", &[host]), 200, "reload keeps no type");
+        assert_eq!(asked("POST", "/-/reload", &[host, ("origin", "https://evil.example")]), 403);
+        assert_eq!(asked("POST", path, &[("host", "localhost"), json, ("origin", "http://localhost:80")]), 200);
     }
 }
