@@ -139,10 +139,6 @@ fn plan_adjustment(knowledge: &Knowledge, plan: &mut Plan, by: LoopKind, adjustm
             (Knob::Factor(*parameter), expect)
         }
     };
-    if !adjustment.explicit && withhold(&mut plan.chance, knowledge.config().feedback.withhold) {
-        plan.withheld.push((by, adjustment));
-        return;
-    }
     let change = Change {
         id: 0,
         at: now,
@@ -154,7 +150,13 @@ fn plan_adjustment(knowledge: &Knowledge, plan: &mut Plan, by: LoopKind, adjustm
         expect,
         situation: knowledge.situation(),
     };
+    let admitted = plan.changes.len();
+    let automatic = !adjustment.explicit;
     admit(knowledge, plan, Planned { change, adjustment: Some(adjustment) }, now);
+    // Chance decides among those that would go out: only they can be compared with those that do.
+    if plan.changes.len() > admitted && automatic && withhold(&mut plan.chance, knowledge.config().feedback.withhold) {
+        plan.withheld.extend(plan.changes.pop().and_then(|planned| Some((by, planned.adjustment?))));
+    }
 }
 
 fn admit(knowledge: &Knowledge, plan: &mut Plan, planned: Planned, now: Timestamp) {

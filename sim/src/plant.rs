@@ -94,6 +94,9 @@ struct Since {
     work_taken: f64,
 }
 
+/// Requests per second that a plant is sent at most: a heavy tail has no end of its own.
+const ARRIVALS_MAX: f64 = 1000.0;
+
 impl Plant {
     pub fn new(spec: PlantSpec, chance: Chance) -> Plant {
         assert!(spec.servers > 0 && spec.service_seconds > 0.0, "a plant has a server that takes its time");
@@ -129,7 +132,7 @@ impl Plant {
     /// no memory, so each step may start its gaps anew.
     fn step(&mut self, from: f64, until: f64) {
         let rate = self.spec.arrivals.value(self.now, &mut self.chance).filter(|rate| *rate > 0.0);
-        let Some(rate) = rate else { return };
+        let Some(rate) = rate.map(|rate| rate.min(ARRIVALS_MAX)) else { return };
         let mut at = from + self.chance.exponential(1.0 / rate);
         while at < until {
             self.arrive(at);

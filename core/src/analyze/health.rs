@@ -12,6 +12,9 @@ use crate::time::{Span, Timestamp};
 /// an hour and a half, so that an outage of some minutes does not become usual.
 const USUAL_RATE: f64 = 0.0075;
 
+/// Of fewer series a share says nothing of the whole: one that goes its own way would be an outage.
+const SERIES_MIN: usize = 10;
+
 pub(crate) struct Health {
     pub breach_share_usual: Option<f64>,
     pub breach_share_above_usual: Option<f64>,
@@ -37,7 +40,7 @@ pub(crate) fn of(knowledge: &Knowledge, now: Timestamp) -> Health {
             forecasts.push((series.name().clone(), crosses_at));
         }
     }
-    let share = (judged > 0).then(|| in_breach as f64 / judged as f64);
+    let share = (judged >= SERIES_MIN).then(|| in_breach as f64 / judged as f64);
     let usual = match (knowledge.breach_share_usual(), share) {
         (Some(usual), Some(share)) => Some(usual + USUAL_RATE * (share - usual)),
         (None, share) => share,
