@@ -284,7 +284,9 @@ impl std::str::FromStr for Speed {
         }
         match text.strip_suffix('x').unwrap_or(text).parse::<f64>() {
             Ok(times) if times > 0.0 && times <= 1e6 => Ok(Speed::Times(times)),
-            _ => Err(format!("`{text}` is not a speed; give max, or a multiple over 0x up to 1000000x, like 1x or 10x")),
+            _ => {
+                Err(format!("`{text}` is not a speed; give max, or a multiple over 0x up to 1000000x, like 1x or 10x"))
+            }
         }
     }
 }
@@ -344,8 +346,7 @@ pub enum ConfigError {
 
 /// The process' environment. Text that is not Unicode is made so: it can then be refused like any other wrong value.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+    std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
 }
 
 impl Config {
@@ -378,9 +379,8 @@ impl Config {
 
     fn check(&self, strategies: &[StrategyName], provenance: &Provenance) -> Result<(), ConfigError> {
         let place = |key: &str| provenance.place(key);
-        let refuse = |key: &str, problem: String| {
-            Err(ConfigError::Value { key: key.to_owned(), problem, place: place(key) })
-        };
+        let refuse =
+            |key: &str, problem: String| Err(ConfigError::Value { key: key.to_owned(), problem, place: place(key) });
         if let Err(error) = self.engine.check(strategies) {
             return refuse(&error.key, error.problem);
         }
@@ -388,7 +388,8 @@ impl Config {
         if tracing.enabled {
             return refuse(
                 "tracing.enabled",
-                "this version writes no traces yet; leave it false (logs and /metrics tell what the daemon does)".into(),
+                "this version writes no traces yet; leave it false (logs and /metrics tell what the daemon does)"
+                    .into(),
             );
         }
         if !http.listen.is_loopback() && !http.insecure {
@@ -455,9 +456,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     let error = |source| ConfigError::Read { path: path.to_owned(), source };
     let problem = |problem: String| ConfigError::File { path: path.to_owned(), problem };
     let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes))
-        .map_err(error)?;
+    std::fs::File::open(path).and_then(|file| file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes)).map_err(error)?;
     if bytes.len() as u64 > FILE_LEN_MAX {
         return Err(problem(format!("over {FILE_LEN_MAX} bytes; a configuration is smaller: is it the right file?")));
     }

@@ -4,8 +4,8 @@
 //! two batches. Events are durable before a verdict is acknowledged and before anybody hears of them. While they cannot be
 //! stored (a full disk), judging goes on, and the loop stands still until they can.
 
-use crate::config::Settings;
-use crate::source::file::FileFeed;
+use crate::config::Config;
+use crate::source::feed::FileFeed;
 use crate::source::host::{Host, Usage};
 use crate::store::{Store, StoreError};
 use homeostat::config::Kind;
@@ -62,7 +62,7 @@ pub struct View<'a> {
     pub engine: &'a Engine,
     pub store: &'a Store,
     pub stats: &'a Stats,
-    pub settings: &'a Settings,
+    pub settings: &'a Config,
     pub now: Timestamp,
 }
 
@@ -89,7 +89,7 @@ enum Input {
     Signal { signal: Signal, reply: Reply<u64> },
     Force { state: SystemState, during: Span, reply: Reply<()> },
     Freeze { frozen: bool, reply: Reply<()> },
-    Reload { settings: Box<Settings>, reply: Reply<()> },
+    Reload { settings: Box<Config>, reply: Reply<()> },
     Stop,
 }
 
@@ -115,7 +115,10 @@ impl Handle {
     }
 
     /// Runs `read` on the driver, between two batches. Keep it short.
-    pub async fn query<T: Send + 'static>(&self, read: impl FnOnce(&View<'_>) -> T + Send + 'static) -> Result<T, Refused> {
+    pub async fn query<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&View<'_>) -> T + Send + 'static,
+    ) -> Result<T, Refused> {
         let (reply, answer) = oneshot::channel();
         self.send(Input::Query(Box::new(move |view| {
             // Nobody waits any more when a client went away.
@@ -138,7 +141,7 @@ impl Handle {
         self.ask(|reply| Input::Freeze { frozen, reply }).await
     }
 
-    pub async fn reload(&self, settings: Settings) -> Result<(), Refused> {
+    pub async fn reload(&self, settings: Config) -> Result<(), Refused> {
         self.ask(|reply| Input::Reload { settings: Box::new(settings), reply }).await
     }
 
@@ -156,7 +159,7 @@ impl Handle {
 
 /// What the driver starts with.
 pub struct Start {
-    pub settings: Settings,
+    pub settings: Config,
     pub engine: Engine,
     pub store: Store,
     pub host: Option<Host>,
@@ -165,7 +168,7 @@ pub struct Start {
 
 /// The state of the driver's thread.
 struct Driver {
-    settings: Settings,
+    settings: Config,
     engine: Engine,
     store: Store,
     host: Option<Host>,
@@ -222,7 +225,7 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
         next_snapshot: now,
         ids: HashMap::new(),
     };
-    driver.next_snapshot = now + driver.settings.store.snapshot_interval;
+    driver.next_snapshot = now + driver.settings.daemon.store.snapshot_interval;
     driver.read_host(now);
     let thread = std::thread::Builder::new().name("driver".to_owned()).spawn(move || driver.run(&receiver))?;
     Ok((handle, thread))
@@ -326,7 +329,7 @@ impl Driver {
         }
         signal.at = now;
         let event = self.engine.numbered(signal.clone());
-        let seq = match self.store.append(now, std::slice::from_ref(&event)) {
+        let seq = match self.store.append(&[(now, event)]) {
             Ok(seq) => seq,
             Err(error) => return Err(Refused::NotStored(self.failed(&error))),
         };
@@ -337,7 +340,7 @@ impl Driver {
         Ok(id)
     }
 
-    fn reload(&mut self, settings: Settings, now: Timestamp) -> Result<(), Refused> {
+    fn reload(&mut self, settings: Config, now: Timestamp) -> Result<(), Refused> {
         let events = self
             .engine
             .reconfigure(settings.engine.clone(), now)
@@ -379,7 +382,7 @@ impl Driver {
         // Every second until all have been learned once, so that a person sees bounds soon; then at leisure.
         let wanted = self.settings.engine.learning.min_data_points as u64;
         let young = self.engine.knowledge().series().any(|s| s.admitted() < wanted && s.fates().total() < 2 * wanted);
-        let host = &self.settings.host;
+        let host = &self.settings.daemon.host;
         let interval = if young { host.warmup_interval } else { host.interval };
         self.next_host = now + interval;
     }
@@ -392,6 +395,9 @@ impl Driver {
             self.stats.rows_bad += batch.errors.len() as u64;
             for error in &batch.errors {
                 tracing::warn!(file = %file.path().display(), line = error.line, "{}", error.reason);
+            }
+            if let Some(error) = &batch.failed {
+                tracing::error!("{error}");
             }
             if file.at_once() {
                 self.backfill(&batch.rows, now);
@@ -457,13 +463,14 @@ impl Driver {
         if self.backlog.is_empty() || self.retry_at.is_some_and(|at| at > Instant::now()) {
             return;
         }
-        match self.store.append_each(&self.backlog) {
+        match self.store.append(&self.backlog) {
             Ok(first) => {
                 if self.stats.store_problem.take().is_some() {
                     tracing::info!(events = self.backlog.len(), "events can be stored again");
                 }
                 self.retry_at = None;
                 self.stats.backlog = 0;
+                crate::log::notable(self.backlog.iter().map(|(_, event)| event));
                 for (seq, (at, event)) in (first..).zip(std::mem::take(&mut self.backlog)) {
                     self.publish(seq, at, event);
                 }
@@ -477,7 +484,9 @@ impl Driver {
     fn failed(&mut self, error: &StoreError) -> String {
         let problem = error.to_string();
         if self.stats.store_problem.as_ref() != Some(&problem) {
-            tracing::error!("events cannot be stored: {problem}. Judging goes on; nothing is changed until they can be");
+            tracing::error!(
+                "events cannot be stored: {problem}. Judging goes on; nothing is changed until they can be"
+            );
         }
         self.stats.store_problem = Some(problem.clone());
         self.retry_at = Some(Instant::now() + RETRY);
@@ -486,20 +495,19 @@ impl Driver {
 
     fn publish(&mut self, seq: u64, at: Timestamp, event: Event) {
         self.stats.events_stored += 1;
-        crate::log::notable(&event);
         // An error says that nobody listens, which is fine.
         let _ = self.live.send(Arc::new(Stored { seq, at, v: EVENT_VERSION, event }));
     }
 
     fn snapshot(&mut self, now: Timestamp) {
-        self.next_snapshot = now + self.settings.store.snapshot_interval;
+        self.next_snapshot = now + self.settings.daemon.store.snapshot_interval;
         // Events that memory knows and the journal does not would be missing from the journal for ever.
         if !self.backlog.is_empty() {
             return;
         }
         let parts = self.engine.snapshot();
         let stored = self.store.write_snapshot(&parts).and_then(|()| {
-            let retention = &self.settings.store;
+            let retention = &self.settings.daemon.store;
             self.store.prune(now - retention.retention, retention.retention_max)
         });
         match stored {

@@ -1,0 +1,366 @@
+//! What must survive: the journal of events, and snapshots of all memory.
+//!
+//! One SQLite file in one folder that one process holds at a time. Write-ahead log and full synchronisation: an append is
+//! on disk when it returns. A snapshot carries the number of the last event it knows; a restart replays those after it.
+
+use homeostat::event::{EVENT_VERSION, Event, Stored};
+use homeostat::series::SeriesName;
+use homeostat::time::Timestamp;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use std::fs::{File, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Version of the file's form. A file of a later one is refused; an earlier one is brought up by [`MIGRATIONS`].
+const STORE_VERSION: u32 = 1;
+
+/// What brings a file from one version to the next; the first makes an empty file.
+const MIGRATIONS: [&str; STORE_VERSION as usize] = ["create table events (
+         seq integer primary key,
+         at integer not null,
+         v integer not null,
+         kind text not null,
+         series text,
+         body text not null
+     ) strict;
+     create index events_by_kind on events (kind, seq);
+     create index events_by_series on events (series, seq) where series is not null;
+     create table snapshot (part text primary key, body blob not null) strict;
+     create table counters (name text primary key, value integer not null) strict;
+     insert into counters values ('seq', 0), ('snapshot_seq', 0);"];
+
+/// Why the store does not do what it should, with the place and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the folder {} is used by another homeostat{}; stop that one, or give this one a folder of its own with --data", dir.display(), pid.as_ref().map_or(String::new(), |pid| format!(" (process {pid})")))]
+    InUse { dir: PathBuf, pid: Option<String> },
+    #[error("{} was written by a newer homeostat (form {found}; this one reads up to {STORE_VERSION}); use that version, or another folder with --data", path.display())]
+    Newer { path: PathBuf, found: u32 },
+    #[error("{} cannot be written to; make it writable, or give another folder with --data", path.display())]
+    ReadOnly { path: PathBuf },
+    #[error("the disk that holds {} is full; make room", path.display())]
+    Full { path: PathBuf },
+    #[error("{} is damaged ({reason}); move it away to begin anew, or bring back a copy", path.display())]
+    Damaged { path: PathBuf, reason: String },
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{}: {source}", path.display())]
+    Sql { path: PathBuf, source: rusqlite::Error },
+}
+
+pub struct Store {
+    path: PathBuf,
+    connection: Connection,
+    /// Released when dropped.
+    _lock: File,
+    last_seq: u64,
+    snapshot_seq: u64,
+}
+
+/// Which events are wanted; the first `limit` of them in the order asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    pub after: Option<u64>,
+    pub before: Option<u64>,
+    pub kind: Option<String>,
+    pub series: Option<SeriesName>,
+    pub newest_first: bool,
+    pub limit: usize,
+}
+
+/// All memory as it was when the event `seq` had been applied.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub seq: u64,
+    pub parts: Vec<(String, Vec<u8>)>,
+}
+
+impl Store {
+    /// Opens the store in a folder, which is made when missing and held until the store is dropped.
+    pub fn open(dir: &Path) -> Result<Store, StoreError> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source: std::io::Error| match source.kind() {
+                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                    StoreError::ReadOnly { path }
+                }
+                std::io::ErrorKind::StorageFull => StoreError::Full { path },
+                _ => StoreError::Io { path, source },
+            }
+        };
+        std::fs::create_dir_all(dir).map_err(io(dir))?;
+        let lock = lock(dir, &io)?;
+        let path = dir.join("homeostat.db");
+        let sql = |source: rusqlite::Error| error(&path, source);
+        let connection = Connection::open(&path).map_err(sql)?;
+        connection
+            .execute_batch("pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 1000;")
+            .map_err(sql)?;
+        migrate(&path, &connection)?;
+        let counter = |name: &str| {
+            connection
+                .query_row("select value from counters where name = ?1", [name], |row| row.get::<_, i64>(0))
+                .map(|value| value as u64)
+                .map_err(sql)
+        };
+        let (last_seq, snapshot_seq) = (counter("seq")?, counter("snapshot_seq")?);
+        Ok(Store { connection, last_seq, snapshot_seq, _lock: lock, path })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The number of the latest event; 0 when there is none.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// Appends events, all or none; durable when it returns. The number of the first.
+    pub fn append(&mut self, events: &[(Timestamp, Event)]) -> Result<u64, StoreError> {
+        let path = self.path.clone();
+        let sql = |source: rusqlite::Error| error(&path, source);
+        let first = self.last_seq + 1;
+        let transaction = self.connection.transaction().map_err(sql)?;
+        {
+            let mut insert = transaction
+                .prepare_cached("insert into events (seq, at, v, kind, series, body) values (?1, ?2, ?3, ?4, ?5, ?6)")
+                .map_err(sql)?;
+            for (seq, (at, event)) in (first..).zip(events) {
+                let body = serde_json::to_string(event).expect("an event is plain data with text keys");
+                let series = event.series().map(SeriesName::as_str);
+                insert
+                    .execute(params![seq as i64, at.millis(), EVENT_VERSION, event.kind(), series, body])
+                    .map_err(sql)?;
+            }
+            let last = self.last_seq + events.len() as u64;
+            transaction.execute("update counters set value = ?1 where name = 'seq'", [last as i64]).map_err(sql)?;
+        }
+        transaction.commit().map_err(sql)?;
+        self.last_seq += events.len() as u64;
+        Ok(first)
+    }
+
+    /// Events as wanted. Those of a later version, or of a kind that is not known, stay in the journal and are skipped.
+    pub fn events(&self, wanted: &Wanted) -> Result<Vec<Stored>, StoreError> {
+        let sql = |source: rusqlite::Error| error(&self.path, source);
+        let order = if wanted.newest_first { "desc" } else { "asc" };
+        let text = format!(
+            "select seq, at, v, body from events
+             where seq > ?1 and seq < ?2 and (?3 is null or kind = ?3) and (?4 is null or series = ?4)
+             order by seq {order}"
+        );
+        let mut select = self.connection.prepare_cached(&text).map_err(sql)?;
+        let after = wanted.after.unwrap_or(0).min(i64::MAX as u64) as i64;
+        let before = wanted.before.unwrap_or(u64::MAX).min(i64::MAX as u64) as i64;
+        let series = wanted.series.as_ref().map(SeriesName::as_str);
+        let mut rows = select.query(params![after, before, wanted.kind, series]).map_err(sql)?;
+        let mut found = Vec::new();
+        while found.len() < wanted.limit
+            && let Some(row) = rows.next().map_err(sql)?
+        {
+            let (seq, at, v): (i64, i64, i64) =
+                (row.get(0).map_err(sql)?, row.get(1).map_err(sql)?, row.get(2).map_err(sql)?);
+            let body = row.get_ref(3).and_then(|body| Ok(body.as_str()?)).map_err(sql)?;
+            if v <= i64::from(EVENT_VERSION)
+                && let Ok(event) = serde_json::from_str(body)
+            {
+                found.push(Stored { seq: seq as u64, at: Timestamp::from_millis(at), v: v as u16, event });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Hands on every event after the snapshot, oldest first.
+    pub fn replay(&self, mut each: impl FnMut(&Stored)) -> Result<u64, StoreError> {
+        const AT_ONCE: usize = 10_000;
+        let mut after = self.snapshot_seq;
+        let mut count = 0;
+        loop {
+            let events = self.events(&Wanted { after: Some(after), limit: AT_ONCE, ..Wanted::default() })?;
+            let Some(last) = events.last() else { return Ok(count) };
+            after = last.seq;
+            count += events.len() as u64;
+            events.iter().for_each(&mut each);
+        }
+    }
+
+    /// Replaces the snapshot, which knows all events so far.
+    pub fn write_snapshot(&mut self, parts: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let sql = |source: rusqlite::Error| error(&path, source);
+        let transaction = self.connection.transaction().map_err(sql)?;
+        transaction.execute("delete from snapshot", []).map_err(sql)?;
+        for (part, body) in parts {
+            transaction
+                .execute("insert into snapshot (part, body) values (?1, ?2)", params![part, body])
+                .map_err(sql)?;
+        }
+        transaction
+            .execute("update counters set value = ?1 where name = 'snapshot_seq'", [self.last_seq as i64])
+            .map_err(sql)?;
+        transaction.commit().map_err(sql)?;
+        self.snapshot_seq = self.last_seq;
+        Ok(())
+    }
+
+    pub fn read_snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
+        let sql = |source: rusqlite::Error| error(&self.path, source);
+        let mut select = self.connection.prepare("select part, body from snapshot order by part").map_err(sql)?;
+        let parts = select
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .and_then(Iterator::collect::<Result<Vec<(String, Vec<u8>)>, _>>)
+            .map_err(sql)?;
+        Ok((!parts.is_empty()).then_some(Snapshot { seq: self.snapshot_seq, parts }))
+    }
+
+    /// Removes events older than `oldest` and those over `rows_max`, as far as the snapshot knows them.
+    pub fn prune(&mut self, oldest: Timestamp, rows_max: u64) -> Result<(), StoreError> {
+        let sql = |source: rusqlite::Error| error(&self.path, source);
+        let by_age: Option<i64> = self
+            .connection
+            .query_row("select seq from events where at >= ?1 order by seq limit 1", [oldest.millis()], |row| {
+                row.get(0)
+            })
+            .optional()
+            .map_err(sql)?;
+        let by_age = by_age.map_or(self.last_seq, |seq| seq as u64 - 1);
+        let by_count = self.last_seq.saturating_sub(rows_max);
+        let through = by_age.max(by_count).min(self.snapshot_seq);
+        self.connection.execute("delete from events where seq <= ?1", [through as i64]).map_err(sql)?;
+        Ok(())
+    }
+}
+
+/// Holds the folder. The file says who does, for the message to whoever comes second.
+fn lock<F: FnOnce(std::io::Error) -> StoreError>(dir: &Path, io: &impl Fn(&Path) -> F) -> Result<File, StoreError> {
+    let path = dir.join("lock");
+    let mut file =
+        File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io(&path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            // Who holds it is a courtesy; that it is held is what counts.
+            let _ = file.read_to_string(&mut pid);
+            let pid = Some(pid.trim().to_owned()).filter(|pid| !pid.is_empty());
+            return Err(StoreError::InUse { dir: dir.to_owned(), pid });
+        }
+        Err(TryLockError::Error(source)) => return Err(io(&path)(source)),
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(io(&path))?;
+    Ok(file)
+}
+
+fn migrate(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let sql = |source: rusqlite::Error| error(path, source);
+    let found: u32 = connection.query_row("pragma user_version", [], |row| row.get(0)).map_err(sql)?;
+    if found > STORE_VERSION {
+        return Err(StoreError::Newer { path: path.to_owned(), found });
+    }
+    for (version, step) in (1..).zip(MIGRATIONS).skip(found as usize) {
+        connection
+            .execute_batch(&format!("begin immediate; {step} pragma user_version = {version}; commit;"))
+            .map_err(sql)?;
+    }
+    Ok(())
+}
+
+fn error(path: &Path, source: rusqlite::Error) -> StoreError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full { path },
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            StoreError::ReadOnly { path }
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Damaged { path, reason: source.to_string() }
+        }
+        _ => StoreError::Sql { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn added(name: &str) -> (Timestamp, Event) {
+        let series = SeriesName::parse(name).expect(name);
+        (Timestamp::from_secs(1000), Event::SeriesAdded { series, declared: None })
+    }
+
+    #[test]
+    fn what_was_appended_is_there_after_opening_again_in_order_and_by_kind() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(dir.path()).expect("a new store");
+        assert_eq!(store.append(&[added("a"), added("b")]).expect("room"), 1);
+        assert_eq!(store.append(&[added("c")]).expect("room"), 3);
+        drop(store);
+        let store = Store::open(dir.path()).expect("the same store");
+        let all = store.events(&Wanted { limit: 10, newest_first: true, ..Wanted::default() }).expect("readable");
+        assert_eq!(all.iter().map(|stored| stored.seq).collect::<Vec<_>>(), [3, 2, 1]);
+        let series = SeriesName::parse("b").ok();
+        let one = store.events(&Wanted { series, limit: 10, ..Wanted::default() }).expect("readable");
+        assert_eq!(one.len(), 1);
+        assert_eq!(one[0].event, added("b").1);
+    }
+
+    #[test]
+    fn a_folder_in_use_says_by_whom_and_a_newer_file_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).expect("a new store");
+        let Err(error) = Store::open(dir.path()) else { panic!("two at once") };
+        assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+        store.connection.execute_batch("pragma user_version = 99").expect("writable");
+        drop(store);
+        let Err(error) = Store::open(dir.path()) else { panic!("a newer form") };
+        assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_keeps_nothing_half_and_goes_on_once_there_is_room() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(dir.path()).expect("a new store");
+        store.append(&[added("a")]).expect("room");
+        let pages: i64 = store.connection.query_row("pragma page_count", [], |row| row.get(0)).expect("a number");
+        store.connection.execute_batch(&format!("pragma max_page_count = {pages}")).expect("a limit");
+        let many: Vec<_> = (0..5000).map(|n| added(&format!("series_{n}"))).collect();
+        assert!(matches!(store.append(&many), Err(StoreError::Full { .. })));
+        assert_eq!(store.last_seq(), 1);
+        store.connection.execute_batch("pragma max_page_count = 1000000").expect("a limit");
+        assert_eq!(store.append(&many).expect("room again"), 2);
+    }
+
+    #[test]
+    fn a_replay_begins_after_the_snapshot_and_pruning_leaves_what_it_needs() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(dir.path()).expect("a new store");
+        store.append(&[added("a"), added("b")]).expect("room");
+        store.write_snapshot(&[("general".to_owned(), vec![1, 2, 3])]).expect("room");
+        store.append(&[added("c")]).expect("room");
+        store.prune(Timestamp::from_secs(5000), 1).expect("writable");
+        let mut seen = Vec::new();
+        store.replay(|stored| seen.push(stored.seq)).expect("readable");
+        assert_eq!(seen, [3]);
+        let snapshot = store.read_snapshot().expect("readable").expect("one was written");
+        assert_eq!((snapshot.seq, snapshot.parts), (2, vec![("general".to_owned(), vec![1, 2, 3])]));
+        let left = store.events(&Wanted { limit: 10, ..Wanted::default() }).expect("readable");
+        assert_eq!(left.len(), 1, "two were old enough to go");
+    }
+
+    #[test]
+    fn an_event_of_a_later_version_is_kept_and_skipped() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(dir.path()).expect("a new store");
+        store.append(&[added("a")]).expect("room");
+        store
+            .connection
+            .execute_batch("insert into events values (2, 0, 99, 'unheard_of', null, '{\"kind\":\"unheard_of\"}')")
+            .expect("writable");
+        let seen = store.events(&Wanted { limit: 10, ..Wanted::default() }).expect("readable");
+        assert_eq!(seen.len(), 1);
+        let rows: i64 =
+            store.connection.query_row("select count(*) from events", [], |row| row.get(0)).expect("a number");
+        assert_eq!(rows, 2);
+    }
+}

@@ -1,7 +1,7 @@
 //! The configuration in force, each value with where it came from: as YAML that can be used as a file, or as JSON.
 
-use super::layers::{Origin, Provenance, entries};
 use super::Loaded;
+use super::layers::{Origin, Provenance, entries};
 use super::tree::Tree;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;

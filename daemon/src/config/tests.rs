@@ -74,7 +74,10 @@ fn flag_over_environment_over_file_over_default_and_each_is_named() {
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_and_its_place() {
     for (yaml, wanted) in [
-        ("learning:\n  windw_len: 5", "FILE:2:3: there is no `learning.windw_len`; did you mean `learning.window_len`?"),
+        (
+            "learning:\n  windw_len: 5",
+            "FILE:2:3: there is no `learning.windw_len`; did you mean `learning.window_len`?",
+        ),
         ("window_len: 5", "FILE:1:1: there is no `window_len`; did you mean `learning.window_len`?"),
         ("lerning: {}", "FILE:1:1: there is no `lerning`; did you mean `learning`?"),
         (
@@ -117,7 +120,10 @@ fn a_wrong_value_is_refused_with_key_reason_and_place() {
         ("files: [{path: a.csv, speed: fast}]", "files[0].speed: `fast` is not a speed"),
         ("log: {level: loud}", "log.level: unknown variant `loud`"),
         ("store: {retention_max: 5}", "store.retention_max: 5 is outside"),
-        ("http:\n  insecure: yes please\n", "http.insecure: invalid type: string \"yes please\", expected true or false"),
+        (
+            "http:\n  insecure: yes please\n",
+            "http.insecure: invalid type: string \"yes please\", expected true or false",
+        ),
     ] {
         let said = file(yaml).expect_err(yaml);
         assert!(said.contains(wanted), "{yaml}: {said}");
@@ -239,7 +245,8 @@ fn hostile_files_are_refused_quickly() {
         let said = file(text).expect_err(name);
         assert!(said.len() < 600, "{name}: {} bytes of message: {}", said.len(), &said[..200]);
     }
-    for text in ["learning: {window_len: 5", "learning:\n\twindow_len: 5", "a: 1\na: 2", "--- \n---\n", "[1, 2]", "\0"] {
+    for text in ["learning: {window_len: 5", "learning:\n\twindow_len: 5", "a: 1\na: 2", "--- \n---\n", "[1, 2]", "\0"]
+    {
         assert!(file(text).is_err(), "{text:?}");
     }
     assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());

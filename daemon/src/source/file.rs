@@ -1,0 +1,645 @@
+//! Rows of CSV or JSON lines, one at a time, whatever the length of the file.
+//!
+//! What does not parse is told with its line and the reason, and the rest is used: one torn row must not cost a
+//! day of data. For the same reason a quote that never closes ends with its line. Which of the two forms a file has is
+//! seen from its first character. Values may be NaN or infinite: what becomes of them is the engine's to say.
+
+use homeostat::series::SeriesName;
+use homeostat::time::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// A longer line is no row, in bytes. It is skipped, not held.
+const LINE_LEN_MAX: usize = 1 << 20;
+
+/// So many series one file may name; rows of further ones do not count as rows.
+const NAMES_MAX: usize = 1_000_000;
+
+/// What the column, or the key, of each kind may be called; upper or lower case.
+const TIME_NAMES: [&str; 4] = ["timestamp", "time", "t", "ts"];
+
+/// One row that parsed. Its series is known by number and by name; both stay the same for the whole file.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Row<'a> {
+    /// Counted from 1.
+    pub line: u64,
+    /// Index into [`Rows::names`].
+    pub series: usize,
+    pub name: &'a SeriesName,
+    pub at: Timestamp,
+    /// The time as it is written.
+    pub at_text: &'a str,
+    pub value: f64,
+    /// The value as it is written.
+    pub value_text: &'a str,
+}
+
+/// A row that did not parse.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub struct RowError {
+    /// Counted from 1.
+    pub line: u64,
+    pub reason: String,
+    /// Time and value as they are written, where the row has them.
+    pub at_text: String,
+    pub value_text: String,
+}
+
+/// What a line turned out to be.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Line<'a> {
+    Row(Row<'a>),
+    Bad(RowError),
+}
+
+/// A file that cannot be used, or not any further.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("cannot open {}: {source}; check the path and its permissions", path.display())]
+    Open { path: PathBuf, source: io::Error },
+    #[error("cannot read {} after line {line}: {source}", path.display())]
+    Read { path: PathBuf, line: u64, source: io::Error },
+    #[error(
+        "{} line {line}: no column is called {wanted}; the first row names the columns, like timestamp,value (found: {found})",
+        path.display()
+    )]
+    NoColumn { path: PathBuf, line: u64, wanted: &'static str, found: String },
+}
+
+/// The rows of one file, in order. Ask with [`Rows::next_line`] until it says `None`.
+pub struct Rows {
+    path: PathBuf,
+    input: Box<dyn BufRead + Send>,
+    form: Form,
+    line: u64,
+    buffer: Vec<u8>,
+    names: Names,
+    bad: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// Nothing but empty lines so far.
+    Unknown,
+    Csv(Columns),
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Columns {
+    separator: u8,
+    at: usize,
+    value: usize,
+    series: Option<usize>,
+}
+
+/// The series named so far.
+struct Names {
+    /// The series of rows that name none.
+    fallback: SeriesName,
+    list: Vec<SeriesName>,
+    by_text: HashMap<Box<str>, usize>,
+    /// The last one asked for: rows of one series tend to follow each other.
+    last: Option<(Box<str>, usize)>,
+}
+
+impl Rows {
+    /// Opens a file; `-` is standard input.
+    pub fn open(path: &Path) -> Result<Rows, FileError> {
+        if path == Path::new("-") {
+            return Ok(Rows::from_reader(path, "stdin", io::stdin()));
+        }
+        let file = File::open(path).map_err(|source| FileError::Open { path: path.to_owned(), source })?;
+        let stem = path.file_stem().map_or(Cow::Borrowed("file"), |stem| stem.to_string_lossy());
+        Ok(Rows::from_reader(path, &stem, file))
+    }
+
+    /// Reads from anywhere; `path` is named in errors, `stem` names the series of rows that name none.
+    pub fn from_reader(path: &Path, stem: &str, input: impl Read + Send + 'static) -> Rows {
+        let fallback =
+            SeriesName::new(stem, []).or_else(|_| SeriesName::new("file", [])).expect("`file` is the name of a series");
+        Rows {
+            path: path.to_owned(),
+            input: Box::new(BufReader::with_capacity(1 << 16, input)),
+            form: Form::Unknown,
+            line: 0,
+            buffer: Vec::new(),
+            names: Names { fallback, list: Vec::new(), by_text: HashMap::new(), last: None },
+            bad: 0,
+        }
+    }
+
+    /// The series seen so far; a row's `series` is an index into it.
+    pub fn names(&self) -> &[SeriesName] {
+        &self.names.list
+    }
+
+    /// How many rows did not parse so far.
+    pub fn bad(&self) -> u64 {
+        self.bad
+    }
+
+    /// The next row, good or bad; `None` at the end. Empty lines are no rows.
+    pub fn next_line(&mut self) -> Result<Option<Line<'_>>, FileError> {
+        loop {
+            match self.fill() {
+                Err(source) => return Err(FileError::Read { path: self.path.clone(), line: self.line, source }),
+                Ok(Filled::End) => return Ok(None),
+                Ok(Filled::TooLong) => {
+                    self.bad += 1;
+                    let reason = format!("longer than {LINE_LEN_MAX} bytes");
+                    return Ok(Some(Line::Bad(bad(self.line, reason, "", ""))));
+                }
+                Ok(Filled::Line) => {}
+            }
+            if self.buffer.iter().all(|byte| byte.is_ascii_whitespace()) {
+                continue;
+            }
+            if matches!(self.form, Form::Unknown) {
+                self.form = form(&self.buffer, &self.path, self.line)?;
+                if matches!(self.form, Form::Csv(_)) && !is_headless(&self.buffer) {
+                    continue;
+                }
+            }
+            break;
+        }
+        let Rows { line, form, buffer, names, bad: bad_count, .. } = self;
+        let said = match std::str::from_utf8(buffer) {
+            Err(_) => Line::Bad(bad(*line, "not UTF-8".to_owned(), "", "")),
+            Ok(text) => match form {
+                Form::Csv(columns) => csv_row(text, columns, names, *line),
+                Form::Json => json_row(text, names, *line),
+                Form::Unknown => unreachable!("the first line with content says which form the file has"),
+            },
+        };
+        if matches!(said, Line::Bad(_)) {
+            *bad_count += 1;
+        }
+        Ok(Some(said))
+    }
+
+    /// Reads one line into the buffer, without its end.
+    fn fill(&mut self) -> io::Result<Filled> {
+        self.buffer.clear();
+        let mut too_long = false;
+        let mut any = false;
+        loop {
+            let available = match self.input.fill_buf() {
+                Ok(available) => available,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if available.is_empty() {
+                if !any {
+                    return Ok(Filled::End);
+                }
+                break;
+            }
+            any = true;
+            let end = memchr(b'\n', available);
+            let part = &available[..end.unwrap_or(available.len())];
+            too_long |= self.buffer.len() + part.len() > LINE_LEN_MAX;
+            if !too_long {
+                self.buffer.extend_from_slice(part);
+            }
+            let used = part.len() + usize::from(end.is_some());
+            self.input.consume(used);
+            if end.is_some() {
+                break;
+            }
+        }
+        self.line += 1;
+        if self.line == 1 && self.buffer.starts_with(b"\xef\xbb\xbf") {
+            self.buffer.drain(..3);
+        }
+        if self.buffer.last() == Some(&b'\r') {
+            self.buffer.pop();
+        }
+        Ok(if too_long { Filled::TooLong } else { Filled::Line })
+    }
+}
+
+enum Filled {
+    Line,
+    TooLong,
+    End,
+}
+
+fn memchr(wanted: u8, bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|byte| *byte == wanted)
+}
+
+fn bad(line: u64, reason: String, at_text: &str, value_text: &str) -> RowError {
+    RowError { line, reason, at_text: at_text.to_owned(), value_text: value_text.to_owned() }
+}
+
+/// Which form a file has, by its first line with content.
+fn form(line: &[u8], path: &Path, number: u64) -> Result<Form, FileError> {
+    if line.trim_ascii_start().starts_with(b"{") {
+        return Ok(Form::Json);
+    }
+    let separator = [b',', b';', b'\t'].into_iter().find(|byte| line.contains(byte)).unwrap_or(b',');
+    if is_headless(line) {
+        return Ok(Form::Csv(Columns { separator, at: 0, value: 1, series: None }));
+    }
+    let text = String::from_utf8_lossy(line);
+    let names: Vec<String> =
+        Fields::new(&text, separator).map(|field| field.unwrap_or_default().trim().to_ascii_lowercase()).collect();
+    let find = |wanted: &[&str]| wanted.iter().find_map(|wanted| names.iter().position(|name| name == wanted));
+    let missing = |wanted: &'static str| {
+        // A file of another kind may have anything in its first line.
+        let found = names.join(", ").chars().filter(|c| !c.is_control()).take(200).collect();
+        FileError::NoColumn { path: path.to_owned(), line: number, wanted, found }
+    };
+    Ok(Form::Csv(Columns {
+        separator,
+        at: find(&TIME_NAMES).ok_or_else(|| missing("timestamp"))?,
+        value: find(&["value"]).ok_or_else(|| missing("value"))?,
+        series: find(&["series"]),
+    }))
+}
+
+/// Whether a first line is a row already: it starts with a time.
+fn is_headless(line: &[u8]) -> bool {
+    let first = line.split(|byte| matches!(byte, b',' | b';' | b'\t')).next().unwrap_or(line);
+    std::str::from_utf8(first).is_ok_and(|text| time(text.trim().trim_matches('"')).is_some())
+}
+
+/// Unix seconds or RFC 3339; a date and time without a zone, as many tools write it, is taken for UTC.
+fn time(text: &str) -> Option<Timestamp> {
+    if let Ok(at) = Timestamp::parse(text) {
+        return Some(at);
+    }
+    // Not for numbers: 20200101 is a number of seconds that is not plausible, not a date.
+    let civil: jiff::civil::DateTime = text.contains('-').then(|| text.trim().parse().ok()).flatten()?;
+    let at = jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()?;
+    Some(Timestamp::from_millis(at.as_millisecond()))
+}
+
+/// The fields of a line, quotes removed. `None` for a field whose quotes do not close or that goes on after them.
+struct Fields<'a> {
+    rest: Option<&'a str>,
+    separator: u8,
+}
+
+impl<'a> Fields<'a> {
+    fn new(line: &'a str, separator: u8) -> Fields<'a> {
+        Fields { rest: Some(line), separator }
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Option<Cow<'a, str>>;
+
+    fn next(&mut self) -> Option<Option<Cow<'a, str>>> {
+        let rest = self.rest?;
+        let mut split = |at: Option<usize>| match at {
+            Some(at) => {
+                self.rest = Some(&rest[at + 1..]);
+                &rest[..at]
+            }
+            None => {
+                self.rest = None;
+                rest
+            }
+        };
+        let bytes = rest.as_bytes();
+        if bytes.first() != Some(&b'"') {
+            return Some(Some(Cow::Borrowed(split(memchr(self.separator, bytes)))));
+        }
+        let mut at = 1;
+        let mut doubled = false;
+        loop {
+            match memchr(b'"', &bytes[at..]) {
+                None => {
+                    split(None);
+                    return Some(None);
+                }
+                Some(found) if bytes.get(at + found + 1) == Some(&b'"') => {
+                    doubled = true;
+                    at += found + 2;
+                }
+                Some(found) => {
+                    at += found;
+                    break;
+                }
+            }
+        }
+        let inside = &rest[1..at];
+        let end = memchr(self.separator, &bytes[at..]).map(|found| at + found);
+        let whole = split(end);
+        if !whole[at + 1..].trim().is_empty() {
+            return Some(None);
+        }
+        Some(Some(if doubled { Cow::Owned(inside.replace("\"\"", "\"")) } else { Cow::Borrowed(inside) }))
+    }
+}
+
+fn csv_row<'a>(text: &'a str, columns: &Columns, names: &'a mut Names, line: u64) -> Line<'a> {
+    let (mut at_text, mut value_text, mut series) = (None, None, None);
+    for (at, field) in Fields::new(text, columns.separator).enumerate() {
+        let wanted = if at == columns.at {
+            &mut at_text
+        } else if at == columns.value {
+            &mut value_text
+        } else if Some(at) == columns.series {
+            &mut series
+        } else {
+            continue;
+        };
+        match field {
+            Some(field) => *wanted = Some(field),
+            None => return Line::Bad(bad(line, format!("the quotes of column {} do not close", at + 1), "", "")),
+        }
+    }
+    // Quoted twice over is nothing a time or a number can be: only what was borrowed from the line can parse.
+    let plain = |field: Option<Cow<'a, str>>| match field {
+        Some(Cow::Borrowed(text)) => Some(text.trim()),
+        Some(Cow::Owned(_)) => Some(""),
+        None => None,
+    };
+    row(plain(at_text), plain(value_text), series.as_deref().map(str::trim), names, line)
+}
+
+#[derive(Deserialize)]
+struct JsonRow<'a> {
+    #[serde(borrow, alias = "time", alias = "t", alias = "ts")]
+    timestamp: Option<&'a RawValue>,
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
+    #[serde(borrow)]
+    series: Option<Cow<'a, str>>,
+}
+
+fn json_row<'a>(text: &'a str, names: &'a mut Names, line: u64) -> Line<'a> {
+    let read: JsonRow<'a> = match serde_json::from_str(text) {
+        Ok(read) => read,
+        Err(error) => return Line::Bad(bad(line, format!("not JSON with timestamp and value: {error}"), "", "")),
+    };
+    // A number or a text; null is how JSON writers say that a value is not a number.
+    let plain = |raw: Option<&'a RawValue>| {
+        raw.map(|raw| match raw.get() {
+            "null" => "NaN",
+            raw => raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw).trim(),
+        })
+    };
+    // An explicit null is no value to serde's Option either: look for the key itself.
+    let value = match read.value {
+        None if text.contains("\"value\"") => Some("NaN"),
+        value => plain(value),
+    };
+    row(plain(read.timestamp), value, read.series.as_deref(), names, line)
+}
+
+fn row<'a>(
+    at_text: Option<&'a str>,
+    value_text: Option<&'a str>,
+    series: Option<&str>,
+    names: &'a mut Names,
+    line: u64,
+) -> Line<'a> {
+    let refuse =
+        |reason: String| Line::Bad(bad(line, reason, at_text.unwrap_or_default(), value_text.unwrap_or_default()));
+    let Some(at_text) = at_text.filter(|text| !text.is_empty()) else {
+        return refuse("no timestamp".to_owned());
+    };
+    let Some(value_text) = value_text.filter(|text| !text.is_empty()) else {
+        return refuse("no value".to_owned());
+    };
+    let Some(at) = time(at_text) else {
+        return match Timestamp::parse(at_text) {
+            Err(error) => refuse(short(&error.to_string())),
+            Ok(_) => unreachable!("what parses is a time"),
+        };
+    };
+    let Ok(value) = value_text.parse::<f64>() else {
+        return refuse(short(&format!("`{value_text}` is not a number")));
+    };
+    let series = match names.number(series.filter(|text| !text.is_empty())) {
+        Ok(series) => series,
+        Err(reason) => return refuse(short(&reason)),
+    };
+    Line::Row(Row { line, series, name: &names.list[series], at, at_text, value, value_text })
+}
+
+/// What is quoted from a hostile file stays readable.
+fn short(reason: &str) -> String {
+    match reason.char_indices().nth(300) {
+        Some((at, _)) => format!("{}…", &reason[..at]),
+        None => reason.to_owned(),
+    }
+}
+
+impl Names {
+    fn number(&mut self, text: Option<&str>) -> Result<usize, String> {
+        let text = text.unwrap_or("");
+        if let Some((last, number)) = &self.last
+            && **last == *text
+        {
+            return Ok(*number);
+        }
+        let number = match self.by_text.get(text) {
+            Some(number) => *number,
+            None => self.add(text)?,
+        };
+        self.last = Some((text.into(), number));
+        Ok(number)
+    }
+
+    fn add(&mut self, text: &str) -> Result<usize, String> {
+        if self.by_text.len() >= NAMES_MAX {
+            return Err(format!("more than {NAMES_MAX} series in one file"));
+        }
+        let name = match text {
+            "" => self.fallback.clone(),
+            text => SeriesName::parse(text).map_err(|error| error.to_string())?,
+        };
+        // Two ways to write one series are one series.
+        let number = match self.by_text.get(name.as_str()) {
+            Some(number) => *number,
+            None => {
+                self.list.push(name.clone());
+                self.by_text.insert(name.as_str().into(), self.list.len() - 1);
+                self.list.len() - 1
+            }
+        };
+        self.by_text.insert(text.into(), number);
+        Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each line as a person would tell it: `series@millis=value`, or what is wrong with it.
+    fn told(text: &[u8]) -> Vec<String> {
+        let mut rows = Rows::from_reader(Path::new("dir/load.csv"), "load", io::Cursor::new(text.to_vec()));
+        let mut told = Vec::new();
+        while let Some(line) = rows.next_line().expect("readable") {
+            told.push(match line {
+                Line::Row(row) => format!("{}@{}={}", row.name, row.at.millis(), row.value),
+                Line::Bad(error) => error.to_string(),
+            });
+        }
+        told
+    }
+
+    #[test]
+    fn csv_is_read_with_its_columns_in_any_order() {
+        for text in [
+            "timestamp,value\n1,2\n3,4\n",
+            "value,label,timestamp\n2,ok,1\n4,odd,3",
+            "\u{feff}Time;VALUE\r\n1;2\r\n\r\n3;4\r\n",
+            "ts\tvalue\n1\t2\n3\t4\n",
+            "1,2\n3,4\n",
+            "1,2,0\n3,4,1\n",
+            "\n\n \"t\" , \"value\" \n\"1\",\"2\"\n 3 , 4 \n",
+        ] {
+            // A quoted name after a blank is not a quoted name in CSV; only the plain forms have to be read.
+            if text.contains(" \"t\"") {
+                assert_eq!(told("\"t\",\"value\"\n\"1\",\"2\"\n 3 , 4 \n".as_bytes()), ["load@1000=2", "load@3000=4"]);
+                continue;
+            }
+            assert_eq!(told(text.as_bytes()), ["load@1000=2", "load@3000=4"], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn series_come_from_their_column_in_one_canonical_form() {
+        let text =
+            "series,timestamp,value\n\"up{b=\"\"2\"\",a=\"\"1\"\"}\",1,0\n\"up{a=\"\"1\"\",b=\"\"2\"\"}\",2,1\n,3,5\n";
+        assert_eq!(told(text.as_bytes()), [r#"up{a="1",b="2"}@1000=0"#, r#"up{a="1",b="2"}@2000=1"#, "load@3000=5"]);
+        let mut rows = Rows::from_reader(Path::new("x"), "load", io::Cursor::new(text));
+        while rows.next_line().expect("readable").is_some() {}
+        assert_eq!(rows.names().len(), 2);
+    }
+
+    #[test]
+    fn json_lines_are_read_with_numbers_and_texts() {
+        let text = r#"
+{"series":"up{job=\"a\"}","timestamp":1.5,"value":2,"more":{"x":[1]}}
+{"timestamp":"2023-11-14T22:13:20Z","value":"NaN"}
+{"t":3,"value":null}
+{"timestamp":4}
+{"timestamp":5,"value":1e400}
+{"timestamp":true,"value":1}
+{"timestamp":6,"value":"#;
+        let told = told(text.as_bytes());
+        assert_eq!(told[..3], ["up{job=\"a\"}@1500=2", "load@1700000000000=NaN", "load@3000=NaN"]);
+        assert_eq!(told[3], "line 5: no value");
+        assert_eq!(told[4], "load@5000=inf");
+        assert!(told[5].starts_with("line 7: `true` is not a time"), "{}", told[5]);
+        assert!(told[6].starts_with("line 8: not JSON"), "{}", told[6]);
+    }
+
+    #[test]
+    fn times_and_values_are_kept_as_they_are_written() {
+        let text = "timestamp,value\n2023-11-14T23:13:20+01:00,+Inf\n2023-11-14 22:13:20,1e2\n1700000000.250,-0\n";
+        let mut rows = Rows::from_reader(Path::new("x"), "x", io::Cursor::new(text));
+        let mut seen = Vec::new();
+        while let Some(line) = rows.next_line().expect("readable") {
+            let Line::Row(row) = line else { panic!("{line:?}") };
+            seen.push((row.line, row.at.millis(), row.at_text.to_owned(), row.value_text.to_owned()));
+        }
+        let is = |line, millis, at: &str, value: &str| (line, millis, at.to_owned(), value.to_owned());
+        assert_eq!(
+            seen,
+            [
+                is(2, 1_700_000_000_000, "2023-11-14T23:13:20+01:00", "+Inf"),
+                is(3, 1_700_000_000_000, "2023-11-14 22:13:20", "1e2"),
+                is(4, 1_700_000_000_250, "1700000000.250", "-0"),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_does_not_parse_is_told_by_line_and_the_rest_is_used() {
+        let mut text = b"timestamp,value,series\n1,2\nsoon,2\n2,much\n3\n4,\n5,6,up{\n\"6,7\n7,\xff\n8,".to_vec();
+        text.extend(vec![b'9'; LINE_LEN_MAX]);
+        text.extend(b"\n1700000000000,1\n9,10");
+        let told = told(&text);
+        let wanted = [
+            "load@1000=2",
+            "line 3: `soon` is not a time",
+            "line 4: `much` is not a number",
+            "line 5: no value",
+            "line 6: no value",
+            "line 7: `up{` is not a series",
+            "line 8: the quotes of column 1 do not close",
+            "line 9: not UTF-8",
+            "line 10: longer than",
+            "line 11: `1700000000000` is not a time",
+            "load@9000=10",
+        ];
+        assert_eq!(told.len(), wanted.len(), "{told:#?}");
+        for (told, wanted) in told.iter().zip(wanted) {
+            assert!(told.starts_with(wanted), "{told} / {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_says_why() {
+        let said = |text: &str| {
+            Rows::from_reader(Path::new("x.csv"), "x", io::Cursor::new(text.to_owned()))
+                .next_line()
+                .map(|line| line.is_some())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(said(""), Ok(false));
+        assert_eq!(said("\n \n"), Ok(false));
+        assert_eq!(said("timestamp,value\n"), Ok(false));
+        assert!(said("timestamp,amount\n1,2\n").expect_err("no value").contains("no column is called value"));
+        assert!(said("<html>\n").expect_err("no csv").contains("x.csv line 1: no column is called timestamp"));
+        assert!(
+            Rows::open(Path::new("/nowhere/x.csv")).is_err_and(|error| error.to_string().contains("/nowhere/x.csv"))
+        );
+        let mut folder = Rows::open(Path::new("/tmp")).expect("a folder opens");
+        assert!(folder.next_line().is_err());
+    }
+
+    #[test]
+    fn random_bytes_never_stop_the_reader() {
+        let pieces: [&[u8]; 12] =
+            [b"1", b",", b"\n", b"\"", b"{", b"}", b"\"value\":", b"\xff", b"timestamp", b"value", b"NaN", b"\r\n"];
+        let mut seed = 7u64;
+        for _ in 0..2_000 {
+            let mut text = Vec::new();
+            for _ in 0..40 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                text.extend_from_slice(pieces[(seed >> 33) as usize % pieces.len()]);
+            }
+            let mut rows = Rows::from_reader(Path::new("x"), "x", io::Cursor::new(text));
+            while let Ok(Some(_)) = rows.next_line() {}
+        }
+    }
+
+    /// Printed, not asserted: a loaded machine is not a slow reader. Asserted only against being off by far.
+    #[test]
+    fn ten_thousand_rows_take_milliseconds() {
+        let mut csv = "timestamp,value\n".to_owned();
+        let mut json = String::new();
+        for at in 0..10_000 {
+            csv.push_str(&format!("{},{:.6}\n", 1_700_000_000 + at, f64::from(at).sqrt()));
+            json.push_str(&format!("{{\"series\":\"up\",\"timestamp\":{},\"value\":{at}.5}}\n", 1_700_000_000 + at));
+        }
+        for (form, text) in [("csv", csv), ("json lines", json)] {
+            let started = std::time::Instant::now();
+            let mut rows = Rows::from_reader(Path::new("x"), "x", io::Cursor::new(text));
+            let mut count = 0;
+            while let Some(line) = rows.next_line().expect("readable") {
+                assert!(matches!(line, Line::Row(_)));
+                count += 1;
+            }
+            let took = started.elapsed();
+            println!("{form}: {count} rows in {took:?}");
+            assert!(count == 10_000 && took.as_millis() < 500, "{took:?}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What the daemon says of itself on standard error, and the lines that tell a person what the engine decided.
+
+use crate::config::{Log, LogFormat};
+use homeostat::event::{Event, Phase};
+use homeostat::execute::Knob;
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+
+/// Sets up logging for the rest of the process.
+pub fn init(log: &Log) {
+    let filter = EnvFilter::new(format!("{},hyper=warn,tower=warn", log.level.as_str()));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(colour);
+    match log.format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}
+
+/// Says what a person would want to know of a batch of events: one line each, and one for all that were learned.
+pub fn notable<'a>(events: impl Iterator<Item = &'a Event>) {
+    let (mut learned, mut example) = (0, None);
+    for event in events {
+        match event {
+            Event::ThresholdLearned { series, .. } => {
+                learned += 1;
+                example = Some(series);
+            }
+            Event::Alerted(alerted) => {
+                let (series, value, at) = (&alerted.series, alerted.value, alerted.at);
+                match alerted.phase {
+                    Phase::Onset => tracing::warn!(%series, value, %at, pages = alerted.pages, "alert"),
+                    Phase::End => tracing::info!(%series, value, %at, "alert ended"),
+                }
+            }
+            Event::Forecasted { series, crosses_at: Some(at) } => {
+                tracing::warn!(%series, %at, "its trend leads beyond its alert level");
+            }
+            Event::StateChanged { transition, .. } => {
+                tracing::info!(from = %transition.from, to = %transition.to, "state: {}", transition.cause);
+            }
+            Event::Adjusted { by, adjustment, .. } => {
+                let (from, to) = (adjustment.from, adjustment.to);
+                let of = adjustment.target.series().map(|series| format!(" of {series}")).unwrap_or_default();
+                let parameter = adjustment.target.name();
+                tracing::info!(by = by.as_str(), "{parameter}{of} {from:.3} → {to:.3}: {}", adjustment.reason);
+            }
+            Event::LoopPaused { by, paused, because } => {
+                let what = if *paused { "paused" } else { "goes on" };
+                tracing::warn!("loop {} {what}: {because}", by.as_str());
+            }
+            Event::Frozen { frozen, because } => {
+                let what = if *frozen { "all changes are stopped" } else { "changes go on" };
+                tracing::warn!("{what}: {because}");
+            }
+            Event::SeriesForgotten { series, .. } => tracing::debug!(%series, "forgotten"),
+            Event::ChangeDispatched { change } if matches!(change.knob, Knob::Parameters) => {
+                tracing::debug!("parameters: {}", change.because);
+            }
+            Event::SeriesAdded { .. }
+            | Event::Forecasted { crosses_at: None, .. }
+            | Event::ChangeDispatched { .. }
+            | Event::ChangeSettled { .. }
+            | Event::Signalled { .. }
+            | Event::Withheld { .. }
+            | Event::EffectMeasured { .. }
+            | Event::CycleCompleted(_) => {}
+        }
+    }
+    match (learned, example) {
+        (1, Some(series)) => tracing::info!(%series, "threshold learned"),
+        (0, _) => {}
+        _ => tracing::info!("{learned} thresholds learned"),
+    }
+}
