@@ -2,8 +2,11 @@
 
 mod config;
 mod driver;
+mod http;
 mod log;
 mod source;
 mod store;
+mod telemetry;
+mod view;
 
 fn main() {}
