@@ -1,5 +1,6 @@
-#![allow(dead_code)] // The parts stand before what calls them.
+//! The binary: what it is called with, and what it leaves with.
 
+mod cli;
 mod config;
 mod driver;
 mod http;
@@ -9,4 +10,11 @@ mod store;
 mod telemetry;
 mod view;
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::main()
+}
