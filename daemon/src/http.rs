@@ -12,7 +12,7 @@ mod problem;
 mod query;
 mod rows;
 
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::driver::Handle;
 use crate::telemetry::{self, Counts};
 use axum::Router;
@@ -52,7 +52,8 @@ const STREAMS_MAX: usize = 128;
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Reads the configuration again, from all its layers.
-pub type Reread = Arc<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
+/// The error says what to mend.
+pub type Reread = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
 /// What every handler has.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! The binary: what it is called with, and what it leaves with.
+//! The program: one binary for the daemon and every command.
 
 mod cli;
 mod config;
@@ -10,11 +10,10 @@ mod store;
 mod telemetry;
 mod view;
 
-use std::process::ExitCode;
-
+/// Many small allocations that live as long as a series does: this one keeps them together.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     cli::main()
 }

@@ -350,12 +350,9 @@ pub fn families(m: &Measured, counts: &mut Counts) -> Vec<Family> {
         .put([], stats.snapshots as f64);
     all.gauge("process_start_time_seconds", "When the process started, since the epoch.")
         .put([], stats.started_at.secs());
-    if let Some(bytes) = stats.usage.own_memory {
-        all.gauge("process_resident_memory_bytes", "Resident memory.").put([], bytes);
-    }
-    if let Some(seconds) = stats.usage.own_processor {
-        all.counter("process_cpu_seconds_total", "Processor time, user and system.").put([], seconds);
-    }
+    all.gauge("process_resident_memory_bytes", "Resident memory.").put([], stats.usage.own_memory_bytes as f64);
+    all.counter("process_cpu_seconds_total", "Processor time, user and system.")
+        .put([], stats.usage.own_processor_seconds);
     all.0
 }
 

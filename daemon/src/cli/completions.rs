@@ -1,12 +1,16 @@
-//! `homeostat completions SHELL`.
+//! `homeostat completions`: so that a shell completes commands and flags.
 
 use super::{Cli, Done, Failed};
 use clap::CommandFactory;
 use std::io::Write;
 
 #[derive(clap::Args)]
-#[command(after_help = "Example: homeostat completions bash > /etc/bash_completion.d/homeostat")]
+#[command(after_help = "\
+Examples:
+  homeostat completions bash > ~/.local/share/bash-completion/completions/homeostat
+  homeostat completions fish > ~/.config/fish/completions/homeostat.fish")]
 pub struct CompletionsArgs {
+    #[arg(value_enum, value_name = "SHELL")]
     shell: clap_complete::Shell,
 }
 

@@ -1,39 +1,55 @@
-//! `homeostat detect`: every row of a file, judged by what came before it.
+//! `homeostat detect`: every row of a file judged, in one pass.
 //!
-//! Each row is judged before it is learned from, in the time of the row itself, and written at once: nothing said of a row
-//! depends on later ones, so half of a file gives half of the answer.
+//! A row is judged by what came before it and only then learned from, and now is its own time: what is said of it does
+//! not change when more rows are appended. Each series of a file has an engine to itself, so that a file sorted by
+//! series gives the same answer as one sorted by time.
 
 use super::offline::{BadRows, MethodArgs, WindowAge};
 use super::{Done, Failed};
-use crate::source::file::{Line, Rows};
+use crate::source::file::{FileError, Line, Row, Rows};
+use homeostat::analyze::strategy::Methods;
+use homeostat::config::Config;
 use homeostat::engine::Engine;
 use homeostat::knowledge::SeriesId;
 use homeostat::monitor::{Judged, Sample};
 use homeostat::time::Timestamp;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The first line of what is written.
+const HEAD: &[u8] = b"timestamp,value,lower,upper,breach,score,alert_score,alert\n";
+
+/// Rows between two signs of progress.
+const PROGRESS_ROWS: u64 = 65_536;
 
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    group(clap::ArgGroup::new("what").required(true).args(["input", "list"])),
+    after_help = "\
 Examples:
   homeostat detect load.csv --out judged.csv
-  homeostat detect load.csv --out - --strategy robust | awk -F, '$8 == 1'
-  homeostat detect --list pairs.txt              many files at once: IN<TAB>OUT on each line
+  homeostat detect - --out - < load.csv | grep ',1$'      the rows during alerts
+  homeostat detect --list files.tsv                       many files: IN<TAB>OUT, one pair a line
 
-The answer has a row for each row of the input, in order: timestamp,value,lower,upper,breach,score,alert_score,alert.
-A row that was not judged (too early, not a number, a duplicate, late) has empty bounds and zeros.")]
+Writes timestamp,value,lower,upper,breach,score,alert_score,alert: one row per row of the input, in order. A breach is a
+value outside its bounds; an alert is a condition that should page, 1 from its onset until it ends. Scores lie from 0 to
+1, and 0.5 stands at the alert level. A row that was not judged (too early, not a number, a duplicate, late) has no
+bounds and zeros. Nothing said of a row depends on later rows."
+)]
 pub struct DetectArgs {
     /// CSV or JSON lines; - is standard input
-    #[arg(value_name = "IN", required_unless_present = "list")]
+    #[arg(value_name = "IN", requires = "out")]
     input: Option<PathBuf>,
-    /// Where the answer goes; - is standard output
-    #[arg(long, value_name = "OUT", required_unless_present = "list")]
+    /// Where the judged rows go; - is standard output
+    #[arg(long, value_name = "OUT", requires = "input")]
     out: Option<PathBuf>,
-    /// A file of IN<TAB>OUT lines
+    /// A file with one IN<TAB>OUT pair a line
     #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "out"])]
     list: Option<PathBuf>,
-    /// Pages wanted, like '1 per week', or none: the fixed level of 4.5 sigmas, sustained
+    /// How often it may alert, like '1 per week'; none: the fixed level of 4.5 sigma-equivalents
     #[arg(long, value_name = "BUDGET")]
     budget: Option<String>,
     /// Exit with 1 when a row does not parse
@@ -43,186 +59,365 @@ pub struct DetectArgs {
     method: MethodArgs,
 }
 
-const HEAD: &str = "timestamp,value,lower,upper,breach,score,alert_score,alert\n";
-
 pub fn detect(args: &DetectArgs) -> Result<Done, Failed> {
-    check_budget(args.budget.as_deref())?;
     let config = args.method.engine_config(WindowAge::Configured)?;
-    let pairs = match (&args.list, &args.input, &args.out) {
-        (Some(list), _, _) => read_list(list)?,
-        (None, Some(input), Some(out)) => vec![(input.clone(), out.clone())],
-        (None, _, _) => return Err(Failed::Use("give IN and --out OUT, or --list FILE".to_owned())),
-    };
-    let progress = progress(pairs.len());
-    let mut bad = 0;
-    for (input, out) in &pairs {
-        progress.set_message(input.display().to_string());
-        bad += one(&config, input, out)?;
-        progress.inc(1);
+    if let Some(budget) = &args.budget {
+        check_budget(budget)?;
     }
-    progress.finish_and_clear();
+    let bad = match (&args.list, &args.input, &args.out) {
+        (Some(list), _, _) => detect_list(&read_list(list)?, &config)?,
+        (None, Some(input), Some(out)) => detect_file(input, out, &config, &spinner())?,
+        _ => return Err(Failed::Use("give IN and --out OUT, or --list FILE".to_owned())),
+    };
     Ok(if args.strict && bad > 0 { Done::WithFindings } else { Done::Quietly })
 }
 
-/// Budgets are checked for form already; levels that follow them come with a later version, and that is said.
-fn check_budget(budget: Option<&str>) -> Result<(), Failed> {
-    let Some(budget) = budget.filter(|budget| *budget != "none") else { return Ok(()) };
-    let mut words = budget.split_whitespace();
-    let pages = words.next().and_then(|count| count.parse::<f64>().ok()).filter(|count| *count > 0.0);
-    let per = words.next() == Some("per");
-    let unit = words.next().is_some_and(|unit| ["hour", "day", "week", "month"].contains(&unit));
-    if pages.is_none() || !per || !unit || words.next().is_some() {
-        return Err(Failed::Use(format!("--budget `{budget}` is not like '1 per week', nor none")));
+fn check_budget(budget: &str) -> Result<(), Failed> {
+    if budget == "none" {
+        return Ok(());
     }
-    eprintln!("this version judges at the fixed level of 4.5 sigmas, as with --budget none; budgets are not built yet");
+    let words: Vec<&str> = budget.split_whitespace().collect();
+    let usable = match words.as_slice() {
+        [count, "per", "hour" | "day" | "week" | "month"] => {
+            count.parse::<f64>().is_ok_and(|n| n.is_finite() && n > 0.0)
+        }
+        _ => false,
+    };
+    if !usable {
+        return Err(Failed::Use(format!("--budget: `{budget}` is not a budget; give one like '1 per week', or none")));
+    }
+    eprintln!("--budget {budget}: budgets are not built yet; alerts stand at the fixed level, as with --budget none");
     Ok(())
 }
 
+fn spinner() -> indicatif::ProgressBar {
+    if io::stderr().is_terminal() { indicatif::ProgressBar::new_spinner() } else { indicatif::ProgressBar::hidden() }
+}
+
+// --- many files -----------------------------------------------------------------------------------------------------
+
 fn read_list(list: &Path) -> Result<Vec<(PathBuf, PathBuf)>, Failed> {
-    let text = std::fs::read_to_string(list)
-        .map_err(|error| Failed::World(format!("cannot read {}: {error}", list.display())))?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(at, line)| match line.split_once('\t') {
-            Some((input, out)) => Ok((PathBuf::from(input), PathBuf::from(out))),
-            None => Err(Failed::Use(format!("{} line {}: IN and OUT have to be parted by a tab", list.display(), at + 1))),
-        })
-        .collect()
-}
-
-fn progress(files: usize) -> indicatif::ProgressBar {
-    if files < 2 || !io::stderr().is_terminal() {
-        return indicatif::ProgressBar::hidden();
+    let text = match list == Path::new("-") {
+        true => io::read_to_string(io::stdin()),
+        false => fs::read_to_string(list),
+    };
+    let text = text.map_err(|error| Failed::World(format!("cannot read {}: {error}", list.display())))?;
+    let mut pairs = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        match line.split_once('\t') {
+            Some((input, out)) if !input.is_empty() && !out.is_empty() && !out.contains('\t') => {
+                pairs.push((PathBuf::from(input), PathBuf::from(out)));
+            }
+            _ => {
+                let list = list.display();
+                return Err(Failed::Use(format!(
+                    "{list} line {}: two paths with a tab between them are wanted",
+                    number + 1
+                )));
+            }
+        }
     }
-    let style = indicatif::ProgressStyle::with_template("{pos}/{len} {bar:30} {eta} {msg}");
-    indicatif::ProgressBar::new(files as u64).with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
+    Ok(pairs)
 }
 
-/// Judges one file; how many of its rows did not parse.
-fn one(config: &homeostat::config::Config, input: &Path, out: &Path) -> Result<u64, Failed> {
-    let mut rows = Rows::open(input).map_err(|error| Failed::World(error.to_string()))?;
-    let mut answer = Answer::create(out)?;
-    answer.write(HEAD.as_bytes())?;
-    let mut judge = Judge { config, engine: None, ids: Vec::new() };
-    let mut bad_rows = BadRows::new(input);
-    let mut count = 0;
-    let mut line = String::new();
-    while let Some(read) = rows.next_line().map_err(|error| Failed::World(error.to_string()))? {
-        line.clear();
+/// Judges files side by side, one per core. One that fails does not keep the others from being judged.
+fn detect_list(pairs: &[(PathBuf, PathBuf)], config: &Config) -> Result<u64, Failed> {
+    let progress = match io::stderr().is_terminal() {
+        true => indicatif::ProgressBar::new(pairs.len() as u64),
+        false => indicatif::ProgressBar::hidden(),
+    };
+    let next = AtomicUsize::new(0);
+    let total = Mutex::new((0u64, Vec::new()));
+    let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get()).min(pairs.len().max(1));
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some((input, out)) = pairs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let done = detect_file(input, out, config, &indicatif::ProgressBar::hidden());
+                    progress.inc(1);
+                    let mut total = total.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                    match done {
+                        Ok(bad) => total.0 += bad,
+                        Err(failed) => total.1.push(failed),
+                    }
+                }
+            });
+        }
+    });
+    progress.finish_and_clear();
+    let (bad, mut failures) = total.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some(last) = failures.pop() else { return Ok(bad) };
+    for failed in &failures {
+        eprintln!("homeostat: {failed}");
+    }
+    Err(last)
+}
+
+// --- one file -------------------------------------------------------------------------------------------------------
+
+/// Judges one file. Says how many rows did not parse.
+fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::ProgressBar) -> Result<u64, Failed> {
+    let world = |error: FileError| Failed::World(error.to_string());
+    let mut rows = Rows::open(input).map_err(world)?;
+    let mut sink = Sink::open(input, out)?;
+    let mut judges = Judges { config, list: Vec::new(), refused: 0 };
+    let mut writer = RowWriter::default();
+    let mut bad = BadRows::new(input);
+    let mut count = 0u64;
+    sink.write(HEAD)?;
+    while let Some(line) = rows.next_line().map_err(world)? {
         count += 1;
-        match read {
+        match line {
             Line::Row(row) => {
-                let judged = judge.row(row.series, row.name, row.at, row.value);
-                row_text(&mut line, row.at_text, row.value_text, &judged);
+                let judged = judges.judge(&row);
+                sink.write(writer.row(row.at_text, row.value_text, &judged))?;
             }
             Line::Bad(error) => {
-                bad_rows.tell(&error);
-                row_text(&mut line, &error.at_text, &error.value_text, &Judged::default());
+                bad.tell(&error);
+                sink.write(writer.row(&error.at_text, &error.value_text, &Judged::default()))?;
             }
         }
-        answer.write(line.as_bytes())?;
+        if count % PROGRESS_ROWS == 0 {
+            progress.set_message(format!("{}: {count} rows", input.display()));
+            progress.tick();
+        }
     }
-    answer.finish()?;
-    Ok(bad_rows.sum_up(count))
+    progress.finish_and_clear();
+    sink.finish()?;
+    if judges.refused > 0 {
+        eprintln!(
+            "{}: {} rows were not judged: more than {} series (limits.series_max)",
+            input.display(),
+            judges.refused,
+            config.limits.series_max
+        );
+    }
+    Ok(bad.sum_up(count))
 }
 
-/// The engine in the time of the rows.
-struct Judge<'a> {
-    config: &'a homeostat::config::Config,
-    /// Begins at the first row's time.
-    engine: Option<Engine>,
-    ids: Vec<Option<SeriesId>>,
+/// One engine per series of a file.
+struct Judges<'a> {
+    config: &'a Config,
+    /// By the file's number of the series; none where there was no room.
+    list: Vec<Option<(Engine, SeriesId)>>,
+    /// Rows of series beyond the limit.
+    refused: u64,
 }
 
-impl Judge<'_> {
-    fn row(&mut self, number: usize, name: &homeostat::series::SeriesName, at: Timestamp, value: f64) -> Judged {
-        let engine = self.engine.get_or_insert_with(|| Engine::new(self.config.clone(), at));
-        // Time that goes back in the file is a late row, not an earlier now.
-        let now = at.max(engine.knowledge().last_cycle());
-        if now >= engine.next_cycle() {
-            // Nothing is stored here, so nobody waits for the events.
-            drop(engine.cycle(now));
+impl Judges<'_> {
+    fn judge(&mut self, row: &Row<'_>) -> Judged {
+        while self.list.len() <= row.series {
+            let room = self.list.len() < self.config.limits.series_max;
+            self.list.push(if room { self.start(row) } else { None });
         }
-        if self.ids.len() <= number {
-            self.ids.resize(number + 1, None);
-        }
-        let id = match self.ids[number].filter(|id| engine.knowledge().get(*id).is_some()) {
-            Some(id) => id,
-            None => match engine.intern(name, None, now) {
-                Ok(id) => id,
-                Err(_) => return Judged::default(),
-            },
+        let Some((engine, series)) = &mut self.list[row.series] else {
+            self.refused += 1;
+            return Judged::default();
         };
-        self.ids[number] = Some(id);
-        let mut said = Judged::default();
-        drop(engine.observe_each(&[Sample { series: id, at, value }], now, |_, _, judged| said = *judged));
-        said
-    }
-}
-
-fn row_text(line: &mut String, at: &str, value: &str, judged: &Judged) {
-    use std::fmt::Write;
-    field(line, at);
-    line.push(',');
-    field(line, value);
-    line.push(',');
-    // Writing to a text cannot fail.
-    if let Some(lower) = judged.lower {
-        let _ = write!(line, "{lower}");
-    }
-    line.push(',');
-    if let Some(upper) = judged.upper {
-        let _ = write!(line, "{upper}");
-    }
-    let (breach, alert) = (u8::from(judged.breach), u8::from(judged.alert));
-    let _ = writeln!(line, ",{breach},{:.6},{:.6},{alert}", judged.score, judged.alert_score);
-}
-
-/// A field as it was written; quoted where it has to be.
-fn field(line: &mut String, text: &str) {
-    if text.contains([',', '"', '\n', '\r']) {
-        line.push('"');
-        line.push_str(&text.replace('"', "\"\""));
-        line.push('"');
-    } else {
-        line.push_str(text);
-    }
-}
-
-/// A file that is there whole or not at all; or standard output.
-enum Answer {
-    Standard(BufWriter<io::Stdout>),
-    File { writer: BufWriter<File>, part: PathBuf, path: PathBuf },
-}
-
-impl Answer {
-    fn create(path: &Path) -> Result<Answer, Failed> {
-        if path == Path::new("-") {
-            return Ok(Answer::Standard(BufWriter::with_capacity(1 << 16, io::stdout())));
+        let now = row.at;
+        // Before the row: what it is judged by is learned from earlier ones alone.
+        if now >= engine.next_cycle() {
+            drop_events(engine.cycle(now).events);
         }
-        let mut part = path.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        let file = File::create(&part).map_err(|error| Failed::World(format!("cannot write {}: {error}", part.display())))?;
-        Ok(Answer::File { writer: BufWriter::with_capacity(1 << 16, file), part, path: path.to_owned() })
+        let mut judged = Judged::default();
+        let sample = Sample { series: *series, at: row.at, value: row.value };
+        drop_events(engine.observe_each(&[sample], now, |_, _, said| judged = *said).events);
+        judged
+    }
+
+    fn start(&self, row: &Row<'_>) -> Option<(Engine, SeriesId)> {
+        let mut engine = Engine::with_methods(self.config.clone(), Methods::built_in(), 1, row.at);
+        // An engine with nothing in it has room for one.
+        let series = engine.intern(row.name, None, row.at).ok()?;
+        Some((engine, series))
+    }
+}
+
+/// Nothing is stored here: the judged rows are the record.
+fn drop_events(events: Vec<homeostat::event::Event>) {
+    drop(events);
+}
+
+/// Writes one judged row after another into the same buffer.
+#[derive(Default)]
+struct RowWriter {
+    line: Vec<u8>,
+    /// The bounds of the row before, and how they are written: they change once in hundreds of rows.
+    bounds: (Option<f64>, Option<f64>),
+    bounds_text: Vec<u8>,
+}
+
+impl RowWriter {
+    fn row(&mut self, at_text: &str, value_text: &str, judged: &Judged) -> &[u8] {
+        self.line.clear();
+        field(&mut self.line, at_text);
+        self.line.push(b',');
+        field(&mut self.line, value_text);
+        if self.bounds_text.is_empty() || self.bounds != (judged.lower, judged.upper) {
+            self.bounds = (judged.lower, judged.upper);
+            self.bounds_text.clear();
+            for bound in [judged.lower, judged.upper] {
+                self.bounds_text.push(b',');
+                if let Some(bound) = bound {
+                    number(&mut self.bounds_text, bound);
+                }
+            }
+        }
+        self.line.extend_from_slice(&self.bounds_text);
+        self.line.extend_from_slice(if judged.breach { b",1," } else { b",0," });
+        number(&mut self.line, judged.score);
+        self.line.push(b',');
+        number(&mut self.line, judged.alert_score);
+        self.line.extend_from_slice(if judged.alert { b",1\n" } else { b",0\n" });
+        &self.line
+    }
+}
+
+/// The shortest text that reads back as the same number.
+fn number(line: &mut Vec<u8>, value: f64) {
+    if value == 0.0 {
+        line.push(b'0');
+    } else {
+        // Writing into memory does not fail.
+        let _ = write!(line, "{value}");
+    }
+}
+
+/// As it was written, in quotes where it could be taken for more than one field.
+fn field(line: &mut Vec<u8>, text: &str) {
+    if text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+        line.push(b'"');
+        line.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+        line.push(b'"');
+    } else {
+        line.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// Where judged rows go. A file appears whole or not at all: it is written beside its place and moved there at the end.
+struct Sink {
+    out: PathBuf,
+    writer: BufWriter<Box<dyn Write>>,
+    /// What is written, and where it is moved to.
+    moved: Option<(PathBuf, PathBuf)>,
+}
+
+impl Sink {
+    fn open(input: &Path, out: &Path) -> Result<Sink, Failed> {
+        let buffered = |writer: Box<dyn Write>| BufWriter::with_capacity(1 << 16, writer);
+        if out == Path::new("-") {
+            return Ok(Sink { out: out.to_owned(), writer: buffered(Box::new(io::stdout())), moved: None });
+        }
+        let world = |error: io::Error| Failed::World(format!("cannot write {}: {error}", out.display()));
+        let target = match fs::metadata(out) {
+            Ok(found) if found.is_dir() => {
+                return Err(Failed::Use(format!("{} is a folder; name a file", out.display())));
+            }
+            // A pipe or a device cannot be replaced; it is written as it stands.
+            Ok(found) if !found.is_file() => {
+                let file = File::options().write(true).open(out).map_err(world)?;
+                return Ok(Sink { out: out.to_owned(), writer: buffered(Box::new(file)), moved: None });
+            }
+            // A link stays a link: the file behind it is replaced.
+            Ok(_) => out.canonicalize().map_err(world)?,
+            Err(_) => out.to_owned(),
+        };
+        if input.canonicalize().is_ok_and(|input| input == target) {
+            return Err(Failed::Use(format!(
+                "{} would replace the input; name another file with --out",
+                out.display()
+            )));
+        }
+        let mut name =
+            target.file_name().ok_or_else(|| Failed::Use(format!("{} is no file", out.display())))?.to_owned();
+        name.push(format!(".{}.tmp", std::process::id()));
+        let beside = target.with_file_name(name);
+        let file = File::create(&beside).map_err(world)?;
+        Ok(Sink { out: out.to_owned(), writer: buffered(Box::new(file)), moved: Some((beside, target)) })
+    }
+
+    fn failed(&self, error: io::Error) -> Failed {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failed::ReaderGone,
+            _ => Failed::World(format!("cannot write {}: {error}", self.out.display())),
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failed> {
-        match self {
-            Answer::Standard(writer) => writer.write_all(bytes).map_err(Failed::output),
-            Answer::File { writer, part, .. } => {
-                writer.write_all(bytes).map_err(|error| Failed::World(format!("cannot write {}: {error}", part.display())))
-            }
+        match self.writer.write_all(bytes) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.failed(error)),
         }
     }
 
-    fn finish(self) -> Result<(), Failed> {
-        match self {
-            Answer::Standard(mut writer) => writer.flush().map_err(Failed::output),
-            Answer::File { mut writer, part, path } => writer
-                .flush()
-                .and_then(|()| std::fs::rename(&part, &path))
-                .map_err(|error| Failed::World(format!("cannot write {}: {error}", path.display()))),
+    fn finish(mut self) -> Result<(), Failed> {
+        if let Err(error) = self.writer.flush() {
+            return Err(self.failed(error));
         }
+        if let Some((beside, target)) = self.moved.take()
+            && let Err(error) = fs::rename(&beside, &target)
+        {
+            self.moved = Some((beside, target));
+            return Err(self.failed(error));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Sink {
+    /// What was not finished leaves nothing behind.
+    fn drop(&mut self) {
+        if let Some((beside, _)) = &self.moved {
+            let _ = fs::remove_file(beside);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_a_number_per_span_or_none() {
+        for good in ["none", "1 per week", "0.5 per day", "3 per month"] {
+            assert!(check_budget(good).is_ok(), "{good}");
+        }
+        for wrong in ["", "1", "one per week", "0 per week", "-1 per day", "1 per fortnight", "inf per day"] {
+            assert!(matches!(check_budget(wrong), Err(Failed::Use(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn fields_keep_their_text_and_stay_one_field() {
+        let mut writer = RowWriter::default();
+        let row = writer.row("1", "a,\"b", &Judged::default());
+        assert_eq!(row, b"1,\"a,\"\"b\",,,0,0,0,0\n");
+        let judged =
+            Judged { lower: Some(-1.5), upper: None, breach: true, score: 0.25, alert_score: 0.0, alert: true };
+        assert_eq!(writer.row("2", "3", &judged), b"2,3,-1.5,,1,0.25,0,1\n");
+    }
+
+    #[test]
+    fn a_row_is_judged_by_its_own_series_at_its_own_time() {
+        let config = Config::default();
+        let name = |text: &str| homeostat::series::SeriesName::parse(text).expect("a name");
+        let names = [name("a"), name("b")];
+        let judge = |order: &[(usize, i64)]| {
+            let mut judges = Judges { config: &config, list: Vec::new(), refused: 0 };
+            let mut said = vec![Vec::new(), Vec::new()];
+            for (series, at) in order {
+                let value = f64::from((*at * 7 % 13) as i32);
+                let at = Timestamp::from_secs(*at);
+                let row =
+                    Row { line: 1, series: *series, name: &names[*series], at, at_text: "", value, value_text: "" };
+                said[*series].push(judges.judge(&row));
+            }
+            said
+        };
+        let by_series: Vec<_> = (0..2).flat_map(|s| (0..400).map(move |at| (s, at))).collect();
+        let by_time: Vec<_> = (0..400).flat_map(|at| (0..2).map(move |s| (s, at))).collect();
+        let said = judge(&by_series);
+        assert_eq!(said, judge(&by_time));
+        assert!(said[1].last().is_some_and(|judged| judged.upper.is_some()));
     }
 }

@@ -1,4 +1,4 @@
-//! `homeostat freeze on|off`: the switch that stops every change.
+//! `homeostat freeze`: one switch that stops every change, for the hour in which nothing may move.
 
 use super::client::Daemon;
 use super::output::Out;
@@ -6,26 +6,33 @@ use super::{Done, Failed};
 use serde_json::json;
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  homeostat freeze on
+  homeostat freeze off
+
+Judging and learning go on meanwhile; what was learned takes effect once changes go on.")]
 pub struct FreezeArgs {
-    /// on: nothing is changed from now on; off: changes go on
+    #[arg(value_enum, value_name = "on|off")]
     switch: Switch,
     #[command(flatten)]
     daemon: Daemon,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub enum Switch {
+enum Switch {
+    /// Stop all changes
     On,
+    /// Let changes go on
     Off,
 }
 
 pub fn freeze(args: &FreezeArgs, out: &Out) -> Result<Done, Failed> {
     let frozen = args.switch == Switch::On;
-    let answer = args.daemon.post("/api/v1/freeze", &json!({ "frozen": frozen }))?;
-    match (out.is_json(), frozen) {
-        (true, _) => out.json(&answer)?,
-        (false, true) => out.text("frozen: judging and learning go on, nothing is changed")?,
-        (false, false) => out.text("changes go on")?,
+    let answer = args.daemon.connect()?.post("freeze", &json!({ "frozen": frozen }), None)?;
+    match out.is_json() {
+        true => out.json(&answer)?,
+        false => out.text(if frozen { "all changes are stopped" } else { "changes go on" })?,
     }
     Ok(Done::Quietly)
 }

@@ -1,165 +1,208 @@
-//! `homeostat run`: the daemon, from its configuration to its last snapshot.
+//! `homeostat run`: memory brought back, the port taken, then the loop started; and an orderly end.
 //!
-//! The port is taken before anything is read, so that a second daemon fails at once; the page answers as soon as what was
-//! stored is loaded and this host has been read once.
+//! The order matters. What can fail for a reason that a person has to remove (configuration, folder, port, files) comes
+//! before the first sample is read, so that a start either works or leaves nothing behind.
 
 use super::output::Out;
-use super::{Done, Failed};
-use crate::config::{Config, Flags, Loaded};
+use super::{Done, Failed, config};
+use crate::config::{Config, Flags, Listen, Loaded};
 use crate::driver::{self, Handle, Start};
-use crate::http::{self, Reread};
+use crate::http::Reread;
 use crate::source::feed::FileFeed;
 use crate::source::host::Host;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use homeostat::analyze::strategy::Methods;
 use homeostat::engine::Engine;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use homeostat::time::Timestamp;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
-/// Nothing that can be observed depends on it; a few keep each part of a snapshot small.
+/// Nothing that can be seen depends on the number of shards; it bounds what one part of a snapshot holds.
 const SHARDS: usize = 8;
+
+/// Exit code after a second signal: as shells tell an interrupt.
+const STOPPED_AT_ONCE: i32 = 130;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(after_help = "\
 Examples:
-  homeostat run                                   watch this host, page at http://127.0.0.1:9797
-  homeostat run --config homeostat.yaml           the same with settings; the example file explains every key
-  homeostat run --listen 127.0.0.1:0 --data /tmp/try
+  homeostat run
+  homeostat run --config homeostat.yaml
+  homeostat run --listen 127.0.0.1:9900 --data /var/lib/homeostat
 
-SIGHUP, or POST /-/reload, reads the configuration again. SIGINT and SIGTERM stop it after a last snapshot.")]
+Without a configuration it watches this host. SIGHUP reads the configuration again; SIGINT and SIGTERM stop it in order,
+and a second one at once.")]
 pub struct RunArgs {
-    /// Configuration file; without it no file is read
+    /// Configuration file; without one, no file is read
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address to answer on [default: 127.0.0.1:9797]
+    /// Where to answer [default: 127.0.0.1:9797]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// Folder of the journal and the snapshots [default: $XDG_STATE_HOME/homeostat]
+    /// Folder of the journal and snapshots [default: $XDG_STATE_HOME/homeostat, else ~/.local/state/homeostat]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Answer on an address that others can reach, although anyone who reaches it may change everything
+    /// Answer on an address that others can reach, although there is no password
     #[arg(long)]
     insecure: bool,
 }
 
 impl RunArgs {
-    fn load(&self) -> Result<Loaded, crate::config::ConfigError> {
+    fn load(&self) -> Result<Loaded, Failed> {
         let flags = Flags { listen: self.listen.clone(), data: self.data.clone(), insecure: self.insecure };
-        Config::load(self.config.as_deref(), crate::config::environment(), &flags, &Methods::built_in().names())
+        config::load(self.config.as_deref(), &flags)
     }
 }
 
-pub fn run(args: &RunArgs, _: &Out) -> Result<Done, Failed> {
-    let loaded = args.load().map_err(|error| Failed::Use(error.to_string()))?;
-    crate::log::init(&loaded.config.daemon.log);
-    if !loaded.ignored.is_empty() {
-        tracing::info!("these variables are none of ours and were ignored: {}", loaded.ignored.join(", "));
+pub fn run(args: &RunArgs, out: &Out) -> Result<Done, Failed> {
+    let Loaded { config, ignored, .. } = args.load()?;
+    crate::log::init(&config.daemon.log, out.color);
+    if !ignored.is_empty() {
+        tracing::info!("ignored environment variables, which are none of ours: {}", ignored.join(", "));
     }
+    let Some(data) = config.daemon.data.clone() else {
+        return Err(Failed::Use("there is no home to keep data in; name a folder with --data DIR".to_owned()));
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failed::World(format!("cannot start: {error}")))?;
-    runtime.block_on(daemon(args.clone(), loaded.config))
+    runtime.block_on(serve(args.clone(), config, &data, out))?;
+    Ok(Done::Quietly)
 }
 
-async fn daemon(args: RunArgs, config: Config) -> Result<Done, Failed> {
-    let listen = config.daemon.http.listen.to_string();
-    let listener = TcpListener::bind(&listen).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => Failed::World(format!(
-            "{listen} is in use, perhaps by another homeostat; stop it, or choose another address with --listen"
-        )),
-        _ => Failed::World(format!("cannot listen on {listen}: {error}; choose another address with --listen")),
-    })?;
-    let address = listener.local_addr().map_err(|error| Failed::World(format!("cannot listen on {listen}: {error}")))?;
-    let (handle, driver) = start(config.clone())?;
+async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<(), Failed> {
+    let world = |error: &dyn std::fmt::Display| Failed::World(error.to_string());
+    // Signals first: one that comes while memory is brought back waits for its turn instead of killing.
+    let mut signals = Signals::new().map_err(|error| world(&error))?;
+    let store = Store::open(data).map_err(|error| world(&error))?;
+    let now = driver::now();
+    let engine = bring_back(&config, &store, now)?;
+    let listener = bind(&config.daemon.http.listen).await?;
+    let address = listener.local_addr().map_err(|error| world(&error))?;
+    let files = config.daemon.files.iter().map(FileFeed::open).collect::<Result<Vec<_>, _>>();
+    let files = files.map_err(|error| world(&error))?;
+    let host = config.daemon.host.enabled.then(|| Host::new(&config.daemon.host));
+    let start = Start { settings: config, engine, store, host, files };
+    let served = start.settings.clone();
+    let (handle, thread) = driver::spawn(start).map_err(|error| world(&error))?;
 
-    let reread: Reread = Arc::new(move || args.load().map(|loaded| loaded.config));
-    let (stop, stopping) = tokio::sync::watch::channel(false);
-    let signals = tokio::spawn(signals(handle.clone(), Arc::clone(&reread), stop));
-    announce(&config, address);
-    let served = http::serve(listener, handle.clone(), &config, reread, stopping).await;
-    signals.abort();
-    handle.stop();
-    // The driver ends by itself once told; it stores what there is.
-    let ended = tokio::task::spawn_blocking(move || driver.join()).await;
-    served.map_err(|error| Failed::World(format!("serving ended: {error}")))?;
-    match ended {
-        Ok(Ok(())) => Ok(Done::Quietly),
-        _ => Err(Failed::World("the driver ended by a mistake of ours; the journal is whole up to there".to_owned())),
+    let reread: Reread = Arc::new(move || args.load().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));
+    let (stop, stopping) = watch::channel(false);
+    let mut server = {
+        let (handle, reread) = (handle.clone(), Arc::clone(&reread));
+        tokio::spawn(async move { crate::http::serve(listener, handle, &served, reread, stopping).await })
+    };
+    match out.text(&format!("homeostat watches; its page: http://{address}/")) {
+        // Whoever started it does not read what it says; it runs all the same.
+        Ok(()) | Err(Failed::ReaderGone) => {}
+        Err(failed) => return Err(failed),
+    }
+
+    loop {
+        match signals.next().await {
+            Sent::Reload => tell_reloaded(read_again(&handle, &reread).await),
+            Sent::Stop => break,
+        }
+    }
+    tracing::info!("stopping; once more to stop at once");
+    // Streams and requests end first, while the loop can still answer; then it stores what there is.
+    let _ = stop.send(true);
+    let orderly = async {
+        let _ = (&mut server).await;
+        handle.stop();
+        tokio::task::spawn_blocking(move || thread.join()).await
+    };
+    tokio::select! {
+        ended = orderly => match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Failed::World("the loop ended by a mistake of its own, told above".to_owned())),
+        },
+        () = signals.stop() => {
+            tracing::warn!("stopped at once: the journal is complete, the snapshot is the one before");
+            std::process::exit(STOPPED_AT_ONCE)
+        }
     }
 }
 
-/// Opens everything and goes on where the last run stopped.
-fn start(config: Config) -> Result<(Handle, std::thread::JoinHandle<()>), Failed> {
-    let world = |error: &dyn std::fmt::Display| Failed::World(error.to_string());
-    let data = config.daemon.data.clone().ok_or_else(|| {
-        Failed::Use("there is no home folder to keep data in; say where with --data DIR".to_owned())
-    })?;
-    let store = Store::open(&data).map_err(|error| world(&error))?;
-    let engine = restore(&config, &store)?;
-    let files = config.daemon.files.iter().map(FileFeed::open).collect::<Result<Vec<_>, _>>().map_err(|error| world(&error))?;
-    let host = config.daemon.host.enabled.then(|| Host::new(config.daemon.host.clone()));
-    driver::spawn(Start { settings: config, engine, store, host, files })
-        .map_err(|error| Failed::World(format!("cannot start a thread: {error}")))
-}
-
-fn restore(config: &Config, store: &Store) -> Result<Engine, Failed> {
-    let world = |error: &dyn std::fmt::Display| Failed::World(format!("{}: {error}", store.path().display()));
-    let now = driver::now();
-    let snapshot = store.read_snapshot().map_err(|error| world(&error))?;
-    let methods = Methods::built_in();
-    let mut engine = match &snapshot {
-        Some(snapshot) => Engine::restore(config.engine.clone(), methods, SHARDS, &snapshot.parts, now)
-            .map_err(|error| world(&error))?,
-        None => Engine::with_methods(config.engine.clone(), methods, SHARDS, now),
+/// Memory as the store knows it: the last snapshot, and every event after it.
+fn bring_back(config: &Config, store: &Store, now: Timestamp) -> Result<Engine, Failed> {
+    let failed = |error: StoreError| Failed::World(error.to_string());
+    let engine_config = config.engine.clone();
+    let mut engine = match store.read_snapshot().map_err(failed)? {
+        None => Engine::with_methods(engine_config, Methods::built_in(), SHARDS, now),
+        Some(snapshot) => Engine::restore(engine_config, Methods::built_in(), SHARDS, &snapshot.parts, now)
+            .map_err(|error| Failed::World(format!("{}: {error}", store.path().display())))?,
     };
-    let replayed = store.replay(|stored| engine.replay(&stored.event, stored.at)).map_err(|error| world(&error))?;
-    if snapshot.is_some() || replayed > 0 {
-        let series = engine.knowledge().series_count();
-        tracing::info!(series, events = replayed, "went on from {}", store.path().display());
+    let replayed = store.replay(|stored| engine.replay(&stored.event, stored.at)).map_err(failed)?;
+    if replayed > 0 {
+        tracing::info!(events = replayed, "memory brought back from the journal");
     }
     Ok(engine)
 }
 
-fn announce(config: &Config, address: SocketAddr) {
-    let page = config.daemon.http.external_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    // The one line that everybody needs, whatever the log's level and form.
-    println!("homeostat is at {page}");
+async fn bind(listen: &Listen) -> Result<TcpListener, Failed> {
+    TcpListener::bind((listen.host.as_str(), listen.port)).await.map_err(|error| {
+        Failed::World(match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!(
+                "{listen} is in use by another program; stop that one, or choose another port with --listen (port 0 \
+                 takes any free one)"
+            ),
+            std::io::ErrorKind::PermissionDenied => {
+                format!("{listen} may not be used: ports under 1024 need a right; choose another port with --listen")
+            }
+            _ => format!("cannot answer on {listen}: {error}; choose another address with --listen"),
+        })
+    })
 }
 
-/// Ends the daemon on the first signal to stop, the process on the second.
-async fn signals(handle: Handle, reread: Reread, stop: tokio::sync::watch::Sender<bool>) {
-    let streams = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = streams else {
-        tracing::error!("signals cannot be caught: stop the daemon by killing it");
-        return;
-    };
-    let mut asked = false;
-    loop {
+/// Reads the configuration again and hands it to the loop; all or nothing.
+async fn read_again(handle: &Handle, reread: &Reread) -> Result<(), String> {
+    let config = reread()?;
+    handle.reload(config).await.map_err(|refused| refused.to_string())
+}
+
+fn tell_reloaded(result: Result<(), String>) {
+    match result {
+        Ok(()) => {
+            tracing::info!("the configuration was read again; an address or a folder takes effect at the next start")
+        }
+        Err(problem) => tracing::error!("the configuration stays as it was: {problem}"),
+    }
+}
+
+enum Sent {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Sent {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {
-                let told = match reread() {
-                    Ok(config) => handle.reload(config).await.map_err(|error| error.to_string()),
-                    Err(error) => Err(error.to_string()),
-                };
-                match told {
-                    Ok(()) => tracing::info!("the configuration was read again"),
-                    Err(error) => tracing::error!("the configuration stays as it was: {error}"),
-                }
-                continue;
-            }
+            _ = self.hangup.recv() => Sent::Reload,
+            _ = self.interrupt.recv() => Sent::Stop,
+            _ = self.terminate.recv() => Sent::Stop,
         }
-        if asked {
-            std::process::exit(130);
-        }
-        asked = true;
-        tracing::info!("stopping; once more stops at once");
-        // The server may have ended already.
-        let _ = stop.send(true);
+    }
+
+    async fn stop(&mut self) {
+        while let Sent::Reload = self.next().await {}
     }
 }

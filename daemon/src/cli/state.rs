@@ -1,30 +1,35 @@
-//! `homeostat state`: the state of the loop, or an order to hold one.
+//! `homeostat state`: the state of the loop, and a hand on it.
 
 use super::client::Daemon;
-use super::output::{Out, number};
+use super::output::Out;
+use super::status::{evidence, forced};
 use super::{Done, Failed};
+use crate::cli::client::text;
 use homeostat::time::Span;
 use serde_json::json;
 
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
-  homeostat state                           the state and what it is decided from
-  homeostat state set critical --for 10m    hold a state for ten minutes, whatever the evidence")]
+  homeostat state
+  homeostat state set degraded --for 1h     the row of parameters of that state holds, whatever the evidence"
+)]
 pub struct StateArgs {
     #[command(subcommand)]
-    order: Option<Order>,
+    what: Option<What>,
     #[command(flatten)]
     daemon: Daemon,
 }
 
 #[derive(clap::Subcommand)]
-enum Order {
-    /// Hold a state for a while
+enum What {
+    /// Hold a state for a while, whatever the evidence says
     Set {
-        /// healthy, optimizing, degraded, critical or recovering
-        state: String,
-        /// For how long, like 15m
+        #[arg(value_enum, value_name = "STATE")]
+        state: Named,
+        /// How long it is held
         #[arg(long = "for", value_name = "DURATION", default_value = "15m")]
         during: String,
         #[command(flatten)]
@@ -32,27 +37,49 @@ enum Order {
     },
 }
 
-pub fn state(args: &StateArgs, out: &Out) -> Result<Done, Failed> {
-    let answer = match &args.order {
-        None => args.daemon.get("/api/v1/state", &[])?,
-        Some(Order::Set { state, during, daemon }) => {
-            let during = Span::parse(during).map_err(|error| Failed::Use(format!("--for: {error}")))?;
-            daemon.or(&args.daemon).post("/api/v1/state", &json!({ "state": state, "for": during.to_string() }))?
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum Named {
+    Healthy,
+    Optimizing,
+    Degraded,
+    Critical,
+    Recovering,
+}
+
+impl Named {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Named::Healthy => "healthy",
+            Named::Optimizing => "optimizing",
+            Named::Degraded => "degraded",
+            Named::Critical => "critical",
+            Named::Recovering => "recovering",
         }
-    };
-    if out.is_json() {
-        out.json(&answer)?;
-        return Ok(Done::Quietly);
     }
-    let data = &answer["data"];
-    let word = |key: &str| data[key].as_str().unwrap_or("-").to_owned();
-    out.pairs(&[("state", word("state")), ("since", word("since")), ("forced until", word("forced_until"))])?;
-    let row = |evidence: &serde_json::Value| {
-        let limit = |state: &str| evidence[state]["enter"].as_f64().map_or_else(|| "-".to_owned(), number);
-        let value = evidence["value"].as_f64().map_or_else(|| "-".to_owned(), number);
-        vec![evidence["name"].as_str().unwrap_or("-").to_owned(), value, limit("degraded"), limit("critical")]
-    };
-    let rows: Vec<_> = data["evidence"].as_array().into_iter().flatten().map(row).collect();
-    out.table(&["evidence", "value", "degraded", "critical"], &rows)?;
+}
+
+pub fn state(args: &StateArgs, out: &Out) -> Result<Done, Failed> {
+    match &args.what {
+        None => {
+            let state = args.daemon.connect()?.one("state")?;
+            if out.is_json() {
+                out.json(&state)?;
+            } else {
+                let mut pairs = vec![("state", text(&state, "state")), ("since", text(&state, "since"))];
+                pairs.extend(forced(&state));
+                pairs.extend(evidence(&state));
+                out.pairs(&pairs)?;
+            }
+        }
+        Some(What::Set { state, during, daemon }) => {
+            let span = Span::parse(during).map_err(|error| Failed::Use(format!("--for: {error}")))?;
+            let client = daemon.connect()?;
+            let answer = client.post("state", &json!({ "state": state.as_str(), "for": span }), None)?;
+            match out.is_json() {
+                true => out.json(&answer)?,
+                false => out.text(&format!("{} is held for {span}", state.as_str()))?,
+            }
+        }
+    }
     Ok(Done::Quietly)
 }

@@ -1,47 +1,87 @@
 //! `homeostat status`: how the running loop is doing, on one screen.
 
-use super::client::Daemon;
+use super::client::{Daemon, text};
 use super::output::{Out, number};
 use super::{Done, Failed};
 use serde_json::{Value, json};
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  homeostat status
+  homeostat status --output json --url http://127.0.0.1:9797")]
 pub struct StatusArgs {
     #[command(flatten)]
     daemon: Daemon,
 }
 
 pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
-    let get = |path: &str| args.daemon.get(path, &[]).map(|mut answer| answer["data"].take());
-    let (state, statistics) = (get("/api/v1/state")?, get("/api/v1/statistics")?);
-    let (parameters, loops) = (get("/api/v1/parameters")?, get("/api/v1/loops")?);
+    let client = args.daemon.connect()?;
+    let state = client.one("state")?;
+    let parameters = client.one("parameters")?;
+    let loops = client.all("loops", &[])?;
+    let series = client.all("series", &[])?;
+    let thresholds = client.all("thresholds", &[])?;
+    let is_active = |row: &&Value| row.get("active").and_then(Value::as_bool) == Some(true);
+    let (known, learned, active) = (series.len(), thresholds.len(), thresholds.iter().filter(is_active).count());
     if out.is_json() {
-        out.json(&json!({ "data": { "state": state, "statistics": statistics, "parameters": parameters, "loops": loops } }))?;
+        out.json(&json!({
+            "state": state,
+            "parameters": parameters,
+            "loops": loops,
+            "series": { "known": known, "learned": learned, "active": active },
+        }))?;
         return Ok(Done::Quietly);
     }
-    let text = |value: &Value| match value {
+    let mut pairs = vec![("state", text(&state, "state")), ("since", text(&state, "since"))];
+    pairs.extend(forced(&state));
+    pairs.push(("series", format!("{known} known, {learned} learned, {active} judged by what was learned")));
+    pairs.extend(evidence(&state));
+    for name in
+        ["monitoring_interval_s", "analysis_depth", "planning_lookahead_s", "execution_parallelism", "learning_rate"]
+    {
+        pairs.push((name, text(&parameters, name)));
+    }
+    out.pairs(&pairs)?;
+    out.text("")?;
+    let rows: Vec<Vec<String>> = loops
+        .iter()
+        .map(|row| {
+            let effect = row.get("effectiveness").and_then(Value::as_f64);
+            let paused = row.get("paused").and_then(Value::as_bool).unwrap_or(false);
+            vec![
+                text(row, "loop"),
+                text(row, "signals"),
+                text(row, "actions"),
+                text(row, "withheld"),
+                effect.map_or_else(|| "not known yet".to_owned(), number),
+                if paused { "paused" } else { "runs" }.to_owned(),
+            ]
+        })
+        .collect();
+    out.table(&["loop", "signals", "actions", "withheld", "effectiveness", ""], &rows)?;
+    Ok(Done::Quietly)
+}
+
+/// Until when an operator holds the state, when one does.
+pub fn forced(state: &Value) -> Option<(&'static str, String)> {
+    let until = state.get("forced_until")?.as_str()?;
+    Some(("held until", until.to_owned()))
+}
+
+/// What the state was decided from, whichever way the items are told.
+pub fn evidence(state: &Value) -> Vec<(&'static str, String)> {
+    let Some(items) = state.get("evidence").and_then(Value::as_array) else { return Vec::new() };
+    let line = |item: &Value| match item {
         Value::String(text) => text.clone(),
-        Value::Number(n) => n.as_f64().map_or_else(|| n.to_string(), number),
+        Value::Object(fields) => {
+            let said = fields.keys().map(|field| match field.as_str() {
+                "kind" | "evidence" | "name" => text(item, field),
+                field => format!("{field} {}", text(item, field)),
+            });
+            said.collect::<Vec<_>>().join(", ")
+        }
         other => other.to_string(),
     };
-    let evidence = state["evidence"].as_array().into_iter().flatten();
-    let evidence: Vec<String> = evidence.map(|e| format!("{} {}", text(&e["name"]), text(&e["value"]))).collect();
-    let frozen = if state["frozen"] == Value::Bool(true) { " (frozen: nothing is changed)" } else { "" };
-    out.pairs(&[
-        ("state", format!("{}{frozen} since {}", text(&state["state"]), text(&state["since"]))),
-        ("evidence", evidence.join(", ")),
-        ("series", format!("{}, {} with enough data", text(&statistics["series"]), text(&statistics["series_with_enough_data"]))),
-        ("thresholds", format!("{}, {} in force", text(&statistics["recommendations"]), text(&statistics["active_recommendations"]))),
-        ("samples", text(&statistics["samples"])),
-        ("cycles", text(&statistics["cycles"])),
-        ("interval", format!("{} s", text(&parameters["monitoring_interval_s"]))),
-    ])?;
-    let rows: Vec<Vec<String>> = loops
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|row| ["loop", "signals", "actions", "withheld", "reading", "paused"].map(|key| text(&row[key])).to_vec())
-        .collect();
-    out.table(&["loop", "signals", "actions", "withheld", "effect", "paused"], &rows)?;
-    Ok(Done::Quietly)
+    items.iter().map(|item| ("evidence", line(item))).collect()
 }
