@@ -103,8 +103,8 @@ impl Daemon {
         let out = child.stdout.take().expect("piped");
         BufReader::new(out).read_line(&mut line).expect("a line");
         // Behind a name of its own the line tells that one; where it listens is then for the process to know.
-        let address = match line.trim().rsplit_once("http://") {
-            Some((_, address)) => address.to_owned(),
+        let address = match line.split_once("http://") {
+            Some((_, address)) => address.trim_end().trim_end_matches('/').to_owned(),
             None => listen.to_owned(),
         };
         let daemon = Daemon { child, address };
@@ -500,7 +500,7 @@ fn the_page_comes_whole_and_is_asked_for_anew() {
     assert_eq!(page.header("cache-control"), Some("no-cache"));
     let tag = page.header("etag").expect("a tag");
     assert_eq!(daemon.get_with("/", &format!("If-None-Match: {tag}\r\n")).status, 304);
-    let script = daemon.get("/theme.js");
+    let script = daemon.get("/app.js");
     assert!(script.header("content-type").is_some_and(|kind| kind.starts_with("text/javascript")), "{}", script.head);
 }
 
