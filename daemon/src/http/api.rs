@@ -179,7 +179,7 @@ pub async fn explain(State(app): State<App>, uri: Uri) -> Answer<Json<Single<Exp
 
 pub async fn state(State(app): State<App>, uri: Uri) -> Answer<Json<Single<StateRow>>> {
     Params::read(&uri, &[])?;
-    Ok(single(app.handle.query(|view| StateRow::of(view)).await?))
+    Ok(single(app.handle.query(StateRow::of).await?))
 }
 
 pub async fn parameters(State(app): State<App>, uri: Uri) -> Answer<Json<Single<ParametersRow>>> {
@@ -190,7 +190,7 @@ pub async fn parameters(State(app): State<App>, uri: Uri) -> Answer<Json<Single<
 pub async fn statistics(State(app): State<App>, uri: Uri) -> Answer<Json<Single<Statistics>>> {
     let params = Params::read(&uri, &["limit"])?;
     let limit = params.number("limit", 1)?.unwrap_or(100).min(1000) as usize;
-    Ok(single(app.handle.query(|view| Statistics::of(view)).await?.ranked(limit)))
+    Ok(single(app.handle.query(Statistics::of).await?.ranked(limit)))
 }
 
 pub async fn openapi(uri: Uri) -> Answer<Json<&'static Value>> {
@@ -213,7 +213,7 @@ pub async fn force(State(app): State<App>, body: Body) -> Answer<Json<Single<Sta
         return Err(Problem::field("for", format!("{during} is outside 1s to {FORCED_MAX}")));
     }
     app.handle.force(state, during).await?;
-    Ok(single(app.handle.query(|view| StateRow::of(view)).await?))
+    Ok(single(app.handle.query(StateRow::of).await?))
 }
 
 /// Whether all changes are stopped.
