@@ -3,13 +3,11 @@
 use crate::config::{Log, LogFormat};
 use homeostat::event::{Event, Phase};
 use homeostat::execute::Knob;
-use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
-/// Sets up logging for the rest of the process.
-pub fn init(log: &Log) {
+/// Sets up logging for the rest of the process; `colour` where the reader is a person.
+pub fn init(log: &Log, colour: bool) {
     let filter = EnvFilter::new(format!("{},hyper=warn,tower=warn", log.level.as_str()));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

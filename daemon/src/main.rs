@@ -1,9 +1,18 @@
-#![allow(dead_code)] // The parts stand before what calls them.
+//! The program: one binary for the daemon and every command.
 
+mod cli;
 mod config;
 mod driver;
+mod http;
 mod log;
 mod source;
 mod store;
+mod view;
 
-fn main() {}
+/// Many small allocations that live as long as a series does: this one keeps them together.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,87 @@
+//! `homeostat config`: whether a configuration can be used, what is in force, and what there is to say.
+
+use super::output::Out;
+use super::{Done, Failed};
+use crate::config::{Config, Flags, Loaded, Origin};
+use homeostat::analyze::strategy::Methods;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  homeostat config check homeostat.yaml
+  homeostat config show                      what `homeostat run` would use, and where each value comes from
+  homeostat config show homeostat.yaml > all.yaml
+  homeostat config schema > homeostat.schema.json
+
+A flag overrides the environment, the environment the file, the file the defaults. In the environment a key is written
+HOMEOSTAT__SECTION__KEY, like HOMEOSTAT__LEARNING__SENSITIVITY=3.")]
+pub struct ConfigArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Say whether a configuration can be used; exit with 2 when not
+    Check(File),
+    /// Print every value in force, with where it came from
+    Show(File),
+    /// Print the JSON Schema of the configuration file
+    Schema,
+}
+
+#[derive(clap::Args)]
+struct File {
+    /// The configuration file
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The same, as `run` takes it
+    #[arg(long = "config", value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+impl File {
+    fn path(&self) -> Option<&Path> {
+        self.file.as_deref().or(self.config.as_deref())
+    }
+}
+
+/// Reads file, environment and flags; what is wrong there is wrong use.
+pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Failed> {
+    Config::load(file, crate::config::environment(), flags, &Methods::built_in().names())
+        .map_err(|error| Failed::Use(error.to_string()))
+}
+
+pub fn config(args: &ConfigArgs, out: &Out) -> Result<Done, Failed> {
+    match &args.what {
+        What::Check(file) => {
+            let loaded = load(file.path(), &Flags::default())?;
+            tell_ignored(&loaded);
+            let set = loaded.entries().iter().filter(|(_, _, origin)| *origin != Origin::Default).count();
+            match out.is_json() {
+                true => out.json(&serde_json::json!({ "ok": true, "set": set, "ignored": loaded.ignored }))?,
+                false => {
+                    let of = file.path().map_or_else(|| "the configuration".to_owned(), |path| path.display().to_string());
+                    out.text(&format!("{of} can be used: {set} values are set, the others are defaults"))?;
+                }
+            }
+        }
+        What::Show(file) => {
+            let loaded = load(file.path(), &Flags::default())?;
+            tell_ignored(&loaded);
+            if out.is_json() { out.json(&loaded.to_json())? } else { out.text(&loaded.to_yaml())? }
+        }
+        What::Schema => out.text(
+            &serde_json::to_string_pretty(&Config::schema())
+                .map_err(|error| Failed::World(format!("cannot write the schema: {error}")))?,
+        )?,
+    }
+    Ok(Done::Quietly)
+}
+
+fn tell_ignored(loaded: &Loaded) {
+    if !loaded.ignored.is_empty() {
+        eprintln!("ignored environment variables, which are none of ours: {}", loaded.ignored.join(", "));
+    }
+}

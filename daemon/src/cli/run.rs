@@ -1,0 +1,207 @@
+//! `homeostat run`: memory brought back, the port taken, then the loop started; and an orderly end.
+//!
+//! The order matters. What can fail for a reason that a person has to remove (configuration, folder, port, files) comes
+//! before the first sample is read, so that a start either works or leaves nothing behind.
+
+use super::output::Out;
+use super::{Done, Failed, config};
+use crate::config::{Config, Flags, Listen, Loaded};
+use crate::driver::{self, Handle, Start};
+use crate::http::Reload;
+use crate::source::feed::FileFeed;
+use crate::source::host::Host;
+use crate::store::{Store, StoreError};
+use homeostat::analyze::strategy::Methods;
+use homeostat::engine::Engine;
+use homeostat::time::Timestamp;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Nothing that can be seen depends on the number of shards; it bounds what one part of a snapshot holds.
+const SHARDS: usize = 8;
+
+/// Exit code after a second signal: as shells tell an interrupt.
+const STOPPED_AT_ONCE: i32 = 130;
+
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(after_help = "\
+Examples:
+  homeostat run
+  homeostat run --config homeostat.yaml
+  homeostat run --listen 127.0.0.1:9900 --data /var/lib/homeostat
+
+Without a configuration it watches this host. SIGHUP reads the configuration again; SIGINT and SIGTERM stop it in order,
+and a second one at once.")]
+pub struct RunArgs {
+    /// Configuration file; without one, no file is read
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to answer [default: 127.0.0.1:9797]
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Folder of the journal and snapshots [default: $XDG_STATE_HOME/homeostat, else ~/.local/state/homeostat]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Answer on an address that others can reach, although there is no password
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl RunArgs {
+    fn load(&self) -> Result<Loaded, Failed> {
+        let flags = Flags { listen: self.listen.clone(), data: self.data.clone(), insecure: self.insecure };
+        config::load(self.config.as_deref(), &flags)
+    }
+}
+
+pub fn run(args: &RunArgs, out: &Out) -> Result<Done, Failed> {
+    let Loaded { config, ignored, .. } = args.load()?;
+    crate::log::init(&config.daemon.log, out.color);
+    if !ignored.is_empty() {
+        tracing::info!("ignored environment variables, which are none of ours: {}", ignored.join(", "));
+    }
+    let Some(data) = config.daemon.data.clone() else {
+        return Err(Failed::Use("there is no home to keep data in; name a folder with --data DIR".to_owned()));
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failed::World(format!("cannot start: {error}")))?;
+    runtime.block_on(serve(args.clone(), config, &data, out))?;
+    Ok(Done::Quietly)
+}
+
+async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<(), Failed> {
+    let world = |error: &dyn std::fmt::Display| Failed::World(error.to_string());
+    // Signals first: one that comes while memory is brought back waits for its turn instead of killing.
+    let mut signals = Signals::new().map_err(|error| world(&error))?;
+    let store = Store::open(data).map_err(|error| world(&error))?;
+    let now = driver::now();
+    let engine = bring_back(&config, &store, now)?;
+    let listener = bind(&config.daemon.http.listen).await?;
+    let address = listener.local_addr().map_err(|error| world(&error))?;
+    let files = config.daemon.files.iter().map(FileFeed::open).collect::<Result<Vec<_>, _>>();
+    let files = files.map_err(|error| world(&error))?;
+    let host = config.daemon.host.enabled.then(|| Host::new(config.daemon.host.clone()));
+    let start = Start { settings: config, engine, store, host, files };
+    let external = start.settings.daemon.http.external_host().map(str::to_owned);
+    let (handle, thread) = driver::spawn(start).map_err(|error| world(&error))?;
+
+    let reload: Reload = Arc::new(move || args.load().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));
+    let (stop, stopping) = oneshot::channel::<()>();
+    let stopping = async {
+        // Gone or told: both mean the end.
+        let _ = stopping.await;
+    };
+    let mut server = tokio::spawn(crate::http::serve(handle.clone(), listener, external, Arc::clone(&reload), stopping));
+    match out.text(&format!("homeostat watches; its page: http://{address}/")) {
+        // Whoever started it does not read what it says; it runs all the same.
+        Ok(()) | Err(Failed::ReaderGone) => {}
+        Err(failed) => return Err(failed),
+    }
+
+    loop {
+        match signals.next().await {
+            Sent::Reload => tell_reloaded(read_again(&handle, &reload).await),
+            Sent::Stop => break,
+        }
+    }
+    tracing::info!("stopping; once more to stop at once");
+    // Streams and requests end first, while the loop can still answer; then it stores what there is.
+    let _ = stop.send(());
+    let orderly = async {
+        let _ = (&mut server).await;
+        handle.stop();
+        tokio::task::spawn_blocking(move || thread.join()).await
+    };
+    tokio::select! {
+        ended = orderly => match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Failed::World("the loop ended by a mistake of its own, told above".to_owned())),
+        },
+        () = signals.stop() => {
+            tracing::warn!("stopped at once: the journal is complete, the snapshot is the one before");
+            std::process::exit(STOPPED_AT_ONCE)
+        }
+    }
+}
+
+/// Memory as the store knows it: the last snapshot, and every event after it.
+fn bring_back(config: &Config, store: &Store, now: Timestamp) -> Result<Engine, Failed> {
+    let failed = |error: StoreError| Failed::World(error.to_string());
+    let engine_config = config.engine.clone();
+    let mut engine = match store.read_snapshot().map_err(failed)? {
+        None => Engine::with_methods(engine_config, Methods::built_in(), SHARDS, now),
+        Some(snapshot) => Engine::restore(engine_config, Methods::built_in(), SHARDS, &snapshot.parts, now)
+            .map_err(|error| Failed::World(format!("{}: {error}", store.path().display())))?,
+    };
+    let replayed = store.replay(|stored| engine.replay(&stored.event, stored.at)).map_err(failed)?;
+    if replayed > 0 {
+        tracing::info!(events = replayed, "memory brought back from the journal");
+    }
+    Ok(engine)
+}
+
+async fn bind(listen: &Listen) -> Result<TcpListener, Failed> {
+    TcpListener::bind((listen.host.as_str(), listen.port)).await.map_err(|error| {
+        Failed::World(match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!(
+                "{listen} is in use by another program; stop that one, or choose another port with --listen (port 0 \
+                 takes any free one)"
+            ),
+            std::io::ErrorKind::PermissionDenied => {
+                format!("{listen} may not be used: ports under 1024 need a right; choose another port with --listen")
+            }
+            _ => format!("cannot answer on {listen}: {error}; choose another address with --listen"),
+        })
+    })
+}
+
+/// Reads the configuration again and hands it to the loop; all or nothing.
+async fn read_again(handle: &Handle, reload: &Reload) -> Result<(), String> {
+    let config = reload()?;
+    handle.reload(config).await.map_err(|refused| refused.to_string())
+}
+
+fn tell_reloaded(result: Result<(), String>) {
+    match result {
+        Ok(()) => tracing::info!("the configuration was read again; an address or a folder takes effect at the next start"),
+        Err(problem) => tracing::error!("the configuration stays as it was: {problem}"),
+    }
+}
+
+enum Sent {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Sent {
+        tokio::select! {
+            _ = self.hangup.recv() => Sent::Reload,
+            _ = self.interrupt.recv() => Sent::Stop,
+            _ = self.terminate.recv() => Sent::Stop,
+        }
+    }
+
+    async fn stop(&mut self) {
+        while let Sent::Reload = self.next().await {}
+    }
+}

@@ -1,0 +1,139 @@
+//! `homeostat thresholds export`: what was learned, in forms that other tools read.
+
+use super::client::{Daemon, text};
+use super::output::Out;
+use super::{Done, Failed};
+use homeostat::series::SeriesName;
+use serde_json::{Value, json};
+
+#[derive(clap::Args)]
+pub struct ThresholdsArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Print the learned thresholds
+    #[command(after_help = "\
+Examples:
+  homeostat thresholds export > thresholds.json
+  homeostat thresholds export --format prometheus > homeostat.rules.yml
+  homeostat thresholds export --match '{job=\"api\"}' --format csv
+
+As Prometheus rules, each active threshold becomes an alert on the series outside its bounds.")]
+    Export {
+        #[arg(long, value_enum, value_name = "FORMAT", default_value = "json")]
+        format: ExportFormat,
+        /// Only series that match: NAME{label="value"} with = != =~ !~
+        #[arg(long = "match", value_name = "SELECTOR")]
+        selector: Option<String>,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum ExportFormat {
+    Json,
+    Yaml,
+    Csv,
+    /// A rule file for Prometheus
+    Prometheus,
+}
+
+pub fn thresholds(args: &ThresholdsArgs, out: &Out) -> Result<Done, Failed> {
+    let What::Export { format, selector, daemon } = &args.what;
+    let query: Vec<(&str, &str)> = selector.iter().map(|text| ("match[]", text.as_str())).collect();
+    let rows = daemon.connect()?.all("thresholds", &query)?;
+    let failed = |error: &dyn std::fmt::Display| Failed::World(format!("cannot write the thresholds: {error}"));
+    match format {
+        ExportFormat::Json => out.json(&json!({ "data": rows }))?,
+        ExportFormat::Yaml => {
+            out.text(&serde_saphyr::to_string(&json!({ "data": rows })).map_err(|error| failed(&error))?)?;
+        }
+        ExportFormat::Csv => out.text(&csv(&rows).map_err(|error| failed(&error))?)?,
+        ExportFormat::Prometheus => {
+            let (rules, left_out) = rules(&rows);
+            if left_out > 0 {
+                eprintln!("{left_out} thresholds left out: not active, a rate, or a name Prometheus does not take");
+            }
+            out.text(&serde_saphyr::to_string(&rules).map_err(|error| failed(&error))?)?;
+        }
+    }
+    Ok(Done::Quietly)
+}
+
+const COLUMNS: [&str; 9] = [
+    "series",
+    "lower",
+    "upper",
+    "sensitivity",
+    "confidence",
+    "strategy",
+    "active",
+    "learned_at",
+    "reasoning",
+];
+
+fn csv(rows: &[Value]) -> Result<String, Box<dyn std::error::Error>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(COLUMNS)?;
+    for row in rows {
+        writer.write_record(COLUMNS.map(|column| match row.get(column) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        }))?;
+    }
+    Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// A rule group with one alert per active threshold, and how many thresholds have no rule.
+fn rules(rows: &[Value]) -> (Value, usize) {
+    let rules: Vec<Value> = rows.iter().filter_map(rule).collect();
+    let left_out = rows.len() - rules.len();
+    (json!({ "groups": [{ "name": "homeostat", "rules": rules }] }), left_out)
+}
+
+fn rule(row: &Value) -> Option<Value> {
+    let name = SeriesName::parse(row.get("series")?.as_str()?).ok()?;
+    let metric = name.metric();
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let usable = metric.chars().all(plain) && !metric.starts_with(|c: char| c.is_ascii_digit()) && !metric.is_empty();
+    // A counter's bounds are bounds of its rate, over the spacing of its samples: not an expression Prometheus has.
+    let counts = ["_total", "_count", "_sum", "_bucket"].iter().any(|suffix| metric.ends_with(suffix));
+    if !usable || counts || row.get("active")?.as_bool() != Some(true) {
+        return None;
+    }
+    let bound = |field: &str| row.get(field).and_then(Value::as_f64);
+    let parts: Vec<String> = [("<", bound("lower")), (">", bound("upper"))]
+        .into_iter()
+        .filter_map(|(sign, bound)| Some(format!("{name} {sign} {}", bound?)))
+        .collect();
+    Some(json!({
+        "alert": format!("Unusual_{}", metric.replace(':', "_")),
+        "expr": parts.join(" or "),
+        "for": "1m",
+        "labels": { "severity": "warning", "strategy": text(row, "strategy") },
+        "annotations": { "summary": format!("{metric} is outside of what was learned"), "description": text(row, "reasoning") },
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_active_threshold_becomes_a_rule_that_prometheus_reads() {
+        let row = |series: &str, active: bool| {
+            json!({ "series": series, "lower": 1.5, "upper": 9, "active": active, "strategy": "robust", "reasoning": "r" })
+        };
+        let rows = [row("load{job=\"a\"}", true), row("load", false), row("odd-name", true), row("x_total", true)];
+        let (rules, left_out) = rules(&rows);
+        assert_eq!(left_out, 3);
+        let rule = &rules["groups"][0]["rules"][0];
+        assert_eq!(rule["expr"], "load{job=\"a\"} < 1.5 or load{job=\"a\"} > 9");
+        assert_eq!(rule["alert"], "Unusual_load");
+    }
+}
