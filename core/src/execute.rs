@@ -95,6 +95,9 @@ pub enum Verification {
 }
 
 impl Verification {
+    pub const ALL: [Verification; 4] =
+        [Verification::Met, Verification::Failed, Verification::Inconclusive, Verification::Superseded];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Verification::Met => "met",

@@ -106,6 +106,8 @@ pub(crate) struct General {
     pub pending_by_knob: BTreeMap<Knob, u64>,
     pub dispatched: Dispatched,
     pub outcomes: History<Verification>,
+    /// How many changes ended in each way.
+    pub settled: BTreeMap<Verification, u64>,
     pub verdicts: History<(Timestamp, Verdict)>,
     pub signals: History<Signal>,
     pub actions: History<Action>,
@@ -164,6 +166,7 @@ impl Knowledge {
             pending_by_knob: BTreeMap::new(),
             dispatched: Dispatched::default(),
             outcomes: History::new(OUTCOMES_KEPT),
+            settled: BTreeMap::new(),
             verdicts: History::new(VERDICTS_KEPT),
             signals: History::new(config.feedback.signal_history),
             actions: History::new(config.feedback.action_history),
@@ -268,6 +271,11 @@ impl Knowledge {
     /// Changes whose expectation is not settled yet.
     pub fn pending(&self) -> impl Iterator<Item = &Pending> {
         self.general.pending.values()
+    }
+
+    /// How many changes ended in this way.
+    pub fn settled(&self, verification: Verification) -> u64 {
+        self.general.settled.get(&verification).copied().unwrap_or(0)
     }
 
     pub fn fates(&self) -> &Fates {
@@ -672,6 +680,7 @@ impl Knowledge {
                 self.general.pending_by_knob.remove(knob);
             }
         }
+        *self.general.settled.entry(outcome.verification).or_default() += 1;
         if matches!(outcome.verification, Verification::Met | Verification::Failed) {
             self.general.outcomes.push(outcome.verification);
         }

@@ -430,7 +430,7 @@ impl Driver {
         let evidence = [
             (LoopKind::ResourceOptimization, EvidenceKind::HostProcessor, usage.host_processor),
             (LoopKind::ResourceOptimization, EvidenceKind::HostMemory, usage.host_memory),
-            (LoopKind::ResourceOptimization, EvidenceKind::OwnMemory, usage.own_memory.map(|bytes| bytes / memory_max)),
+            (LoopKind::ResourceOptimization, EvidenceKind::OwnMemory, Some(usage.own_memory_bytes as f64 / memory_max)),
         ];
         let mut events = Vec::new();
         for (of, kind, value) in evidence {

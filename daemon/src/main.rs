@@ -7,6 +7,7 @@ mod http;
 mod log;
 mod source;
 mod store;
+mod telemetry;
 mod view;
 
 /// Many small allocations that live as long as a series does: this one keeps them together.

@@ -1,45 +1,62 @@
-//! What is shown of the engine's memory, in the words and units of the API. The command line prints the same rows.
+//! What others see of a learned threshold: the same row from the API and from commands that need no daemon.
 
-use homeostat::config::StrategyName;
 use homeostat::knowledge::series::Series;
-use homeostat::series::SeriesName;
 use homeostat::threshold::Supporting;
 use homeostat::time::Timestamp;
 use serde::Serialize;
 
-/// A learned threshold as it stands now.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+/// One series' learned threshold, as `/api/v1/thresholds` and `learn` show it. Bounds are in the series' own unit.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct ThresholdRow {
-    pub series: SeriesName,
-    /// In the series' own unit; at least one of the two is there.
+    pub series: String,
+    /// At least one of the two is there.
     pub upper: Option<f64>,
     pub lower: Option<f64>,
-    /// In sigmas of a bell.
+    /// Beyond these, sustained, it is an alert.
+    pub alert_upper: Option<f64>,
+    pub alert_lower: Option<f64>,
+    /// In sigmas of a bell; as it stands now, which may be ahead of the bounds by a cycle.
     pub sensitivity: f64,
     /// 0 to 1.
     pub confidence: f64,
-    pub strategy: StrategyName,
+    pub strategy: String,
     pub reasoning: String,
+    #[schemars(schema_with = "supporting")]
     pub supporting: Supporting,
-    /// Whether it is the one that judges.
+    /// Whether it judges; false while its confidence is too low.
     pub active: bool,
+    #[schemars(with = "String")]
     pub learned_at: Timestamp,
 }
 
-/// The row of a series; none while nothing was learned of it.
+/// The latest threshold of a series with its bounds at `now`; none while nothing is learned.
 pub fn threshold_row(series: &Series, now: Timestamp) -> Option<ThresholdRow> {
-    let learned = series.learned()?;
-    let (lower, upper) = learned.bounds.at(now);
+    let threshold = series.learned()?;
+    let ((lower, upper), (alert_lower, alert_upper)) = (threshold.bounds.at(now), threshold.alert.at(now));
     Some(ThresholdRow {
-        series: series.name().clone(),
+        series: series.name().to_string(),
         upper,
         lower,
+        alert_upper,
+        alert_lower,
         sensitivity: series.sensitivity().get(),
-        confidence: learned.confidence.get(),
-        strategy: learned.strategy.clone(),
-        reasoning: learned.reasoning.clone(),
-        supporting: learned.supporting,
+        confidence: threshold.confidence.get(),
+        strategy: threshold.strategy.to_string(),
+        reasoning: threshold.reasoning.clone(),
+        supporting: threshold.supporting,
         active: series.active(),
-        learned_at: learned.learned_at,
+        learned_at: threshold.learned_at,
     })
+}
+
+/// The schema of what a window said.
+fn supporting(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    const NUMBERS: [&str; 11] = ["mean", "median", "std_dev", "min", "max", "p25", "p75", "p90", "p95", "p99", "iqr"];
+    let mut properties = serde_json::Map::new();
+    properties.insert("count".to_owned(), serde_json::json!({ "type": "integer" }));
+    properties.extend(NUMBERS.map(|name| (name.to_owned(), serde_json::json!({ "type": "number" }))));
+    let trends = ["increasing", "decreasing", "stable", "unknown"];
+    properties.insert("trend".to_owned(), serde_json::json!({ "type": "string", "enum": trends }));
+    let required: Vec<String> = properties.keys().cloned().collect();
+    schemars::json_schema!({ "type": "object", "properties": properties, "required": required })
 }

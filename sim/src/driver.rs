@@ -2,10 +2,10 @@
 //! the cycle took. The daemon's part, without its clock and its disk.
 
 use crate::world::{Deed, Moment, START};
+use homeostat::analyze::strategy::Methods;
 use homeostat::config::{Config, ConfigError};
 use homeostat::engine::Engine;
 use homeostat::event::Event;
-use homeostat::analyze::strategy::Methods;
 use homeostat::feedback::{LoopKind, Signal, Verdict};
 use homeostat::knowledge::SeriesId;
 use homeostat::knowledge::snapshot::SnapshotError;

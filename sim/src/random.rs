@@ -113,10 +113,9 @@ fn random_input(chance: &mut Chance, series: &[SeriesSpec], within: impl Fn(&mut
             value: chance.between(0.3, 1.05),
             noise: chance.between(0.0, 0.2),
         },
-        8 => Act::Force {
-            state: *chance.one_of(&SystemState::ALL),
-            lasting: Span::minutes(1 + chance.below(30) as u64),
-        },
+        8 => {
+            Act::Force { state: *chance.one_of(&SystemState::ALL), lasting: Span::minutes(1 + chance.below(30) as u64) }
+        }
         _ => Act::Freeze { frozen: chance.happens(0.5) },
     };
     let repeated = chance.happens(0.5);

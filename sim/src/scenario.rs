@@ -92,9 +92,9 @@ pub enum Act {
         series: String,
         verdict: Verdict,
     },
-    /// An operator forces a state, or (without one) lets go of it.
+    /// An operator forces a state for a while.
     Force {
-        state: Option<SystemState>,
+        state: SystemState,
         lasting: Span,
     },
     /// Evidence is measured: `value`, plus noise drawn evenly from ± `noise`.

@@ -85,9 +85,12 @@ impl Transcript {
                 Some(format!("forecast   {series} will cross its alert level at {}", clock(at.since(START))))
             }
             Event::Forecasted { series, crosses_at: None } => Some(format!("forecast   {series} will not cross")),
-            Event::StateChanged { transition, .. } => {
-                Some(format!("state      {} -> {}: {}", transition.from.as_str(), transition.to.as_str(), transition.cause))
-            }
+            Event::StateChanged { transition, .. } => Some(format!(
+                "state      {} -> {}: {}",
+                transition.from.as_str(),
+                transition.to.as_str(),
+                transition.cause
+            )),
             Event::ChangeSettled { outcome } => {
                 *self.outcomes.entry(outcome.verification).or_default() += 1;
                 let failed = outcome.verification == Verification::Failed;
@@ -105,9 +108,10 @@ impl Transcript {
                 Some(format!("freeze     {word}: {because}"))
             }
             // Counted: every change of a threshold follows the learning told above, parameters follow the state.
-            Event::ChangeDispatched { .. } | Event::Withheld { .. } | Event::EffectMeasured { .. } | Event::CycleCompleted(_) => {
-                None
-            }
+            Event::ChangeDispatched { .. }
+            | Event::Withheld { .. }
+            | Event::EffectMeasured { .. }
+            | Event::CycleCompleted(_) => None,
         }
     }
 
@@ -166,8 +170,11 @@ impl Transcript {
             self.line(&format!("… and {} more lines", self.left_out));
         }
         let list = |pairs: Vec<(String, u64)>| {
-            let shown: Vec<String> =
-                pairs.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name} {count}")).collect();
+            let shown: Vec<String> = pairs
+                .into_iter()
+                .filter(|(_, count)| *count > 0)
+                .map(|(name, count)| format!("{name} {count}"))
+                .collect();
             if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
         };
         let events = list(self.counts.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect());

@@ -55,7 +55,11 @@ fn every_transcript_is_as_kept() {
             std::fs::write(&path, text).unwrap();
             continue;
         }
-        let line = kept.lines().zip(text.lines()).position(|(a, b)| a != b).unwrap_or(kept.lines().count().min(text.lines().count()));
+        let line = kept
+            .lines()
+            .zip(text.lines())
+            .position(|(a, b)| a != b)
+            .unwrap_or(kept.lines().count().min(text.lines().count()));
         let at = |text: &str| text.lines().nth(line).unwrap_or("(ends here)").to_owned();
         differing.push(format!("{name}.txt, line {}:\n  kept {}\n  now  {}", line + 1, at(&kept), at(&text)));
     }

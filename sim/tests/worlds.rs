@@ -180,14 +180,14 @@ impl Invariants {
             Event::ThresholdLearned { series, threshold, .. } => {
                 let (bounds, alert) = (threshold.bounds.at(now), threshold.alert.at(now));
                 holds(bounds).and_then(|()| holds(alert)).map_err(|error| format!("{series}: {error}"))?;
-                let inside = |bound: Option<f64>, other: Option<f64>, further: fn(f64, f64) -> bool| match (bound, other) {
-                    (Some(bound), Some(other)) => further(bound, other),
-                    _ => true,
-                };
-                ensure(
-                    inside(alert.0, bounds.0, |a, b| a <= b) && inside(alert.1, bounds.1, |a, b| a >= b),
-                    || format!("{series}: alerts at {alert:?} before it breaches at {bounds:?}"),
-                )?;
+                let inside =
+                    |bound: Option<f64>, other: Option<f64>, further: fn(f64, f64) -> bool| match (bound, other) {
+                        (Some(bound), Some(other)) => further(bound, other),
+                        _ => true,
+                    };
+                ensure(inside(alert.0, bounds.0, |a, b| a <= b) && inside(alert.1, bounds.1, |a, b| a >= b), || {
+                    format!("{series}: alerts at {alert:?} before it breaches at {bounds:?}")
+                })?;
                 ensure(threshold.center.is_finite(), || format!("{series}: center {}", threshold.center))
             }
             Event::ChangeDispatched { change } => self.see_change(change),
@@ -237,7 +237,9 @@ impl Invariants {
             let recent = self.changes.entry(change.knob.clone()).or_default();
             recent.push_back(change.at);
             recent.retain(|at| change.at.since(*at) < HOUR);
-            ensure(recent.len() <= most, || format!("{:?} was changed {} times in an hour", change.knob, recent.len()))?;
+            ensure(recent.len() <= most, || {
+                format!("{:?} was changed {} times in an hour", change.knob, recent.len())
+            })?;
         }
         Ok(())
     }
@@ -259,7 +261,9 @@ impl Invariants {
 
     fn see_cycle(&mut self, cycle: &CycleCompleted) -> Check {
         let before = std::mem::replace(&mut self.last_cycle, cycle.at);
-        ensure(cycle.at.since(before) >= Span::from_secs(1), || format!("a cycle {} after the last", cycle.at.since(before)))?;
+        ensure(cycle.at.since(before) >= Span::from_secs(1), || {
+            format!("a cycle {} after the last", cycle.at.since(before))
+        })?;
         let state = cycle.state.state;
         ensure(state == self.entered.0, || format!("{state:?} without a transition from {:?}", self.entered.0))
     }
@@ -267,7 +271,8 @@ impl Invariants {
     /// What memory looks like once a cycle is over.
     fn after_cycle(&self, knowledge: &Knowledge) -> Check {
         let config = &self.config;
-        let bounded = |what: &str, len: usize, most: usize| ensure(len <= most, || format!("{len} {what}, over {most}"));
+        let bounded =
+            |what: &str, len: usize, most: usize| ensure(len <= most, || format!("{len} {what}, over {most}"));
         bounded("series", knowledge.series_count(), config.limits.series_max)?;
         bounded("signals", knowledge.signals().len(), config.feedback.signal_history)?;
         bounded("actions", knowledge.actions().len(), config.feedback.action_history)?;

@@ -52,7 +52,10 @@ pub struct Client {
 enum Refusal {
     /// It is not there, or not ours.
     Unreachable(String),
-    Status { status: u16, detail: String },
+    Status {
+        status: u16,
+        detail: String,
+    },
 }
 
 impl Client {
@@ -68,13 +71,6 @@ impl Client {
     /// The one thing under `data`.
     pub fn one(&self, path: &str) -> Result<Value, Failed> {
         Ok(self.get(path, &[])?.get("data").cloned().unwrap_or(Value::Null))
-    }
-
-    /// What there is of one series; one that is not known is told with its neighbours.
-    pub fn of_series(&self, path: &str, series: &SeriesName) -> Result<Value, Failed> {
-        let request = self.agent.get(format!("{}/api/v1/{path}", self.url)).query("series", series.as_str());
-        let mut answer = self.read(request.call()).map_err(|refusal| self.failed_for(refusal, series))?;
-        Ok(answer.get_mut("data").map_or(Value::Null, Value::take))
     }
 
     /// All rows of a list, page by page.
@@ -112,17 +108,10 @@ impl Client {
     /// Asks for a change. An unknown series is told with its neighbours.
     pub fn post(&self, path: &str, body: &impl Serialize, series: Option<&SeriesName>) -> Result<Value, Failed> {
         let answer = self.agent.post(format!("{}/api/v1/{path}", self.url)).send_json(body);
-        self.read(answer).map_err(|refusal| match series {
-            Some(series) => self.failed_for(refusal, series),
-            None => self.failed(refusal),
+        self.read(answer).map_err(|refusal| match (refusal, series) {
+            (Refusal::Status { status: 404, .. }, Some(series)) => self.unknown(series),
+            (refusal, _) => self.failed(refusal),
         })
-    }
-
-    fn failed_for(&self, refusal: Refusal, series: &SeriesName) -> Failed {
-        match refusal {
-            Refusal::Status { status: 404, .. } => self.unknown(series),
-            refusal => self.failed(refusal),
-        }
     }
 
     fn read(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value, Refusal> {
@@ -159,7 +148,7 @@ impl Client {
     }
 
     /// That a series is not known, and which ones are called most like it.
-    fn unknown(&self, series: &SeriesName) -> Failed {
+    pub fn unknown(&self, series: &SeriesName) -> Failed {
         let known = match self.all("series", &[]) {
             Ok(rows) => rows,
             Err(failed) => return failed,
@@ -175,10 +164,8 @@ impl Client {
 
 /// The three names most like `name`: those that contain it first, then by edits.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Vec<&'a str> {
-    let mut ranked: Vec<(bool, usize, &str)> = known
-        .iter()
-        .map(|known| (!known.contains(name), strsim::damerau_levenshtein(known, name), *known))
-        .collect();
+    let mut ranked: Vec<(bool, usize, &str)> =
+        known.iter().map(|known| (!known.contains(name), strsim::damerau_levenshtein(known, name), *known)).collect();
     ranked.sort_unstable();
     ranked.into_iter().take(3).map(|(_, _, name)| name).collect()
 }

@@ -62,7 +62,8 @@ pub fn config(args: &ConfigArgs, out: &Out) -> Result<Done, Failed> {
             match out.is_json() {
                 true => out.json(&serde_json::json!({ "ok": true, "set": set, "ignored": loaded.ignored }))?,
                 false => {
-                    let of = file.path().map_or_else(|| "the configuration".to_owned(), |path| path.display().to_string());
+                    let of =
+                        file.path().map_or_else(|| "the configuration".to_owned(), |path| path.display().to_string());
                     out.text(&format!("{of} can be used: {set} values are set, the others are defaults"))?;
                 }
             }

@@ -78,7 +78,9 @@ fn check_budget(budget: &str) -> Result<(), Failed> {
     }
     let words: Vec<&str> = budget.split_whitespace().collect();
     let usable = match words.as_slice() {
-        [count, "per", "hour" | "day" | "week" | "month"] => count.parse::<f64>().is_ok_and(|n| n.is_finite() && n > 0.0),
+        [count, "per", "hour" | "day" | "week" | "month"] => {
+            count.parse::<f64>().is_ok_and(|n| n.is_finite() && n > 0.0)
+        }
         _ => false,
     };
     if !usable {
@@ -108,7 +110,10 @@ fn read_list(list: &Path) -> Result<Vec<(PathBuf, PathBuf)>, Failed> {
             }
             _ => {
                 let list = list.display();
-                return Err(Failed::Use(format!("{list} line {}: two paths with a tab between them are wanted", number + 1)));
+                return Err(Failed::Use(format!(
+                    "{list} line {}: two paths with a tab between them are wanted",
+                    number + 1
+                )));
             }
         }
     }
@@ -305,7 +310,9 @@ impl Sink {
         }
         let world = |error: io::Error| Failed::World(format!("cannot write {}: {error}", out.display()));
         let target = match fs::metadata(out) {
-            Ok(found) if found.is_dir() => return Err(Failed::Use(format!("{} is a folder; name a file", out.display()))),
+            Ok(found) if found.is_dir() => {
+                return Err(Failed::Use(format!("{} is a folder; name a file", out.display())));
+            }
             // A pipe or a device cannot be replaced; it is written as it stands.
             Ok(found) if !found.is_file() => {
                 let file = File::options().write(true).open(out).map_err(world)?;
@@ -316,9 +323,13 @@ impl Sink {
             Err(_) => out.to_owned(),
         };
         if input.canonicalize().is_ok_and(|input| input == target) {
-            return Err(Failed::Use(format!("{} would replace the input; name another file with --out", out.display())));
+            return Err(Failed::Use(format!(
+                "{} would replace the input; name another file with --out",
+                out.display()
+            )));
         }
-        let mut name = target.file_name().ok_or_else(|| Failed::Use(format!("{} is no file", out.display())))?.to_owned();
+        let mut name =
+            target.file_name().ok_or_else(|| Failed::Use(format!("{} is no file", out.display())))?.to_owned();
         name.push(format!(".{}.tmp", std::process::id()));
         let beside = target.with_file_name(name);
         let file = File::create(&beside).map_err(world)?;
@@ -381,7 +392,8 @@ mod tests {
         let mut writer = RowWriter::default();
         let row = writer.row("1", "a,\"b", &Judged::default());
         assert_eq!(row, b"1,\"a,\"\"b\",,,0,0,0,0\n");
-        let judged = Judged { lower: Some(-1.5), upper: None, breach: true, score: 0.25, alert_score: 0.0, alert: true };
+        let judged =
+            Judged { lower: Some(-1.5), upper: None, breach: true, score: 0.25, alert_score: 0.0, alert: true };
         assert_eq!(writer.row("2", "3", &judged), b"2,3,-1.5,,1,0.25,0,1\n");
     }
 
@@ -396,7 +408,8 @@ mod tests {
             for (series, at) in order {
                 let value = f64::from((*at * 7 % 13) as i32);
                 let at = Timestamp::from_secs(*at);
-                let row = Row { line: 1, series: *series, name: &names[*series], at, at_text: "", value, value_text: "" };
+                let row =
+                    Row { line: 1, series: *series, name: &names[*series], at, at_text: "", value, value_text: "" };
                 said[*series].push(judges.judge(&row));
             }
             said

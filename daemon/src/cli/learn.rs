@@ -148,7 +148,11 @@ fn read(files: &[PathBuf], window_len: usize) -> Result<(Histories, u64), Failed
 }
 
 fn progress() -> indicatif::ProgressBar {
-    if std::io::stderr().is_terminal() { indicatif::ProgressBar::new_spinner() } else { indicatif::ProgressBar::hidden() }
+    if std::io::stderr().is_terminal() {
+        indicatif::ProgressBar::new_spinner()
+    } else {
+        indicatif::ProgressBar::hidden()
+    }
 }
 
 /// An engine that has seen every history and learned from it, and the time it then is.

@@ -33,9 +33,8 @@ impl MethodArgs {
     /// The engine's configuration for rows of files. Every series is judged: a file that was handed over is asked for.
     pub fn engine_config(&self, window: WindowAge) -> Result<homeostat::config::Config, Failed> {
         let strategies = Methods::built_in().names();
-        let loaded =
-            Config::load(self.config.as_deref(), crate::config::environment(), &Flags::default(), &strategies)
-                .map_err(|error| Failed::Use(error.to_string()))?;
+        let loaded = Config::load(self.config.as_deref(), crate::config::environment(), &Flags::default(), &strategies)
+            .map_err(|error| Failed::Use(error.to_string()))?;
         let configured = *loaded.provenance.origin("learning.learning_window") != crate::config::Origin::Default;
         let mut config = loaded.config.engine;
         if window == WindowAge::Any || !configured {

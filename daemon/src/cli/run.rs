@@ -7,7 +7,7 @@ use super::output::Out;
 use super::{Done, Failed, config};
 use crate::config::{Config, Flags, Listen, Loaded};
 use crate::driver::{self, Handle, Start};
-use crate::http::Reload;
+use crate::http::Reread;
 use crate::source::feed::FileFeed;
 use crate::source::host::Host;
 use crate::store::{Store, StoreError};
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 /// Nothing that can be seen depends on the number of shards; it bounds what one part of a snapshot holds.
 const SHARDS: usize = 8;
@@ -85,18 +85,17 @@ async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<
     let address = listener.local_addr().map_err(|error| world(&error))?;
     let files = config.daemon.files.iter().map(FileFeed::open).collect::<Result<Vec<_>, _>>();
     let files = files.map_err(|error| world(&error))?;
-    let host = config.daemon.host.enabled.then(|| Host::new(config.daemon.host.clone()));
+    let host = config.daemon.host.enabled.then(|| Host::new(&config.daemon.host));
     let start = Start { settings: config, engine, store, host, files };
-    let external = start.settings.daemon.http.external_host().map(str::to_owned);
+    let served = start.settings.clone();
     let (handle, thread) = driver::spawn(start).map_err(|error| world(&error))?;
 
-    let reload: Reload = Arc::new(move || args.load().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));
-    let (stop, stopping) = oneshot::channel::<()>();
-    let stopping = async {
-        // Gone or told: both mean the end.
-        let _ = stopping.await;
+    let reread: Reread = Arc::new(move || args.load().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));
+    let (stop, stopping) = watch::channel(false);
+    let mut server = {
+        let (handle, reread) = (handle.clone(), Arc::clone(&reread));
+        tokio::spawn(async move { crate::http::serve(listener, handle, &served, reread, stopping).await })
     };
-    let mut server = tokio::spawn(crate::http::serve(handle.clone(), listener, external, Arc::clone(&reload), stopping));
     match out.text(&format!("homeostat watches; its page: http://{address}/")) {
         // Whoever started it does not read what it says; it runs all the same.
         Ok(()) | Err(Failed::ReaderGone) => {}
@@ -105,13 +104,13 @@ async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<
 
     loop {
         match signals.next().await {
-            Sent::Reload => tell_reloaded(read_again(&handle, &reload).await),
+            Sent::Reload => tell_reloaded(read_again(&handle, &reread).await),
             Sent::Stop => break,
         }
     }
     tracing::info!("stopping; once more to stop at once");
     // Streams and requests end first, while the loop can still answer; then it stores what there is.
-    let _ = stop.send(());
+    let _ = stop.send(true);
     let orderly = async {
         let _ = (&mut server).await;
         handle.stop();
@@ -161,14 +160,16 @@ async fn bind(listen: &Listen) -> Result<TcpListener, Failed> {
 }
 
 /// Reads the configuration again and hands it to the loop; all or nothing.
-async fn read_again(handle: &Handle, reload: &Reload) -> Result<(), String> {
-    let config = reload()?;
+async fn read_again(handle: &Handle, reread: &Reread) -> Result<(), String> {
+    let config = reread()?;
     handle.reload(config).await.map_err(|refused| refused.to_string())
 }
 
 fn tell_reloaded(result: Result<(), String>) {
     match result {
-        Ok(()) => tracing::info!("the configuration was read again; an address or a folder takes effect at the next start"),
+        Ok(()) => {
+            tracing::info!("the configuration was read again; an address or a folder takes effect at the next start")
+        }
         Err(problem) => tracing::error!("the configuration stays as it was: {problem}"),
     }
 }

@@ -64,17 +64,8 @@ pub fn thresholds(args: &ThresholdsArgs, out: &Out) -> Result<Done, Failed> {
     Ok(Done::Quietly)
 }
 
-const COLUMNS: [&str; 9] = [
-    "series",
-    "lower",
-    "upper",
-    "sensitivity",
-    "confidence",
-    "strategy",
-    "active",
-    "learned_at",
-    "reasoning",
-];
+const COLUMNS: [&str; 9] =
+    ["series", "lower", "upper", "sensitivity", "confidence", "strategy", "active", "learned_at", "reasoning"];
 
 fn csv(rows: &[Value]) -> Result<String, Box<dyn std::error::Error>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -126,9 +117,7 @@ mod tests {
 
     #[test]
     fn an_active_threshold_becomes_a_rule_that_prometheus_reads() {
-        let row = |series: &str, active: bool| {
-            json!({ "series": series, "lower": 1.5, "upper": 9, "active": active, "strategy": "robust", "reasoning": "r" })
-        };
+        let row = |series: &str, active: bool| json!({ "series": series, "lower": 1.5, "upper": 9, "active": active, "strategy": "robust", "reasoning": "r" });
         let rows = [row("load{job=\"a\"}", true), row("load", false), row("odd-name", true), row("x_total", true)];
         let (rules, left_out) = rules(&rows);
         assert_eq!(left_out, 3);

@@ -5,7 +5,7 @@ use super::tree::{Node, Tree};
 use super::{Config, ConfigError, Flags};
 use homeostat::time::Span;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -425,24 +425,4 @@ fn walk<'a>(value: &'a Value, path: String, found: &mut impl FnMut(String, &'a V
         }
         value => found(path, value),
     }
-}
-
-#[cfg(test)]
-pub fn leaf_keys(node: &Node) -> BTreeSet<String> {
-    fn inner(tree: &Tree, path: &str, keys: &mut BTreeSet<String>) {
-        match tree {
-            Tree::Map(entries) => {
-                for entry in entries {
-                    let path = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
-                    keys.insert(path.clone());
-                    inner(&entry.node.tree, &path, keys);
-                }
-            }
-            Tree::List(items) => items.iter().for_each(|item| inner(&item.tree, &format!("{path}[]"), keys)),
-            Tree::Scalar(_) => {}
-        }
-    }
-    let mut keys = BTreeSet::new();
-    inner(&node.tree, "", &mut keys);
-    keys
 }

@@ -76,6 +76,15 @@ fn resolve(node: &Value) -> &Value {
     node
 }
 
+/// Says null where a section leaves a key out because it has no value: left out in a file, it would be the default.
+pub fn say_null(values: &mut Value, node: &Value) {
+    if let (Value::Object(map), Shape::Section(properties)) = (values, shape(node)) {
+        for (name, child) in properties {
+            say_null(map.entry(name.as_str()).or_insert(Value::Null), child);
+        }
+    }
+}
+
 /// Every key that can be set, dotted; elements of a list stand under `[]`.
 pub fn known_keys() -> &'static [String] {
     static KEYS: OnceLock<Vec<String>> = OnceLock::new();

@@ -1,8 +1,8 @@
 //! The configuration in force, each value with where it came from: as YAML that can be used as a file, or as JSON.
 
-use super::Loaded;
 use super::layers::{Origin, Provenance, entries};
 use super::tree::Tree;
+use super::{Loaded, schema};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
@@ -36,7 +36,9 @@ impl Loaded {
     }
 
     fn values(&self) -> Value {
-        serde_json::to_value(&self.config).expect("a configuration of plain values is JSON")
+        let mut values = serde_json::to_value(&self.config).expect("a configuration of plain values is JSON");
+        schema::say_null(&mut values, schema::schema());
+        values
     }
 }
 
@@ -47,13 +49,12 @@ fn section(value: &Value, path: &str, depth: usize, provenance: &Provenance, tex
         let indent = "  ".repeat(depth);
         match value {
             Value::Object(inner) if !inner.is_empty() => {
-                if depth == 0 && !text.is_empty() {
-                    text.push('\n');
-                }
+                apart(depth, text);
                 let _ = writeln!(text, "{indent}{name}:");
                 section(value, &path, depth + 1, provenance, text);
             }
             Value::Array(items) if !items.is_empty() => {
+                apart(depth, text);
                 let _ = writeln!(text, "{indent}{name}:");
                 for (at, item) in items.iter().enumerate() {
                     let mut lines = String::new();
@@ -68,6 +69,13 @@ fn section(value: &Value, path: &str, depth: usize, provenance: &Provenance, tex
             }
             value => line(&format!("{indent}{name}: {}", scalar(value)), provenance.origin(&path), text),
         }
+    }
+}
+
+/// An empty line before what stands at the top.
+fn apart(depth: usize, text: &mut String) {
+    if depth == 0 && !text.is_empty() {
+        text.push('\n');
     }
 }
 

@@ -1,6 +1,8 @@
 //! The layers as a person meets them: what is accepted, what is refused, and in which words.
 
+use super::tree::{Node, Tree};
 use super::*;
+use std::collections::BTreeSet;
 use std::io::Write;
 
 fn strategies() -> Vec<StrategyName> {
@@ -21,6 +23,26 @@ fn file(yaml: &str) -> Result<Loaded, String> {
 
 fn env(variables: &[(&str, &str)]) -> Result<Loaded, String> {
     load("", variables, &Flags::default())
+}
+
+/// Every key that a text names, dotted; elements of a list stand under `[]`.
+fn written_keys(node: &Node) -> BTreeSet<String> {
+    fn inner(tree: &Tree, path: &str, keys: &mut BTreeSet<String>) {
+        match tree {
+            Tree::Map(entries) => {
+                for entry in entries {
+                    let path = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
+                    keys.insert(path.clone());
+                    inner(&entry.node.tree, &path, keys);
+                }
+            }
+            Tree::List(items) => items.iter().for_each(|item| inner(&item.tree, &format!("{path}[]"), keys)),
+            Tree::Scalar(_) => {}
+        }
+    }
+    let mut keys = BTreeSet::new();
+    inner(&node.tree, "", &mut keys);
+    keys
 }
 
 const EXAMPLE: &str = include_str!("../../../homeostat.yaml");
@@ -47,7 +69,7 @@ fn the_example_file_holds_every_key_with_its_default() {
     }
     let loaded = file(&with_items).expect("the examples in comments are usable");
     assert_eq!((loaded.config.engine.series.len(), loaded.config.daemon.files.len()), (1, 1));
-    let written = layers::leaf_keys(&tree::Node::parse(&with_items).expect("read before"));
+    let written = written_keys(&tree::Node::parse(&with_items).expect("read before"));
     let missing: Vec<_> = schema::known_keys()
         .iter()
         .filter(|key| !written.contains(*key) && !key.starts_with("states.limits.false_share.critical."))
@@ -206,7 +228,7 @@ fn earlier_names_are_honoured_and_never_contradicted() {
 #[test]
 fn what_is_shown_can_be_read_again_and_tells_where_it_came_from() {
     let yaml = "series:\n  - match: 'up{job=\"a # b\"}'\n    watch: true\n  - match: 'true'\nfiles: [{path: 'a b.csv', \
-                speed: 10x}]\nlog: {level: debug}\n";
+                speed: 10x}]\nlog: {level: debug}\nstates: {limits: {host_memory: {critical: null}}}\n";
     let loaded = load(yaml, &[("HOME", "/home/x")], &Flags::default()).expect("usable");
     assert_eq!(loaded.config.daemon.data, Some("/home/x/.local/state/homeostat".into()));
     let shown = loaded.to_yaml();

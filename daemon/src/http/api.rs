@@ -1,0 +1,407 @@
+//! The handlers: read what is asked, ask the driver, answer.
+
+use crate::driver::View;
+use crate::http::problem::Problem;
+use crate::http::query::{Fields, List, Page, Params, Rows};
+use crate::http::rows::{
+    About, ActionRow, Explained, LoopRow, OptimizationRow, ParametersRow, Samples, SeriesRow, SignalRow, StateRow,
+    Statistics, TransitionRow,
+};
+use crate::http::{App, assets, events, openapi, rows};
+use crate::telemetry;
+use crate::view::ThresholdRow;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use homeostat::engine::FORCED_FOR;
+use homeostat::event::Stored;
+use homeostat::feedback::{LoopKind, Signal, Verdict};
+use homeostat::knowledge::series::Series;
+use homeostat::plan::state::SystemState;
+use homeostat::series::SeriesName;
+use homeostat::time::{Span, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub type Answer<T> = Result<T, Problem>;
+type Body = Result<Bytes, BytesRejection>;
+
+/// A list, as it is sent.
+#[derive(Serialize)]
+pub struct Listed<T> {
+    data: Vec<T>,
+    next: Option<String>,
+}
+
+impl<T> From<Rows<T>> for Json<Listed<T>> {
+    fn from(rows: Rows<T>) -> Json<Listed<T>> {
+        Json(Listed { data: rows.rows, next: rows.next.map(|token| token.to_string()) })
+    }
+}
+
+/// A single thing, as it is sent.
+#[derive(Serialize)]
+pub struct Single<T> {
+    data: T,
+}
+
+fn single<T>(data: T) -> Json<Single<T>> {
+    Json(Single { data })
+}
+
+/// A page and its parameters, `more` beside those that every list knows.
+fn page(uri: &Uri, list: List, more: &[&str]) -> Answer<(Page, Params)> {
+    let known: Vec<&str> = Page::PARAMS.iter().chain(more).copied().collect();
+    let params = Params::read(uri, &known)?;
+    Ok((Page::read(&params, list)?, params))
+}
+
+/// How many samples of one series are sent when nothing is said, and at most.
+const SAMPLES: u64 = 1000;
+const SAMPLES_MAX: u64 = 20_000;
+
+/// A moment this far ahead of now is no moment to judge.
+const AHEAD_MAX: Span = Span::minutes(10);
+
+/// A state can be forced for so long at most.
+const FORCED_MAX: Span = Span::hours(24 * 7);
+
+// --- lists ------------------------------------------------------------------------------------------------------------
+
+pub async fn series(State(app): State<App>, uri: Uri) -> Answer<Json<Listed<SeriesRow>>> {
+    let (page, _) = page(&uri, List::BySeries, &[])?;
+    Ok(app.handle.query(move |view| rows::series(view, &page)).await?.into())
+}
+
+pub async fn thresholds(State(app): State<App>, uri: Uri) -> Answer<Json<Listed<ThresholdRow>>> {
+    let (page, _) = page(&uri, List::BySeries, &[])?;
+    Ok(app.handle.query(move |view| rows::thresholds(view, &page)).await?.into())
+}
+
+pub async fn loops(State(app): State<App>, uri: Uri) -> Answer<Json<Listed<LoopRow>>> {
+    let (page, _) = page(&uri, List::BySeries, &[])?;
+    let mut loops = app.handle.query(|view| rows::loops(view.engine.knowledge())).await?;
+    // There are five: one page, of which a selector of series wants none.
+    loops.truncate(if page.wants(None) { page.limit } else { 0 });
+    Ok(Rows { rows: loops, next: None }.into())
+}
+
+fn about(params: &Params) -> Answer<About> {
+    let of = params.one("loop")?.map(|name| {
+        LoopKind::ALL.into_iter().find(|kind| kind.as_str() == name).ok_or_else(|| {
+            let known: Vec<_> = LoopKind::ALL.iter().map(|kind| kind.as_str()).collect();
+            Problem::bad_request(format!("`loop`: there is no loop `{name}`; known are {}", known.join(", ")))
+        })
+    });
+    Ok(About { of: of.transpose()?, series: params.series("series")? })
+}
+
+pub async fn signals(State(app): State<App>, uri: Uri) -> Answer<Json<Listed<SignalRow>>> {
+    let (page, params) = page(&uri, List::Signals, &["loop", "series"])?;
+    let about = about(&params)?;
+    Ok(app.handle.query(move |view| rows::signals(view.engine.knowledge(), &page, &about)).await?.into())
+}
+
+pub async fn actions(State(app): State<App>, uri: Uri) -> Answer<Json<Listed<ActionRow>>> {
+    let (page, params) = page(&uri, List::Actions, &["loop", "series"])?;
+    let about = about(&params)?;
+    Ok(app.handle.query(move |view| rows::actions(view.engine.knowledge(), &page, &about)).await?.into())
+}
+
+pub async fn transitions(State(app): State<App>, uri: Uri) -> Answer<Json<Listed<TransitionRow>>> {
+    let (page, _) = page(&uri, List::Transitions, &[])?;
+    Ok(app.handle.query(move |view| rows::transitions(view.engine.knowledge(), &page)).await?.into())
+}
+
+pub async fn optimizations(State(app): State<App>, uri: Uri) -> Answer<Json<Listed<OptimizationRow>>> {
+    let (page, _) = page(&uri, List::Optimizations, &[])?;
+    Ok(app.handle.query(move |view| rows::optimizations(view.engine.knowledge(), &page)).await?.into())
+}
+
+/// A list, or a stream for who accepts one.
+pub async fn events(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Answer<Response> {
+    let (page, params) = page(&uri, List::Events, &["kind", "series", "after"])?;
+    let filter = events::Filter { kind: params.one("kind")?.map(str::to_owned), series: params.series("series")? };
+    let after = params.number("after", 0)?;
+    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    if !accepts.into_iter().any(|accept| accept.to_ascii_lowercase().contains("text/event-stream")) {
+        let listed: Json<Listed<Stored>> = events::list(&app.handle, &page, &filter, after).await?.into();
+        return Ok(listed.into_response());
+    }
+    let resumed = match headers.get("last-event-id").map(|id| id.to_str().map(str::trim)) {
+        None | Some(Ok("")) => after,
+        Some(id) => Some(id.ok().and_then(|id| id.parse().ok()).ok_or_else(|| {
+            Problem::bad_request("Last-Event-ID is not the number of an event; leave it out to begin now")
+        })?),
+    };
+    let permit = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many event streams are open; close one and try again")
+    })?;
+    let follow = events::Follow::start(&app.handle, resumed).await?;
+    Ok(events::stream(follow, page, filter, permit, app.stopping.clone()))
+}
+
+// --- single things ----------------------------------------------------------------------------------------------------
+
+/// What of one series is wanted, or that there is none of that name.
+async fn of_series<T: Send + 'static>(
+    app: &App,
+    params: &Params,
+    read: impl FnOnce(&View<'_>, &Series) -> T + Send + 'static,
+) -> Answer<T> {
+    let name = params
+        .series("series")?
+        .ok_or_else(|| Problem::bad_request("`series` is missing; give one that /api/v1/series lists"))?;
+    let asked = name.clone();
+    let found = app.handle.query(move |view| Some(read(view, view.engine.knowledge().find(&asked)?))).await?;
+    found.ok_or_else(|| unknown(&name))
+}
+
+fn unknown(name: &SeriesName) -> Problem {
+    Problem::not_found(format!("no series `{name}` is known; /api/v1/series lists them"))
+}
+
+pub async fn samples(State(app): State<App>, uri: Uri) -> Answer<Json<Single<Samples>>> {
+    let params = Params::read(&uri, &["series", "limit"])?;
+    let limit = params.number("limit", 1)?.unwrap_or(SAMPLES).min(SAMPLES_MAX) as usize;
+    of_series(&app, &params, move |view, series| Samples::of(view, series, limit)).await.map(single)
+}
+
+pub async fn explain(State(app): State<App>, uri: Uri) -> Answer<Json<Single<Explained>>> {
+    let params = Params::read(&uri, &["series"])?;
+    of_series(&app, &params, Explained::of).await.map(single)
+}
+
+pub async fn state(State(app): State<App>, uri: Uri) -> Answer<Json<Single<StateRow>>> {
+    Params::read(&uri, &[])?;
+    Ok(single(app.handle.query(|view| StateRow::of(view)).await?))
+}
+
+pub async fn parameters(State(app): State<App>, uri: Uri) -> Answer<Json<Single<ParametersRow>>> {
+    Params::read(&uri, &[])?;
+    Ok(single(app.handle.query(|view| view.engine.knowledge().parameters().into()).await?))
+}
+
+pub async fn statistics(State(app): State<App>, uri: Uri) -> Answer<Json<Single<Statistics>>> {
+    let params = Params::read(&uri, &["limit"])?;
+    let limit = params.number("limit", 1)?.unwrap_or(100).min(1000) as usize;
+    Ok(single(app.handle.query(|view| Statistics::of(view)).await?.ranked(limit)))
+}
+
+pub async fn openapi(uri: Uri) -> Answer<Json<&'static Value>> {
+    Params::read(&uri, &[])?;
+    Ok(Json(openapi::document()))
+}
+
+// --- what changes something -------------------------------------------------------------------------------------------
+
+pub async fn force(State(app): State<App>, body: Body) -> Answer<Json<Single<StateRow>>> {
+    let fields = Fields::read(body, &["state", "for"])?;
+    let words = "healthy, optimizing, degraded, critical or recovering";
+    let state: SystemState = fields.text("state", words)?.parse().map_err(|error| Problem::field("state", error))?;
+    let during = match fields.get("for") {
+        None => FORCED_FOR,
+        Some(Value::String(text)) => Span::parse(text).map_err(|error| Problem::field("for", error))?,
+        Some(_) => return Err(Problem::field("for", "is not a duration; give text like 30m or 1h30m")),
+    };
+    if during < Span::from_secs(1) || during > FORCED_MAX {
+        return Err(Problem::field("for", format!("{during} is outside 1s to {FORCED_MAX}")));
+    }
+    app.handle.force(state, during).await?;
+    Ok(single(app.handle.query(|view| StateRow::of(view)).await?))
+}
+
+/// Whether all changes are stopped.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct Frozen {
+    frozen: bool,
+}
+
+pub async fn frozen(State(app): State<App>, uri: Uri) -> Answer<Json<Single<Frozen>>> {
+    Params::read(&uri, &[])?;
+    Ok(single(app.handle.query(|view| Frozen { frozen: view.engine.knowledge().frozen() }).await?))
+}
+
+pub async fn freeze(State(app): State<App>, body: Body) -> Answer<Json<Single<Frozen>>> {
+    let fields = Fields::read(body, &["frozen"])?;
+    let frozen = fields.required("frozen", "true or false")?;
+    let frozen = frozen.as_bool().ok_or_else(|| Problem::field("frozen", "is neither true nor false"))?;
+    app.handle.freeze(frozen).await?;
+    Ok(single(Frozen { frozen }))
+}
+
+/// The number of a signal.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct Id {
+    id: u64,
+}
+
+pub async fn feedback(State(app): State<App>, body: Body) -> Answer<Json<Id>> {
+    let fields = Fields::read(body, &["series", "verdict", "at"])?;
+    let name = SeriesName::parse(fields.text("series", "one that /api/v1/series lists")?)
+        .map_err(|error| Problem::field("series", error))?;
+    let verdict = verdict(fields.required("verdict", "true, false or missed")?)?;
+    let at = fields.get("at").map(moment).transpose()?;
+
+    let asked = name.clone();
+    let meant = app.handle.query(move |view| {
+        let series = view.engine.knowledge().find(&asked)?;
+        Some((meant(series, at, view.now), view.now))
+    });
+    let (meant, now) = meant.await?.ok_or_else(|| unknown(&name))?;
+    if meant.at > now + AHEAD_MAX {
+        return Err(Problem::field("at", format!("{} lies ahead of now ({now})", meant.at)));
+    }
+    let mut metadata =
+        BTreeMap::from([("about".to_owned(), meant.about.to_owned()), ("at".to_owned(), meant.at.to_string())]);
+    if let Some(value) = meant.value {
+        metadata.insert("value".to_owned(), value.to_string());
+    }
+    let signal = Signal {
+        id: 0,
+        at: now,
+        of: LoopKind::AnomalyFeedback,
+        source: "verdict".into(),
+        // A series without any sample yet has no value to judge; the metadata says so by having none.
+        value: meant.value.unwrap_or(0.0),
+        series: Some(name),
+        verdict: Some(verdict),
+        metadata,
+    };
+    Ok(Json(Id { id: app.handle.signal(signal).await? }))
+}
+
+fn verdict(value: &Value) -> Answer<Verdict> {
+    match value {
+        Value::Bool(true) => Ok(Verdict::True),
+        Value::Bool(false) => Ok(Verdict::False),
+        Value::String(text) => [Verdict::True, Verdict::False, Verdict::Missed]
+            .into_iter()
+            .find(|verdict| verdict.as_str() == text)
+            .ok_or_else(|| Problem::field("verdict", format!("`{text}` is none of true, false, missed"))),
+        _ => Err(Problem::field("verdict", "is none of true, false, missed")),
+    }
+}
+
+/// Unix seconds or RFC 3339.
+fn moment(value: &Value) -> Answer<Timestamp> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return Err(Problem::field("at", "is neither Unix seconds nor RFC 3339")),
+    };
+    Timestamp::parse(&text).map_err(|error| Problem::field("at", error))
+}
+
+/// What a verdict is about.
+struct Meant {
+    about: &'static str,
+    at: Timestamp,
+    value: Option<f64>,
+}
+
+/// The moment that was named, with the sample that held then; else the latest breach; else now.
+fn meant(series: &Series, at: Option<Timestamp>, now: Timestamp) -> Meant {
+    let window = series.window();
+    let newest = window.newest().map(|(_, value)| value);
+    match (at, series.last_breach()) {
+        (Some(at), _) => {
+            let held = window.iter().rev().find(|(sample, _)| *sample <= at).map(|(_, value)| value);
+            Meant { about: "moment", at, value: held }
+        }
+        (None, Some((at, value))) => Meant { about: "latest breach", at, value: Some(value) },
+        (None, None) => Meant { about: "now", at: now, value: newest },
+    }
+}
+
+// --- beside the API ---------------------------------------------------------------------------------------------------
+
+/// The page and its files.
+pub async fn page_file(uri: Uri, headers: HeaderMap) -> Answer<Response> {
+    assets::get(uri.path(), &headers)
+}
+
+/// Whether the process works at all.
+pub async fn healthy(State(app): State<App>) -> Answer<&'static str> {
+    match app.handle.query(|_| ()).await {
+        // A driver with much to do is alive.
+        Ok(()) | Err(crate::driver::Refused::Busy) => Ok("healthy\n"),
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+/// Whether what was stored is loaded and this host was read once: the driver answers nobody before.
+pub async fn ready(State(app): State<App>) -> Answer<String> {
+    let problem = app.handle.query(|view| view.stats.store_problem.clone()).await?;
+    Ok(match problem {
+        None => "ready\n".to_owned(),
+        Some(problem) => format!("ready, but events cannot be stored at present: {problem}\n"),
+    })
+}
+
+/// What a reload did.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct Reloaded {
+    reloaded: bool,
+    /// Sections that changed and take effect only after a restart.
+    restart_for: Vec<&'static str>,
+}
+
+pub async fn reload(State(app): State<App>) -> Answer<Json<Single<Reloaded>>> {
+    let reread = Arc::clone(&app.reread);
+    let refused = |problem: String| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the configuration stays as it was: {problem}"))
+    };
+    let settings = tokio::task::spawn_blocking(move || reread())
+        .await
+        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("reading failed: {error}")))?
+        .map_err(|error| refused(error.to_string()))?;
+    let before = app.handle.query(|view| view.settings.daemon.clone()).await?;
+    let after = settings.daemon.clone();
+    app.handle.reload(settings).await?;
+    let restart_for = [
+        ("http", before.http != after.http),
+        ("data", before.data != after.data),
+        ("files", before.files != after.files),
+        ("log", before.log != after.log),
+        ("host.enabled", before.host.enabled != after.host.enabled),
+    ];
+    let restart_for = restart_for.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect();
+    Ok(single(Reloaded { reloaded: true, restart_for }))
+}
+
+fn exposition(headers: &HeaderMap, families: &[telemetry::Family]) -> Response {
+    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let format = telemetry::Format::accepted(accepts);
+    let mut response = telemetry::encode(families, format).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    response
+}
+
+fn closed() -> Problem {
+    Problem::not_found("the daemon's own metrics are switched off; set prometheus.enabled to true to open them")
+}
+
+pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Answer<Response> {
+    let measured = app
+        .handle
+        .query(|view| view.settings.daemon.prometheus.enabled.then(|| telemetry::Measured::of(view)))
+        .await?
+        .ok_or_else(closed)?;
+    let families = app.counted(|counts| telemetry::families(&measured, counts));
+    Ok(exposition(&headers, &families))
+}
+
+pub async fn threshold_metrics(State(app): State<App>, headers: HeaderMap) -> Answer<Response> {
+    let learned = app
+        .handle
+        .query(|view| view.settings.daemon.prometheus.enabled.then(|| telemetry::Learned::all(view)))
+        .await?
+        .ok_or_else(closed)?;
+    Ok(exposition(&headers, &telemetry::threshold_families(&learned)))
+}

@@ -1,0 +1,285 @@
+//! The description of the API (OpenAPI 3.1). Shapes are made from the types that are sent, so they cannot drift apart;
+//! that every route is here, and no other, is tested beside the routes.
+
+use crate::http::api::{Frozen, Id, Reloaded};
+use crate::http::problem;
+use crate::http::rows::{
+    ActionRow, Explained, LoopRow, OptimizationRow, ParametersRow, Samples, SeriesRow, SignalRow, StateRow, Statistics,
+    TransitionRow,
+};
+use crate::view::ThresholdRow;
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
+
+/// The whole document.
+pub fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(build);
+    &DOCUMENT
+}
+
+/// A parameter of the query: name, type, what it does.
+type Parameter = (&'static str, &'static str, &'static str);
+
+const LIMIT: Parameter = ("limit", "integer", "Rows at most: 100 unless said otherwise, 1000 at most.");
+const PAGE: Parameter = ("page", "string", "The token in `next` of the page before.");
+const MATCH: Parameter =
+    ("match[]", "array", "Only rows about a series that one of these selects: NAME{label=\"value\"} with = != =~ !~.");
+const SERIES: Parameter = ("series", "string", "Only rows about this series.");
+const LOOP: Parameter = ("loop", "string", "Only rows of this feedback loop.");
+
+const LIST: &[Parameter] = &[LIMIT, PAGE, MATCH];
+const LIST_OF_LOOP: &[Parameter] = &[LIMIT, PAGE, MATCH, LOOP, SERIES];
+const EVENTS: &[Parameter] = &[
+    LIMIT,
+    PAGE,
+    MATCH,
+    SERIES,
+    ("kind", "string", "Only events of this kind, such as alerted or state_changed."),
+    ("after", "integer", "Only events after this number; of a stream: where it begins."),
+];
+
+struct Paths {
+    generator: SchemaGenerator,
+    paths: Map<String, Value>,
+}
+
+impl Paths {
+    fn schema<T: JsonSchema>(&mut self) -> Value {
+        self.generator.subschema_for::<T>().to_value()
+    }
+
+    fn put(&mut self, method: &str, path: &str, operation: Value) {
+        let methods = self.paths.entry(path).or_insert_with(|| json!({}));
+        methods[method] = operation;
+    }
+
+    fn list<T: JsonSchema>(&mut self, path: &str, summary: &str, parameters: &[Parameter]) {
+        let row = self.schema::<T>();
+        self.put("get", path, operation(summary, parameters, None, json_answer("A page.", listed(row))));
+    }
+
+    fn single<T: JsonSchema>(&mut self, path: &str, summary: &str, parameters: &[Parameter]) {
+        let data = self.schema::<T>();
+        self.put("get", path, operation(summary, parameters, None, json_answer("It.", wrapped(data))));
+    }
+
+    fn post<T: JsonSchema>(&mut self, path: &str, summary: &str, body: Value) {
+        let data = self.schema::<T>();
+        self.put("post", path, operation(summary, &[], Some(body), json_answer("Done, and durable.", wrapped(data))));
+    }
+
+    fn text(&mut self, path: &str, summary: &str, content_type: &str) {
+        let answer = json!({ "description": "Text.", "content": { content_type: { "schema": { "type": "string" } } } });
+        self.put("get", path, operation(summary, &[], None, answer));
+    }
+}
+
+fn listed(row: Value) -> Value {
+    json!({
+        "type": "object",
+        "required": ["data", "next"],
+        "properties": {
+            "data": { "type": "array", "items": row },
+            "next": { "type": ["string", "null"], "description": "Token of the next page; null: this is the last." },
+        },
+    })
+}
+
+fn wrapped(data: Value) -> Value {
+    json!({ "type": "object", "required": ["data"], "properties": { "data": data } })
+}
+
+fn json_answer(description: &str, schema: Value) -> Value {
+    json!({ "description": description, "content": { "application/json": { "schema": schema } } })
+}
+
+fn operation(summary: &str, parameters: &[Parameter], body: Option<Value>, answer: Value) -> Value {
+    let parameters: Vec<Value> = parameters
+        .iter()
+        .map(|(name, kind, description)| {
+            let schema = match *kind {
+                "array" => json!({ "type": "array", "items": { "type": "string" } }),
+                kind => json!({ "type": kind }),
+            };
+            let needed = description.starts_with("Which");
+            json!({ "name": name, "in": "query", "required": needed, "description": description, "schema": schema })
+        })
+        .collect();
+    let problem = json!({
+        "description": "What went wrong, and what to do about it.",
+        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    });
+    let mut operation = json!({ "summary": summary, "responses": { "200": answer, "default": problem } });
+    if !parameters.is_empty() {
+        operation["parameters"] = Value::Array(parameters);
+    }
+    if let Some(body) = body {
+        operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": body } } });
+    }
+    operation
+}
+
+/// An event in its envelope. Its parts differ by kind; the kinds are those of the journal.
+fn stored() -> Value {
+    json!({
+        "type": "object",
+        "required": ["seq", "at", "v", "event"],
+        "properties": {
+            "seq": { "type": "integer", "description": "Counted from 1 without gaps; the id in a stream." },
+            "at": { "type": "string", "format": "date-time" },
+            "v": { "type": "integer", "description": "Version of the event's form." },
+            "event": {
+                "type": "object",
+                "required": ["kind"],
+                "properties": { "kind": { "type": "string", "enum": [
+                    "series_added", "series_forgotten", "threshold_learned", "alerted", "forecasted", "state_changed",
+                    "change_dispatched", "change_settled", "signalled", "adjusted", "withheld", "effect_measured",
+                    "loop_paused", "frozen", "cycle_completed",
+                ] } },
+                "additionalProperties": true,
+            },
+        },
+    })
+}
+
+fn build() -> Value {
+    let settings = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .with(|settings| settings.definitions_path = "/components/schemas".into());
+    let mut all = Paths { generator: settings.into_generator(), paths: Map::new() };
+    let one: &[Parameter] = &[("series", "string", "Which series.")];
+    let samples: &[Parameter] =
+        &[("series", "string", "Which series."), ("limit", "integer", "The last so many: 1000 unless said otherwise.")];
+
+    all.list::<SeriesRow>("/api/v1/series", "All series that are held, by name.", LIST);
+    all.single::<Samples>("/api/v1/series/samples", "The last samples of a series.", samples);
+    all.list::<ThresholdRow>("/api/v1/thresholds", "Learned thresholds as they stand now, by series.", LIST);
+    all.single::<Explained>("/api/v1/explain", "Everything known of a series, and why its threshold is as it is.", one);
+    all.single::<StateRow>("/api/v1/state", "The state of the loop, and what it was decided from.", &[]);
+    all.post::<StateRow>(
+        "/api/v1/state",
+        "Holds a state for a while, whatever the evidence.",
+        json!({
+            "type": "object",
+            "required": ["state"],
+            "properties": {
+                "state": { "type": "string", "enum": ["healthy", "optimizing", "degraded", "critical", "recovering"] },
+                "for": { "type": "string", "description": "A duration such as 30m; 15m unless said otherwise." },
+            },
+        }),
+    );
+    all.single::<ParametersRow>("/api/v1/parameters", "The loop's parameters in force.", &[]);
+    all.list::<LoopRow>(
+        "/api/v1/loops",
+        "The five feedback loops: what each heard and did, and whether it helps.",
+        LIST,
+    );
+    all.list::<SignalRow>("/api/v1/signals", "What the loops heard, newest first.", LIST_OF_LOOP);
+    all.list::<ActionRow>("/api/v1/actions", "What the loops changed, newest first.", LIST_OF_LOOP);
+    let stream = json!({ "schema": { "type": "string" } });
+    let mut events = json_answer("A page, newest first; for text/event-stream a stream.", listed(stored()));
+    events["content"]["text/event-stream"] = stream;
+    let summary = "What the engine decided. With Accept: text/event-stream live, resumed by Last-Event-ID.";
+    all.put("get", "/api/v1/events", operation(summary, EVENTS, None, events));
+    all.list::<TransitionRow>("/api/v1/transitions", "Moves between states, newest first.", LIST);
+    all.list::<OptimizationRow>("/api/v1/optimizations", "Thresholds that were learned with news, newest first.", LIST);
+    let limit: &[Parameter] =
+        &[("limit", "integer", "Series in anomaly_rates: 100 unless said otherwise, 1000 at most.")];
+    all.single::<Statistics>("/api/v1/statistics", "How learning stands.", limit);
+    let id = all.schema::<Id>();
+    let verdict = json!({
+        "type": "object",
+        "required": ["series", "verdict"],
+        "properties": {
+            "series": { "type": "string" },
+            "verdict": { "enum": ["true", "false", "missed", true, false] },
+            "at": {
+                "type": ["string", "number"],
+                "description": "Unix seconds or RFC 3339; without it the verdict is about the latest breach, else now.",
+            },
+        },
+    });
+    let summary = "A verdict: it mattered, it did not, or it was missed. Answers once it is durable.";
+    all.put("post", "/api/v1/feedback", operation(summary, &[], Some(verdict), json_answer("Its number.", id)));
+    all.single::<Frozen>("/api/v1/freeze", "Whether all changes are stopped.", &[]);
+    all.post::<Frozen>(
+        "/api/v1/freeze",
+        "Stops all changes, or lets them go on.",
+        json!({ "type": "object", "required": ["frozen"], "properties": { "frozen": { "type": "boolean" } } }),
+    );
+    let any = json_answer("This document.", json!({ "type": "object" }));
+    all.put("get", "/api/v1/openapi.json", operation("This description.", &[], None, any));
+    let classic = "text/plain; version=0.0.4";
+    all.text("/metrics", "The daemon's own metrics; OpenMetrics when Accept asks for it.", classic);
+    all.text("/metrics/thresholds", "Learned bounds that judge, as metrics.", classic);
+    all.text("/-/healthy", "Whether the process works.", "text/plain");
+    all.text("/-/ready", "Whether what was stored is loaded and this host was read once.", "text/plain");
+    let reloaded = wrapped(all.schema::<Reloaded>());
+    let summary = "Reads the configuration again: all of it takes effect, or nothing.";
+    all.put("post", "/-/reload", operation(summary, &[], None, json_answer("Done.", reloaded)));
+    all.text("/", "The page.", "text/html");
+
+    let _ = all.schema::<problem::Body<'static>>();
+    let schemas = all.generator.take_definitions(true);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "homeostat",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A self-tuning MAPE-K engine: learned thresholds, states, feedback. Times are RFC 3339, UTC; \
+                            a unit ends its key (_s, _bytes, _ratio). Errors are application/problem+json.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "paths": all.paths,
+        "components": { "schemas": schemas },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn walk(value: &Value, found: &mut Vec<String>) {
+            match value {
+                Value::Object(fields) => {
+                    found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                    fields.values().for_each(|value| walk(value, found));
+                }
+                Value::Array(items) => items.iter().for_each(|value| walk(value, found)),
+                _ => {}
+            }
+        }
+        let document = document();
+        let mut references = Vec::new();
+        walk(document, &mut references);
+        assert!(references.len() > 20, "{references:?}");
+        for reference in references {
+            let pointer = reference.strip_prefix('#').expect("inside the document");
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn the_shapes_carry_the_fields_others_rely_on() {
+        let schemas = &document()["components"]["schemas"];
+        for (name, fields) in [
+            ("SeriesRow", &["series", "kind", "samples", "span_s", "strategy"][..]),
+            (
+                "ThresholdRow",
+                &["series", "upper", "lower", "sensitivity", "confidence", "supporting", "active", "learned_at"],
+            ),
+            ("StateRow", &["state", "since", "evidence", "forced_until"]),
+            ("ParametersRow", &["monitoring_interval_s", "planning_lookahead_s", "learning_rate"]),
+            ("LoopRow", &["loop", "signals", "actions", "effectiveness", "withheld", "paused"]),
+            ("SignalRow", &["id", "at", "loop", "source", "value", "series", "verdict", "metadata"]),
+            ("ActionRow", &["id", "at", "loop", "parameter", "old", "new", "reason", "cause", "outcome"]),
+        ] {
+            for field in fields {
+                assert!(schemas[name]["properties"].get(field).is_some(), "{name}.{field} in {}", schemas[name]);
+            }
+        }
+    }
+}

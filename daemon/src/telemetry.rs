@@ -1,0 +1,686 @@
+//! What the daemon measures of itself, for Prometheus.
+//!
+//! Three sources, each read when somebody asks: the engine's memory, the driver's figures, and the stream of events,
+//! counted as it passes. The answer is the classic text (version 0.0.4) unless OpenMetrics is asked for: every tool reads
+//! the classic one, and a checker for it refuses what OpenMetrics calls a counter.
+
+use crate::driver::{Handle, View};
+use crate::http::events::Follow;
+use homeostat::config::Kind;
+use homeostat::event::{Event, Phase};
+use homeostat::execute::{Knob, Verification};
+use homeostat::feedback::{LoopKind, ParameterKind, Verdict};
+use homeostat::monitor::Fate;
+use homeostat::plan::state::{EvidenceKind, SystemState};
+use homeostat::series::SeriesName;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+// --- what is counted as it passes ------------------------------------------------------------------------------------
+
+/// Upper ends of the confidences that learned thresholds are sorted by.
+const CONFIDENCES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+
+/// Events since the start, counted, and totals that the engine's memory alone would let shrink.
+#[derive(Debug, Default)]
+pub struct Counts {
+    events: BTreeMap<&'static str, u64>,
+    transitions: BTreeMap<(SystemState, SystemState), u64>,
+    settled: BTreeMap<Verification, u64>,
+    dispatched: BTreeMap<&'static str, u64>,
+    verdicts: BTreeMap<Verdict, u64>,
+    alerts: u64,
+    confidences: [u64; CONFIDENCES.len() + 1],
+    confidence_sum: f64,
+    judged: Growing,
+    breached: Growing,
+}
+
+/// The total of a sum that loses its parts when series are forgotten: what it shrinks by is left out.
+#[derive(Debug, Default)]
+struct Growing {
+    seen: u64,
+    total: u64,
+}
+
+impl Growing {
+    fn see(&mut self, sum: u64) -> u64 {
+        self.total += sum.saturating_sub(self.seen);
+        self.seen = sum;
+        self.total
+    }
+}
+
+impl Counts {
+    pub fn count(&mut self, event: &Event) {
+        *self.events.entry(event.kind()).or_default() += 1;
+        match event {
+            Event::StateChanged { transition, .. } => {
+                *self.transitions.entry((transition.from, transition.to)).or_default() += 1;
+            }
+            Event::ChangeSettled { outcome } => *self.settled.entry(outcome.verification).or_default() += 1,
+            Event::ChangeDispatched { change } => *self.dispatched.entry(knob(&change.knob)).or_default() += 1,
+            Event::Signalled { signal } => {
+                if let Some(verdict) = signal.verdict {
+                    *self.verdicts.entry(verdict).or_default() += 1;
+                }
+            }
+            Event::Alerted(alerted) => self.alerts += u64::from(alerted.phase == Phase::Onset),
+            Event::ThresholdLearned { threshold, .. } => {
+                let confidence = threshold.confidence.get();
+                let bin = CONFIDENCES.iter().position(|end| confidence <= *end).unwrap_or(CONFIDENCES.len());
+                self.confidences[bin] += 1;
+                self.confidence_sum += confidence;
+            }
+            Event::SeriesAdded { .. }
+            | Event::SeriesForgotten { .. }
+            | Event::Forecasted { .. }
+            | Event::Adjusted { .. }
+            | Event::Withheld { .. }
+            | Event::EffectMeasured { .. }
+            | Event::LoopPaused { .. }
+            | Event::Frozen { .. }
+            | Event::CycleCompleted(_) => {}
+        }
+    }
+
+    fn of(&self, kind: &str) -> f64 {
+        self.events.get(kind).copied().unwrap_or(0) as f64
+    }
+}
+
+fn knob(knob: &Knob) -> &'static str {
+    match knob {
+        Knob::Threshold(_) => "threshold",
+        Knob::Sensitivity(_) => "sensitivity",
+        Knob::Trust(_) => "trust",
+        Knob::Preference(_) => "preference",
+        Knob::Factor(_) => "factor",
+        Knob::Parameters => "parameters",
+    }
+}
+
+/// Counts events until the driver stops.
+pub async fn count(handle: Handle, counts: Arc<Mutex<Counts>>) {
+    let Ok(mut follow) = Follow::start(&handle, None).await else { return };
+    while let Some(stored) = follow.next().await {
+        counts.lock().unwrap_or_else(PoisonError::into_inner).count(&stored.event);
+    }
+}
+
+// --- what is read when somebody asks ---------------------------------------------------------------------------------
+
+/// A loop's figures.
+#[derive(Debug)]
+struct LoopFigures {
+    of: LoopKind,
+    signals: u64,
+    actions: u64,
+    withheld: u64,
+    effectiveness: Option<f64>,
+    damping: f64,
+    paused: bool,
+}
+
+/// Copied out of the driver in one go, so that the figures of one answer belong together.
+#[derive(Debug)]
+pub struct Measured {
+    fates: Vec<(Fate, u64)>,
+    series: BTreeMap<(&'static str, bool), u64>,
+    window_samples: u64,
+    judged: u64,
+    breached: u64,
+    alerts_open: u64,
+    forecasts_open: u64,
+    thresholds_active: u64,
+    thresholds_inactive: u64,
+    optimizations: u64,
+    state: SystemState,
+    frozen: bool,
+    parameters: [f64; ParameterKind::ALL.len()],
+    factors: [f64; ParameterKind::ALL.len()],
+    evidence: Vec<(EvidenceKind, f64)>,
+    decision_quality: Option<f64>,
+    false_share: Option<f64>,
+    pending: u64,
+    losses: (u64, u64, u64),
+    loops: Vec<LoopFigures>,
+    stats: crate::driver::Stats,
+    last_cycle: f64,
+}
+
+impl Measured {
+    pub fn of(view: &View<'_>) -> Measured {
+        let knowledge = view.engine.knowledge();
+        let parameters = knowledge.parameters();
+        let mut measured = Measured {
+            fates: knowledge.fates().iter().collect(),
+            series: BTreeMap::new(),
+            window_samples: 0,
+            judged: 0,
+            breached: 0,
+            alerts_open: 0,
+            forecasts_open: 0,
+            thresholds_active: 0,
+            thresholds_inactive: 0,
+            optimizations: knowledge.optimizations().total(),
+            state: knowledge.state().state,
+            frozen: knowledge.frozen(),
+            parameters: [
+                parameters.monitoring_interval.secs(),
+                f64::from(parameters.analysis_depth),
+                parameters.planning_lookahead.secs(),
+                f64::from(parameters.execution_parallelism),
+                parameters.learning_rate.get(),
+            ],
+            factors: ParameterKind::ALL.map(|kind| knowledge.factors().at(kind, view.now)),
+            evidence: knowledge.evidence().iter().collect(),
+            decision_quality: knowledge.decision_quality(),
+            false_share: knowledge.false_share(view.now),
+            pending: knowledge.pending().count() as u64,
+            losses: knowledge.losses(),
+            loops: Vec::new(),
+            stats: view.stats.clone(),
+            last_cycle: knowledge.last_cycle().secs(),
+        };
+        for series in knowledge.series() {
+            *measured.series.entry((series.kind().as_str(), series.watched())).or_default() += 1;
+            let tally = series.tally();
+            measured.window_samples += series.window().len() as u64;
+            measured.judged += tally.judged;
+            measured.breached += tally.breached;
+            measured.alerts_open += u64::from(series.alert_since().is_some());
+            measured.forecasts_open += u64::from(series.forecast().is_some());
+            if series.learned().is_some() {
+                measured.thresholds_active += u64::from(series.active());
+                measured.thresholds_inactive += u64::from(!series.active());
+            }
+        }
+        for of in LoopKind::ALL {
+            let memory = knowledge.loop_memory(of);
+            measured.loops.push(LoopFigures {
+                of,
+                signals: memory.signals,
+                actions: memory.actions,
+                withheld: memory.withheld,
+                effectiveness: memory.effect.effectiveness(),
+                damping: memory.effect.damping(),
+                paused: memory.paused,
+            });
+        }
+        measured
+    }
+}
+
+/// All of the daemon's own metrics.
+pub fn families(m: &Measured, counts: &mut Counts) -> Vec<Family> {
+    let mut all = Families(Vec::new());
+    let stats = &m.stats;
+    let number = |flag: bool| f64::from(u8::from(flag));
+
+    all.gauge("homeostat_build_info", "Version of the daemon; always 1.")
+        .put([("version", env!("CARGO_PKG_VERSION"))], 1.0);
+
+    // M
+    let samples = all.counter("homeostat_samples_total", "Samples that came, by what became of each.");
+    for (fate, count) in &m.fates {
+        samples.put([("fate", fate.as_str())], *count as f64);
+    }
+    all.counter("homeostat_observe_seconds_total", "Time spent admitting, judging and remembering samples.")
+        .put([], stats.observe_seconds_total);
+    let series = all.gauge("homeostat_series", "Series held, by kind and whether they are learned and judged.");
+    for kind in [Kind::Gauge, Kind::Counter, Kind::Histogram, Kind::State, Kind::Info, Kind::Constant] {
+        for watched in [true, false] {
+            let count = m.series.get(&(kind.as_str(), watched)).copied().unwrap_or(0);
+            series.put([("kind", kind.as_str()), ("watched", if watched { "true" } else { "false" })], count as f64);
+        }
+    }
+    all.gauge("homeostat_window_samples", "Samples held in all windows.").put([], m.window_samples as f64);
+    let (forgotten, refused_series, refused_changes) = m.losses;
+    all.counter("homeostat_series_forgotten_total", "Series that ended or gave way to a new one.")
+        .put([], forgotten as f64);
+    all.counter("homeostat_series_refused_total", "New series that found no room.").put([], refused_series as f64);
+    all.counter("homeostat_rows_total", "Rows of files that were read.").put([], stats.rows as f64);
+    all.counter("homeostat_rows_unusable_total", "Rows of files that could not be used.")
+        .put([], stats.rows_bad as f64);
+
+    // A
+    all.counter("homeostat_judged_samples_total", "Samples that were judged.")
+        .put([], counts.judged.see(m.judged) as f64);
+    all.counter("homeostat_breaches_total", "Judged samples outside of their bounds.")
+        .put([], counts.breached.see(m.breached) as f64);
+    all.gauge("homeostat_alerts_open", "Alerts that hold now.").put([], m.alerts_open as f64);
+    all.counter("homeostat_alerts_total", "Alerts that began since the start.").put([], counts.alerts as f64);
+    all.gauge("homeostat_forecasts_open", "Series whose trend leads beyond their alert level.")
+        .put([], m.forecasts_open as f64);
+    let thresholds = all.gauge("homeostat_thresholds", "Learned thresholds, by whether they judge.");
+    thresholds.put([("active", "true")], m.thresholds_active as f64);
+    thresholds.put([("active", "false")], m.thresholds_inactive as f64);
+    all.counter("homeostat_optimizations_total", "Thresholds that were learned with news.")
+        .put([], m.optimizations as f64);
+    all.confidences(counts);
+
+    // P
+    let state = all.gauge("homeostat_state", "1 for the state the loop is in, 0 for the others.");
+    for one in SystemState::ALL {
+        state.put([("state", one.as_str())], number(one == m.state));
+    }
+    let transitions = all.counter("homeostat_state_transitions_total", "Moves between states since the start.");
+    for ((from, to), count) in &counts.transitions {
+        transitions.put([("from", from.as_str()), ("to", to.as_str())], *count as f64);
+    }
+    let evidence = all.gauge("homeostat_evidence_ratio", "What the state was decided from in the last cycle.");
+    for (kind, value) in &m.evidence {
+        evidence.put([("evidence", kind.as_str())], *value);
+    }
+    for (kind, value) in ParameterKind::ALL.into_iter().zip(m.parameters) {
+        let (name, help) = match kind {
+            ParameterKind::MonitoringInterval => {
+                ("homeostat_parameter_monitoring_interval_seconds", "Period of the cycle in force.")
+            }
+            ParameterKind::AnalysisDepth => {
+                ("homeostat_parameter_analysis_depth_samples", "Samples of a series the cycle reads, in force.")
+            }
+            ParameterKind::PlanningLookahead => {
+                ("homeostat_parameter_planning_lookahead_seconds", "How far ahead plans project, in force.")
+            }
+            ParameterKind::ExecutionParallelism => {
+                ("homeostat_parameter_execution_parallelism", "Batches of changes in one cycle, in force.")
+            }
+            ParameterKind::LearningRate => {
+                ("homeostat_parameter_learning_rate_ratio", "How far one step moves, in force.")
+            }
+        };
+        all.gauge(name, help).put([], value);
+    }
+    let factors = all.gauge("homeostat_factor_ratio", "What the loops made of each parameter; 1 leaves it as it is.");
+    for (kind, value) in ParameterKind::ALL.into_iter().zip(m.factors) {
+        factors.put([("parameter", kind.as_str())], value);
+    }
+    all.gauge("homeostat_frozen", "1 while all changes are stopped.").put([], number(m.frozen));
+    all.counter("homeostat_changes_refused_total", "Changes that a limit held back.").put([], refused_changes as f64);
+
+    // E
+    let dispatched =
+        all.counter("homeostat_changes_dispatched_total", "Changes that went out since the start, by knob.");
+    for name in ["threshold", "sensitivity", "trust", "preference", "factor", "parameters"] {
+        dispatched.put([("knob", name)], counts.dispatched.get(name).copied().unwrap_or(0) as f64);
+    }
+    all.gauge("homeostat_changes_pending", "Changes whose expectation is not settled yet.").put([], m.pending as f64);
+    let settled = all.counter("homeostat_changes_settled_total", "Changes that settled since the start, by how.");
+    for how in [Verification::Met, Verification::Failed, Verification::Inconclusive, Verification::Superseded] {
+        settled.put([("verification", how.as_str())], counts.settled.get(&how).copied().unwrap_or(0) as f64);
+    }
+    let quality = all.gauge("homeostat_decision_quality_ratio", "Share of settled expectations that came true.");
+    if let Some(value) = m.decision_quality {
+        quality.put([], value);
+    }
+
+    // F
+    let verdicts = all.counter("homeostat_verdicts_total", "Verdicts that were heard since the start.");
+    for verdict in [Verdict::True, Verdict::False, Verdict::Missed] {
+        verdicts.put([("verdict", verdict.as_str())], counts.verdicts.get(&verdict).copied().unwrap_or(0) as f64);
+    }
+    let false_share = all.gauge("homeostat_false_share_ratio", "Share of what was judged lately that was false.");
+    if let Some(value) = m.false_share {
+        false_share.put([], value);
+    }
+    all.loops(&m.loops);
+
+    // K and the shell
+    all.counter("homeostat_cycles_total", "Cycles since the start.").put([], counts.of("cycle_completed"));
+    all.counter("homeostat_cycle_seconds_total", "Time spent in cycles.").put([], stats.cycle_seconds_total);
+    all.gauge("homeostat_cycle_last_seconds", "How long the last cycle took.").put([], stats.cycle_seconds_last);
+    all.gauge("homeostat_cycle_last_timestamp_seconds", "When the last cycle ended, since the epoch.")
+        .put([], m.last_cycle);
+    let events = all.counter("homeostat_events_total", "Events since the start, by kind.");
+    for (kind, count) in &counts.events {
+        events.put([("kind", *kind)], *count as f64);
+    }
+    all.counter("homeostat_store_events_total", "Events that were stored since the start.")
+        .put([], stats.events_stored as f64);
+    all.gauge("homeostat_store_backlog_events", "Events that wait to be stored.").put([], stats.backlog as f64);
+    all.counter("homeostat_store_events_lost_total", "Events that could not be stored and were given up.")
+        .put([], stats.events_lost as f64);
+    all.gauge("homeostat_store_problem", "1 while events cannot be stored.")
+        .put([], number(stats.store_problem.is_some()));
+    all.counter("homeostat_snapshots_total", "Snapshots that were written since the start.")
+        .put([], stats.snapshots as f64);
+    all.gauge("process_start_time_seconds", "When the process started, since the epoch.")
+        .put([], stats.started_at.secs());
+    all.gauge("process_resident_memory_bytes", "Resident memory.").put([], stats.usage.own_memory_bytes as f64);
+    all.counter("process_cpu_seconds_total", "Processor time, user and system.")
+        .put([], stats.usage.own_processor_seconds);
+    all.0
+}
+
+/// A threshold that judges.
+#[derive(Debug)]
+pub struct Learned {
+    series: SeriesName,
+    lower: Option<f64>,
+    upper: Option<f64>,
+    confidence: f64,
+}
+
+impl Learned {
+    pub fn all(view: &View<'_>) -> Vec<Learned> {
+        let active = view.engine.knowledge().series().filter(|series| series.active());
+        let learned = active.filter_map(|series| {
+            let threshold = series.in_force()?;
+            let (lower, upper) = threshold.bounds.at(view.now);
+            Some(Learned { series: series.name().clone(), lower, upper, confidence: threshold.confidence.get() })
+        });
+        learned.collect()
+    }
+}
+
+/// The learned bounds themselves, to be used in alert rules: the series' own labels, its name as `metric`, the side as
+/// `direction`.
+pub fn threshold_families(learned: &[Learned]) -> Vec<Family> {
+    let mut bounds = Family::new("homeostat_threshold", "Learned bound that judges, in the series' unit.", Type::Gauge);
+    let mut confidence =
+        Family::new("homeostat_threshold_confidence", "Confidence of the learned bounds, 0 to 1.", Type::Gauge);
+    let mut taken = BTreeSet::new();
+    for one in learned {
+        let mut labels = labels_of(&one.series);
+        // Names that differ in what a label cannot hold would be one and the same; their full text tells them apart.
+        if !taken.insert(labels.clone()) {
+            labels.push(("series".into(), one.series.as_str().to_owned()));
+        }
+        for (direction, bound) in [("lower", one.lower), ("upper", one.upper)] {
+            if let Some(bound) = bound {
+                let mut labels = labels.clone();
+                labels.push(("direction".into(), direction.to_owned()));
+                bounds.samples.push(Sample { suffix: "", labels, value: bound });
+            }
+        }
+        confidence.samples.push(Sample { suffix: "", labels, value: one.confidence });
+    }
+    vec![bounds, confidence]
+}
+
+/// Labels that mean something here, or to a scraper.
+const RESERVED: [&str; 5] = ["metric", "direction", "series", "le", "quantile"];
+
+/// A series' labels as the classic text can hold them, and its name as `metric`.
+fn labels_of(series: &SeriesName) -> Labels {
+    let (metric, own) = series.parts();
+    let mut labels: Labels = vec![("metric".into(), metric)];
+    for (name, value) in own {
+        let mut name: String =
+            name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
+        if RESERVED.contains(&name.as_str()) || name.starts_with("__") || name.starts_with(|c: char| c.is_ascii_digit())
+        {
+            name.insert_str(0, "exported_");
+        }
+        while labels.iter().any(|(taken, _)| *taken == name) {
+            name.push('_');
+        }
+        labels.push((name.into(), value));
+    }
+    labels
+}
+
+// --- the text --------------------------------------------------------------------------------------------------------
+
+type Labels = Vec<(Cow<'static, str>, String)>;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Type {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// A metric with all its samples.
+#[derive(Debug)]
+pub struct Family {
+    name: &'static str,
+    help: &'static str,
+    kind: Type,
+    samples: Vec<Sample>,
+}
+
+#[derive(Debug)]
+struct Sample {
+    /// Of a histogram: which of its parts.
+    suffix: &'static str,
+    labels: Labels,
+    value: f64,
+}
+
+impl Family {
+    fn new(name: &'static str, help: &'static str, kind: Type) -> Family {
+        Family { name, help, kind, samples: Vec::new() }
+    }
+
+    fn put<const N: usize>(&mut self, labels: [(&'static str, &str); N], value: f64) {
+        self.put_part("", labels, value);
+    }
+
+    fn put_part<const N: usize>(&mut self, suffix: &'static str, labels: [(&'static str, &str); N], value: f64) {
+        let labels = labels.map(|(name, value)| (Cow::Borrowed(name), value.to_owned())).into();
+        self.samples.push(Sample { suffix, labels, value });
+    }
+}
+
+struct Families(Vec<Family>);
+
+impl Families {
+    fn add(&mut self, name: &'static str, help: &'static str, kind: Type) -> &mut Family {
+        self.0.push(Family::new(name, help, kind));
+        self.0.last_mut().expect("it was just pushed")
+    }
+
+    fn counter(&mut self, name: &'static str, help: &'static str) -> &mut Family {
+        assert!(name.ends_with("_total"), "{name}: a counter says so in its name");
+        self.add(name, help, Type::Counter)
+    }
+
+    fn gauge(&mut self, name: &'static str, help: &'static str) -> &mut Family {
+        self.add(name, help, Type::Gauge)
+    }
+
+    fn confidences(&mut self, counts: &Counts) {
+        let family = self.add(
+            "homeostat_learned_confidence_ratio",
+            "Confidence of thresholds as they were learned since the start.",
+            Type::Histogram,
+        );
+        let mut below = 0;
+        for (end, count) in CONFIDENCES.iter().zip(counts.confidences) {
+            below += count;
+            family.put_part("_bucket", [("le", &end.to_string())], below as f64);
+        }
+        let all: u64 = counts.confidences.iter().sum();
+        family.put_part("_bucket", [("le", "+Inf")], all as f64);
+        family.put_part("_sum", [], counts.confidence_sum);
+        family.put_part("_count", [], all as f64);
+    }
+
+    fn loops(&mut self, loops: &[LoopFigures]) {
+        let signals = self.counter("homeostat_loop_signals_total", "Signals each feedback loop heard.");
+        for one in loops {
+            signals.put([("loop", one.of.as_str())], one.signals as f64);
+        }
+        let actions =
+            self.counter("homeostat_loop_actions_total", "Adjustments of each feedback loop that took effect.");
+        for one in loops {
+            actions.put([("loop", one.of.as_str())], one.actions as f64);
+        }
+        let withheld =
+            self.counter("homeostat_loop_withheld_total", "Adjustments held back by chance, to measure the others.");
+        for one in loops {
+            withheld.put([("loop", one.of.as_str())], one.withheld as f64);
+        }
+        let effectiveness = self.gauge(
+            "homeostat_loop_effectiveness_ratio",
+            "Share of adjustments that did better than those withheld; absent while unknown.",
+        );
+        for one in loops {
+            if let Some(share) = one.effectiveness {
+                effectiveness.put([("loop", one.of.as_str())], share);
+            }
+        }
+        let damping = self.gauge("homeostat_loop_damping_ratio", "What the loop's steps are multiplied with.");
+        for one in loops {
+            damping.put([("loop", one.of.as_str())], one.damping);
+        }
+        let paused = self.gauge("homeostat_loop_paused", "1 while the loop is stopped because it did harm.");
+        for one in loops {
+            paused.put([("loop", one.of.as_str())], f64::from(u8::from(one.paused)));
+        }
+    }
+}
+
+/// The two texts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    Classic,
+    OpenMetrics,
+}
+
+impl Format {
+    /// OpenMetrics when it is asked for, at least as much as the classic text.
+    pub fn accepted<'a>(accepts: impl Iterator<Item = &'a str>) -> Format {
+        let (mut open, mut classic) = (0.0_f64, 0.0_f64);
+        for range in accepts.flat_map(|accept| accept.split(',')) {
+            let mut parts = range.split(';').map(str::trim);
+            let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0));
+            match kind.as_str() {
+                "application/openmetrics-text" => open = open.max(weight),
+                "text/plain" => classic = classic.max(weight),
+                _ => {}
+            }
+        }
+        if open > 0.0 && open >= classic { Format::OpenMetrics } else { Format::Classic }
+    }
+
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Format::Classic => "text/plain; version=0.0.4; charset=utf-8",
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// The text of all families that have samples.
+pub fn encode(families: &[Family], format: Format) -> String {
+    let mut text = String::with_capacity(16 * 1024);
+    for family in families.iter().filter(|family| !family.samples.is_empty()) {
+        let base = match format {
+            Format::Classic => family.name,
+            // In OpenMetrics the suffix belongs to the sample, not to the family.
+            Format::OpenMetrics => family.name.strip_suffix("_total").unwrap_or(family.name),
+        };
+        let kind = match family.kind {
+            Type::Counter => "counter",
+            Type::Gauge => "gauge",
+            Type::Histogram => "histogram",
+        };
+        // Writing into text cannot fail.
+        let _ = write!(text, "# HELP {base} ");
+        escape(&mut text, family.help, format == Format::OpenMetrics);
+        let _ = writeln!(text, "\n# TYPE {base} {kind}");
+        for sample in &family.samples {
+            text.push_str(family.name);
+            text.push_str(sample.suffix);
+            for (at, (name, value)) in sample.labels.iter().enumerate() {
+                let _ = write!(text, "{}{name}=\"", if at == 0 { '{' } else { ',' });
+                escape(&mut text, value, true);
+                text.push('"');
+            }
+            text.push_str(if sample.labels.is_empty() { " " } else { "} " });
+            match sample.value {
+                value if value == f64::INFINITY => text.push_str("+Inf"),
+                value if value == f64::NEG_INFINITY => text.push_str("-Inf"),
+                value => _ = write!(text, "{value}"),
+            }
+            text.push('\n');
+        }
+    }
+    if format == Format::OpenMetrics {
+        text.push_str("# EOF\n");
+    }
+    text
+}
+
+fn escape(text: &mut String, value: &str, quotes: bool) {
+    for c in value.chars() {
+        match c {
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '"' if quotes => text.push_str("\\\""),
+            c => text.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_classic_text_and_openmetrics_differ_where_they_have_to() {
+        let mut all = Families(Vec::new());
+        all.counter("a_total", "How \"many\"\\\nof them.").put([("label", "x\"y\\z\n")], 3.0);
+        all.gauge("nothing", "Left out without samples.");
+        all.gauge("b", "B.").put([], f64::INFINITY);
+        assert_eq!(
+            encode(&all.0, Format::Classic),
+            "# HELP a_total How \"many\"\\\\\\nof them.\n# TYPE a_total counter\na_total{label=\"x\\\"y\\\\z\\n\"} 3\n\
+             # HELP b B.\n# TYPE b gauge\nb +Inf\n"
+        );
+        let open = encode(&all.0, Format::OpenMetrics);
+        assert!(open.contains("# TYPE a counter\na_total{") && open.ends_with("# EOF\n"), "{open}");
+    }
+
+    #[test]
+    fn openmetrics_comes_only_when_it_is_asked_for() {
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        for (accept, format) in [
+            ("", Format::Classic),
+            ("*/*", Format::Classic),
+            ("text/html,*/*;q=0.8", Format::Classic),
+            ("application/openmetrics-text; version=1.0.0", Format::OpenMetrics),
+            ("application/openmetrics-text;q=0", Format::Classic),
+            ("text/plain;q=0.9,application/openmetrics-text;q=0.1", Format::Classic),
+            (prometheus, Format::OpenMetrics),
+        ] {
+            assert_eq!(Format::accepted([accept].into_iter()), format, "{accept}");
+        }
+    }
+
+    #[test]
+    fn labels_of_thresholds_do_not_collide() {
+        let learned = |text: &str| Learned {
+            series: SeriesName::parse(text).expect(text),
+            lower: None,
+            upper: Some(1.0),
+            confidence: 0.9,
+        };
+        let all = [
+            learned(r#"up{direction="in",metric="m",le="1"}"#),
+            learned(r#"up{"a.b"="1"}"#),
+            learned(r#"up{a_b="1"}"#),
+        ];
+        let text = encode(&threshold_families(&all), Format::Classic);
+        let bounds: Vec<&str> = text.lines().filter(|line| line.starts_with("homeostat_threshold{")).collect();
+        assert_eq!(
+            bounds[0],
+            r#"homeostat_threshold{metric="up",exported_direction="in",exported_le="1",exported_metric="m",direction="upper"} 1"#
+        );
+        assert_ne!(bounds[1], bounds[2]);
+        assert!(bounds[2].contains("series="), "{}", bounds[2]);
+    }
+
+    #[test]
+    fn a_total_does_not_shrink_when_a_series_is_forgotten() {
+        let mut total = Growing::default();
+        assert_eq!([5, 9, 4, 6].map(|sum| total.see(sum)), [5, 9, 9, 11]);
+    }
+}
