@@ -73,6 +73,13 @@ impl Client {
         Ok(self.get(path, &[])?.get("data").cloned().unwrap_or(Value::Null))
     }
 
+    /// What there is of one series; one that is not known is told with its neighbours.
+    pub fn of_series(&self, path: &str, series: &SeriesName) -> Result<Value, Failed> {
+        let request = self.agent.get(format!("{}/api/v1/{path}", self.url)).query("series", series.as_str());
+        let mut answer = self.read(request.call()).map_err(|refusal| self.failed_for(refusal, series))?;
+        Ok(answer.get_mut("data").map_or(Value::Null, Value::take))
+    }
+
     /// All rows of a list, page by page.
     pub fn all(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<Value>, Failed> {
         let mut rows = Vec::new();
@@ -95,23 +102,20 @@ impl Client {
         Ok(rows)
     }
 
-    /// The newest rows of a list.
-    pub fn newest(&self, path: &str, query: &[(&str, &str)], limit: &str) -> Result<Vec<Value>, Failed> {
-        let mut query = query.to_vec();
-        query.push(("limit", limit));
-        match self.get(path, &query)?.get_mut("data").map(Value::take) {
-            Some(Value::Array(rows)) => Ok(rows),
-            _ => Ok(Vec::new()),
-        }
-    }
-
     /// Asks for a change. An unknown series is told with its neighbours.
     pub fn post(&self, path: &str, body: &impl Serialize, series: Option<&SeriesName>) -> Result<Value, Failed> {
         let answer = self.agent.post(format!("{}/api/v1/{path}", self.url)).send_json(body);
-        self.read(answer).map_err(|refusal| match (refusal, series) {
-            (Refusal::Status { status: 404, .. }, Some(series)) => self.unknown(series),
-            (refusal, _) => self.failed(refusal),
+        self.read(answer).map_err(|refusal| match series {
+            Some(series) => self.failed_for(refusal, series),
+            None => self.failed(refusal),
         })
+    }
+
+    fn failed_for(&self, refusal: Refusal, series: &SeriesName) -> Failed {
+        match refusal {
+            Refusal::Status { status: 404, .. } => self.unknown(series),
+            refusal => self.failed(refusal),
+        }
     }
 
     fn read(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value, Refusal> {
@@ -148,7 +152,7 @@ impl Client {
     }
 
     /// That a series is not known, and which ones are called most like it.
-    pub fn unknown(&self, series: &SeriesName) -> Failed {
+    fn unknown(&self, series: &SeriesName) -> Failed {
         let known = match self.all("series", &[]) {
             Ok(rows) => rows,
             Err(failed) => return failed,

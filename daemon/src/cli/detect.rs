@@ -12,7 +12,6 @@ use homeostat::config::Config;
 use homeostat::engine::Engine;
 use homeostat::knowledge::SeriesId;
 use homeostat::monitor::{Judged, Sample};
-use homeostat::time::Timestamp;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -376,6 +375,7 @@ impl Drop for Sink {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use homeostat::time::Timestamp;
 
     #[test]
     fn a_budget_is_a_number_per_span_or_none() {

@@ -1,10 +1,10 @@
 //! `homeostat explain`: all that is known of one series, in the order a person asks for it.
 
-use super::client::{Client, Daemon, text};
+use super::client::{Daemon, text};
 use super::output::Out;
 use super::{Done, Failed};
 use homeostat::series::SeriesName;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -29,24 +29,20 @@ pub fn series_name(text: &str) -> Result<SeriesName, Failed> {
 pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
     let client = args.daemon.connect()?;
     let name = series_name(&args.series)?;
-    let Some(series) = row_of(&client, "series", &name)? else { return Err(client.unknown(&name)) };
-    let threshold = row_of(&client, "thresholds", &name)?;
-    let signals = client.newest("signals", &[("series", name.as_str())], "10")?;
-    let actions = client.newest("actions", &[], "1000")?;
-    let actions: Vec<Value> = actions.into_iter().filter(|a| is_of(a, &name)).take(10).collect();
+    let said = client.of_series("explain", &name)?;
     if out.is_json() {
-        let said = json!({ "series": series, "threshold": threshold, "signals": signals, "actions": actions });
         out.json(&said)?;
         return Ok(Done::Quietly);
     }
-    let mut pairs = vec![
-        ("series", name.to_string()),
-        ("kind", text(&series, "kind")),
-        ("samples", text(&series, "samples")),
-        ("span", format!("{} s", text(&series, "span_s"))),
-    ];
-    match &threshold {
-        None => pairs.push(("threshold", "none yet: too few samples, or a kind that is not watched".to_owned())),
+    let part = |name: &str| said.get(name).filter(|part| !part.is_null());
+    let list = |name: &str| said.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut pairs = vec![("series", name.to_string()), ("kind", text(&said, "kind"))];
+    if let Some(window) = part("window") {
+        let (samples, span) = (text(window, "samples"), text(window, "span_s"));
+        pairs.push(("samples", format!("{samples} over {span} s, the newest of {}", text(window, "newest"))));
+    }
+    match part("threshold") {
+        None => pairs.push(("threshold", "none yet".to_owned())),
         Some(row) => {
             let is_active = row.get("active").and_then(Value::as_bool).unwrap_or(false);
             pairs.extend([
@@ -54,7 +50,6 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
                 ("upper", text(row, "upper")),
                 ("active", if is_active { "yes" } else { "no: it does not judge (yet)" }.to_owned()),
                 ("confidence", text(row, "confidence")),
-                ("sensitivity", format!("{} sigmas", text(row, "sensitivity"))),
                 ("strategy", text(row, "strategy")),
                 ("learned", text(row, "learned_at")),
                 ("why", text(row, "reasoning")),
@@ -66,35 +61,29 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
             }
         }
     }
-    for signal in &signals {
-        let verdict = signal.get("verdict").and_then(Value::as_str);
-        let said = verdict.map_or_else(|| text(signal, "value"), |verdict| format!("verdict {verdict}"));
-        pairs.push(("signal", format!("{} {}: {said}", text(signal, "at"), text(signal, "source"))));
+    pairs.push((
+        "sensitivity",
+        format!("{} sigmas, at first {}", text(&said, "sensitivity"), text(&said, "sensitivity_prior")),
+    ));
+    if let Some(tally) = part("tally") {
+        let told = ["judged", "breached", "alerts"].map(|field| format!("{field} {}", text(tally, field)));
+        pairs.push(("so far", told.join(", ")));
     }
-    for action in &actions {
-        pairs.push((
-            "action",
-            format!(
-                "{} {} {} → {}: {} ({})",
-                text(action, "at"),
-                text(action, "parameter"),
-                text(action, "old"),
-                text(action, "new"),
-                text(action, "reason"),
-                text(action, "outcome")
-            ),
-        ));
+    for (label, name) in [("alert since", "alert_since"), ("will cross", "forecast")] {
+        if part(name).is_some() {
+            pairs.push((label, text(&said, name)));
+        }
+    }
+    for rival in list("rivals") {
+        let bounds = format!("{} to {}", text(rival, "lower"), text(rival, "upper"));
+        pairs.push(("rival", format!("{}: {bounds}, loss {}", text(rival, "strategy"), text(rival, "loss"))));
+    }
+    for verdict in list("latest_verdicts") {
+        pairs.push(("verdict", format!("{} {}", text(verdict, "at"), text(verdict, "verdict"))));
+    }
+    for sentence in list("confidence_would_change").iter().filter_map(Value::as_str) {
+        pairs.push(("confidence", sentence.to_owned()));
     }
     out.pairs(&pairs)?;
     Ok(Done::Quietly)
-}
-
-fn is_of(row: &Value, name: &SeriesName) -> bool {
-    row.get("series").and_then(Value::as_str) == Some(name.as_str())
-}
-
-/// A selector matches series with more labels too; only the very one is meant.
-fn row_of(client: &Client, list: &str, name: &SeriesName) -> Result<Option<Value>, Failed> {
-    let rows = client.all(list, &[("match[]", name.as_str())])?;
-    Ok(rows.into_iter().find(|row| is_of(row, name)))
 }

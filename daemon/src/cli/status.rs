@@ -20,22 +20,25 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     let state = client.one("state")?;
     let parameters = client.one("parameters")?;
     let loops = client.all("loops", &[])?;
-    let series = client.all("series", &[])?;
-    let thresholds = client.all("thresholds", &[])?;
-    let is_active = |row: &&Value| row.get("active").and_then(Value::as_bool) == Some(true);
-    let (known, learned, active) = (series.len(), thresholds.len(), thresholds.iter().filter(is_active).count());
+    let statistics = client.one("statistics")?;
     if out.is_json() {
         out.json(&json!({
             "state": state,
             "parameters": parameters,
             "loops": loops,
-            "series": { "known": known, "learned": learned, "active": active },
+            "statistics": statistics,
         }))?;
         return Ok(Done::Quietly);
     }
     let mut pairs = vec![("state", text(&state, "state")), ("since", text(&state, "since"))];
     pairs.extend(forced(&state));
-    pairs.push(("series", format!("{known} known, {learned} learned, {active} judged by what was learned")));
+    if state.get("frozen").and_then(Value::as_bool) == Some(true) {
+        pairs.push(("frozen", "all changes are stopped; `homeostat freeze off` lets them go on".to_owned()));
+    }
+    let (series, watched, active) =
+        (text(&statistics, "series"), text(&statistics, "watched_series"), text(&statistics, "active_recommendations"));
+    pairs.push(("series", format!("{series} known, {watched} watched, {active} judged by what was learned")));
+    pairs.push(("anomaly_rate", text(&statistics, "anomaly_rate")));
     pairs.extend(evidence(&state));
     for name in
         ["monitoring_interval_s", "analysis_depth", "planning_lookahead_s", "execution_parallelism", "learning_rate"]
@@ -69,19 +72,14 @@ pub fn forced(state: &Value) -> Option<(&'static str, String)> {
     Some(("held until", until.to_owned()))
 }
 
-/// What the state was decided from, whichever way the items are told.
+/// What the state was decided from, with the level at which it would be degraded.
 pub fn evidence(state: &Value) -> Vec<(&'static str, String)> {
     let Some(items) = state.get("evidence").and_then(Value::as_array) else { return Vec::new() };
-    let line = |item: &Value| match item {
-        Value::String(text) => text.clone(),
-        Value::Object(fields) => {
-            let said = fields.keys().map(|field| match field.as_str() {
-                "kind" | "evidence" | "name" => text(item, field),
-                field => format!("{field} {}", text(item, field)),
-            });
-            said.collect::<Vec<_>>().join(", ")
-        }
-        other => other.to_string(),
-    };
-    items.iter().map(|item| ("evidence", line(item))).collect()
+    let known = items.iter().filter(|item| item.get("value").is_some_and(|value| !value.is_null()));
+    known
+        .map(|item| {
+            let limit = item.get("degraded").map_or_else(|| "-".to_owned(), |limit| text(limit, "enter"));
+            ("evidence", format!("{} {} (degraded from {limit})", text(item, "name"), text(item, "value")))
+        })
+        .collect()
 }
