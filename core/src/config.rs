@@ -471,7 +471,8 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused_with_its_key() {
-        let cases: [(&str, fn(&mut Config)); 5] = [
+        type Spoil = fn(&mut Config);
+        let cases: [(&str, Spoil); 5] = [
             ("learning.window_len", |c| c.learning.window_len = 50),
             ("learning.strategy", |c| c.learning.strategy = "magic".into()),
             ("states.limits.host_processor.degraded", |c| c.states.limits.host_processor.degraded.leave = 0.9),

@@ -14,3 +14,8 @@ pub mod stats;
 pub mod threshold;
 pub mod time;
 pub mod units;
+
+/// The examples of the README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -68,9 +68,9 @@ fn every_transcript_is_as_kept() {
 
 /// The times of cycles and the transitions of a run.
 fn cycles_and_transitions(name: &str) -> (Vec<Span>, Vec<(Span, SystemState)>) {
-    let scenario = scenario(name).unwrap();
-    let mut world = World::new(scenario).unwrap();
-    let mut driver = Driver::new(scenario.config.clone(), 1).unwrap();
+    let scenario = scenario(name).expect("a scenario that is kept runs");
+    let mut world = World::new(scenario).expect("a scenario that is kept runs");
+    let mut driver = Driver::new(scenario.config.clone(), 1).expect("a scenario that is kept runs");
     let (mut cycles, mut transitions) = (Vec::new(), Vec::new());
     while let Some(step) = step(&mut world, &mut driver) {
         for event in &step.events {

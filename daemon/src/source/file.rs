@@ -28,7 +28,7 @@ const TIME_NAMES: [&str; 4] = ["timestamp", "time", "t", "ts"];
 pub struct Row<'a> {
     /// Counted from 1.
     pub line: u64,
-    /// Index into [`Rows::names`].
+    /// Counted from 0 in the order in which the file names them.
     pub series: usize,
     pub name: &'a SeriesName,
     pub at: Timestamp,
@@ -80,7 +80,6 @@ pub struct Rows {
     line: u64,
     buffer: Vec<u8>,
     names: Names,
-    bad: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -129,18 +128,7 @@ impl Rows {
             line: 0,
             buffer: Vec::new(),
             names: Names { fallback, list: Vec::new(), by_text: HashMap::new() },
-            bad: 0,
         }
-    }
-
-    /// The series seen so far; a row's `series` is an index into it.
-    pub fn names(&self) -> &[SeriesName] {
-        &self.names.list
-    }
-
-    /// How many rows did not parse so far.
-    pub fn bad(&self) -> u64 {
-        self.bad
     }
 
     /// The next row, good or bad; `None` at the end. Empty lines are no rows.
@@ -150,7 +138,6 @@ impl Rows {
                 Err(source) => return Err(FileError::Read { path: self.path.clone(), line: self.line, source }),
                 Ok(Filled::End) => return Ok(None),
                 Ok(Filled::TooLong) => {
-                    self.bad += 1;
                     let reason = format!("longer than {LINE_LEN_MAX} bytes");
                     return Ok(Some(Line::Bad(bad(self.line, reason, "", ""))));
                 }
@@ -504,7 +491,7 @@ mod tests {
         assert_eq!(told(text.as_bytes()), [r#"up{a="1",b="2"}@1000=0"#, r#"up{a="1",b="2"}@2000=1"#, "load@3000=5"]);
         let mut rows = Rows::from_reader(Path::new("x"), "load", io::Cursor::new(text));
         while rows.next_line().expect("readable").is_some() {}
-        assert_eq!(rows.names().len(), 2);
+        assert_eq!(rows.names.list.len(), 2);
     }
 
     #[test]
