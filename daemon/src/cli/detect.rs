@@ -12,6 +12,7 @@ use homeostat::config::Config;
 use homeostat::engine::Engine;
 use homeostat::knowledge::SeriesId;
 use homeostat::monitor::{Judged, Sample};
+use homeostat::time::Timestamp;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The first line of what is written.
 const HEAD: &[u8] = b"timestamp,value,lower,upper,breach,score,alert_score,alert\n";
+
+/// A regular cycle has to have so many new rows to look at: learning wants at least a fiftieth of a window of 100 and more
+/// to be new, so that a cycle on every row finds nothing, at four times the cost of the row. One that cannot wait (enough
+/// rows to learn from for the first time, an onset) does not wait for this either.
+const CYCLE_ROWS: u32 = 8;
 
 /// Rows between two signs of progress.
 const PROGRESS_ROWS: u64 = 65_536;
@@ -194,11 +200,40 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
     Ok(bad.sum_up(count))
 }
 
+/// The engine of one series.
+struct Judge {
+    engine: Engine,
+    series: SeriesId,
+    rows_since_cycle: u32,
+}
+
+impl Judge {
+    fn cycle_is_due(&self, now: Timestamp) -> bool {
+        let knowledge = self.engine.knowledge();
+        let next = self.engine.next_cycle();
+        let cannot_wait = next < knowledge.last_cycle() + knowledge.parameters().monitoring_interval;
+        now >= next && (cannot_wait || self.rows_since_cycle >= CYCLE_ROWS)
+    }
+
+    fn judge(&mut self, now: Timestamp, value: f64) -> Judged {
+        // Before the row: what it is judged by is learned from earlier ones alone.
+        if self.cycle_is_due(now) {
+            drop_events(self.engine.cycle(now).events);
+            self.rows_since_cycle = 0;
+        }
+        self.rows_since_cycle = self.rows_since_cycle.saturating_add(1);
+        let mut judged = Judged::default();
+        let sample = Sample { series: self.series, at: now, value };
+        drop_events(self.engine.observe_each(&[sample], now, |_, _, said| judged = *said).events);
+        judged
+    }
+}
+
 /// One engine per series of a file.
 struct Judges<'a> {
     config: &'a Config,
     /// By the file's number of the series; none where there was no room.
-    list: Vec<Option<(Engine, SeriesId)>>,
+    list: Vec<Option<Judge>>,
     /// Rows of series beyond the limit.
     refused: u64,
 }
@@ -209,26 +244,18 @@ impl Judges<'_> {
             let room = self.list.len() < self.config.limits.series_max;
             self.list.push(if room { self.start(row) } else { None });
         }
-        let Some((engine, series)) = &mut self.list[row.series] else {
+        let Some(judge) = &mut self.list[row.series] else {
             self.refused += 1;
             return Judged::default();
         };
-        let now = row.at;
-        // Before the row: what it is judged by is learned from earlier ones alone.
-        if now >= engine.next_cycle() {
-            drop_events(engine.cycle(now).events);
-        }
-        let mut judged = Judged::default();
-        let sample = Sample { series: *series, at: row.at, value: row.value };
-        drop_events(engine.observe_each(&[sample], now, |_, _, said| judged = *said).events);
-        judged
+        judge.judge(row.at, row.value)
     }
 
-    fn start(&self, row: &Row<'_>) -> Option<(Engine, SeriesId)> {
+    fn start(&self, row: &Row<'_>) -> Option<Judge> {
         let mut engine = Engine::with_methods(self.config.clone(), Methods::built_in(), 1, row.at);
         // An engine with nothing in it has room for one.
         let series = engine.intern(row.name, None, row.at).ok()?;
-        Some((engine, series))
+        Some(Judge { engine, series, rows_since_cycle: 0 })
     }
 }
 
@@ -375,7 +402,6 @@ impl Drop for Sink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use homeostat::time::Timestamp;
 
     #[test]
     fn a_budget_is_a_number_per_span_or_none() {
