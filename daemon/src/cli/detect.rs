@@ -182,7 +182,7 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
                 sink.write(writer.row(&error.at_text, &error.value_text, &Judged::default()))?;
             }
         }
-        if count % PROGRESS_ROWS == 0 {
+        if count.is_multiple_of(PROGRESS_ROWS) {
             progress.set_message(format!("{}: {count} rows", input.display()));
             progress.tick();
         }

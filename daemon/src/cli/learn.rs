@@ -83,7 +83,7 @@ struct History {
 
 impl History {
     fn push(&mut self, at: Timestamp, value: f64, len_max: usize) {
-        self.sorted = self.rows.last().map_or(true, |(last, _)| self.sorted && *last <= at);
+        self.sorted = self.rows.last().is_none_or(|(last, _)| self.sorted && *last <= at);
         self.rows.push((at, value));
         // Twice the window, so that moving the rest costs little per row.
         if self.rows.len() >= 2 * len_max {
@@ -132,7 +132,7 @@ fn read(files: &[PathBuf], window_len: usize) -> Result<(Histories, u64), Failed
                 }
                 Line::Bad(error) => bad.tell(&error),
             }
-            if count % 65_536 == 0 {
+            if count.is_multiple_of(65_536) {
                 progress.set_message(format!("{}: {count} rows", path.display()));
                 progress.tick();
             }

@@ -102,11 +102,8 @@ async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<
         Err(failed) => return Err(failed),
     }
 
-    loop {
-        match signals.next().await {
-            Sent::Reload => tell_reloaded(read_again(&handle, &reread).await),
-            Sent::Stop => break,
-        }
+    while let Sent::Reload = signals.next().await {
+        tell_reloaded(read_again(&handle, &reread).await);
     }
     tracing::info!("stopping; once more to stop at once");
     // Streams and requests end first, while the loop can still answer; then it stores what there is.

@@ -154,19 +154,15 @@ impl Rows {
             }
             break;
         }
-        let Rows { line, form, buffer, names, bad: bad_count, .. } = self;
-        let said = match std::str::from_utf8(buffer) {
+        let Rows { line, form, buffer, names, .. } = self;
+        Ok(Some(match std::str::from_utf8(buffer) {
             Err(_) => Line::Bad(bad(*line, "not UTF-8".to_owned(), "", "")),
             Ok(text) => match form {
                 Form::Csv(columns) => csv_row(text, columns, names, *line),
                 Form::Json => json_row(text, names, *line),
                 Form::Unknown => unreachable!("the first line with content says which form the file has"),
             },
-        };
-        if matches!(said, Line::Bad(_)) {
-            *bad_count += 1;
-        }
-        Ok(Some(said))
+        }))
     }
 
     /// Reads one line into the buffer, without its end.
