@@ -50,7 +50,8 @@ impl FeedbackLoop for ResourceOptimization {
             } else {
                 return None;
             };
-            if (to - from).abs() < 1e-6 || !FACTORS.contains(&to) {
+            // What would round to where the parameter stands already is no adjustment.
+            if (row * to).round() == stands || !FACTORS.contains(&to) {
                 return None;
             }
             let reason = format!("{} at {:.2}; the limit is {:.2}", signal.source, signal.value, limit.enter);

@@ -71,4 +71,17 @@ mod tests {
         }
         assert_eq!(get("/../Cargo.toml", &HeaderMap::new()).expect_err("outside").status, StatusCode::NOT_FOUND);
     }
+
+    #[test]
+    fn everything_the_page_asks_for_is_there() {
+        let index = ASSETS.iter().find(|asset| asset.path == "index.html").expect("a page");
+        let index = std::str::from_utf8(index.body).expect("text");
+        let asked = ["href=\"", "src=\""].into_iter().flat_map(|start| index.split(start).skip(1));
+        let asked: Vec<&str> =
+            asked.filter_map(|rest| rest.split('"').next()).filter(|path| !path.starts_with('#')).collect();
+        assert!(asked.contains(&"style.css"), "{asked:?}");
+        for path in asked {
+            assert!(ASSETS.iter().any(|asset| asset.path == path), "{path}");
+        }
+    }
 }
