@@ -22,11 +22,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The first line of what is written.
 const HEAD: &[u8] = b"timestamp,value,lower,upper,breach,score,alert_score,alert\n";
 
-/// A regular cycle has to have so many new rows to look at: learning wants at least a fiftieth of a window of 100 and more
-/// to be new, so that a cycle on every row finds nothing, at four times the cost of the row. One that cannot wait (enough
-/// rows to learn from for the first time, an onset) does not wait for this either.
-const CYCLE_ROWS: u32 = 8;
-
 /// Rows between two signs of progress.
 const PROGRESS_ROWS: u64 = 65_536;
 
@@ -204,24 +199,15 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
 struct Judge {
     engine: Engine,
     series: SeriesId,
-    rows_since_cycle: u32,
 }
 
 impl Judge {
-    fn cycle_is_due(&self, now: Timestamp) -> bool {
-        let knowledge = self.engine.knowledge();
-        let next = self.engine.next_cycle();
-        let cannot_wait = next < knowledge.last_cycle() + knowledge.parameters().monitoring_interval;
-        now >= next && (cannot_wait || self.rows_since_cycle >= CYCLE_ROWS)
-    }
-
     fn judge(&mut self, now: Timestamp, value: f64) -> Judged {
-        // Before the row: what it is judged by is learned from earlier ones alone.
-        if self.cycle_is_due(now) {
+        // Before the row: what it is judged by is learned from earlier ones alone. Where rows lie further apart than
+        // cycles, one per row has seen all there is.
+        if now >= self.engine.next_cycle() {
             drop_events(self.engine.cycle(now).events);
-            self.rows_since_cycle = 0;
         }
-        self.rows_since_cycle = self.rows_since_cycle.saturating_add(1);
         let mut judged = Judged::default();
         let sample = Sample { series: self.series, at: now, value };
         drop_events(self.engine.observe_each(&[sample], now, |_, _, said| judged = *said).events);
@@ -255,7 +241,7 @@ impl Judges<'_> {
         let mut engine = Engine::with_methods(self.config.clone(), Methods::built_in(), 1, row.at);
         // An engine with nothing in it has room for one.
         let series = engine.intern(row.name, None, row.at).ok()?;
-        Some(Judge { engine, series, rows_since_cycle: 0 })
+        Some(Judge { engine, series })
     }
 }
 
