@@ -91,7 +91,10 @@ fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp)
     let new = series.admitted() - series.learned_admitted();
     let interval_passed =
         now.since(learned_at) >= learning.optimization_interval && new >= (series.window().len() as u64 / 50).max(1);
-    ordered || series.wants_relearning() || interval_passed || health::shifted(knowledge, series)
+    ordered
+        || series.wants_relearning()
+        || interval_passed
+        || (new >= knowledge.parameters().analysis_depth.into() && health::shifted(knowledge, series).is_some())
 }
 
 /// The sensitivity that a person's word gives a series.
@@ -141,6 +144,8 @@ fn learn_one(
 ) -> Option<Threshold> {
     let (mut at, mut values) = (std::mem::take(&mut scratch.window_at), std::mem::take(&mut scratch.window_values));
     series.window().copy_into(&mut at, &mut values);
+    // After a shift what came before says nothing of what is ordinary now.
+    let before = health::shifted(knowledge, series).map_or(0, |shifted| values.len() - shifted);
     // After a verdict the strategy stays, so that the bounds move with the sensitivity alone.
     let keep = series
         .learned()
@@ -148,14 +153,14 @@ fn learn_one(
         .map(|threshold| &threshold.strategy);
     let request = Request {
         kind: series.kind(),
-        at: &at,
-        values: &values,
+        at: &at[before..],
+        values: &values[before..],
         methods: knowledge.methods(),
         wanted: series.strategy(),
         keep,
         sensitivity: ordered.unwrap_or(series.sensitivity()),
         default_sensitivity: series.sensitivity_prior(),
-        trust: series.trust(),
+        trust: series.trust(now),
         merits: series.merits(),
         preference: &|strategy| knowledge.preference(strategy),
         lookahead: knowledge.parameters().planning_lookahead,

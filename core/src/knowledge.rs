@@ -26,7 +26,7 @@ use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
 use history::History;
 use serde::{Deserialize, Serialize};
-use series::{Admission, Noticed, Series};
+use series::{Admission, Noticed, Series, Trust};
 use shard::Shard;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -642,7 +642,7 @@ impl Knowledge {
             }
             (Knob::Trust(name), Setting::Number(value)) => {
                 if let Some(series) = self.find_mut(name) {
-                    series.trust = *value;
+                    series.trust = Trust { value: *value, at: change.at };
                     series.relearn = true;
                 }
             }

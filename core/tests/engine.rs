@@ -97,3 +97,16 @@ fn while_frozen_it_learns_and_judges_and_changes_nothing_and_what_was_said_waits
     world.cycle();
     assert!(world.series(id).sensitivity().get() > 2.0, "the verdict was not lost");
 }
+
+#[test]
+fn a_series_that_moved_loses_trust_and_still_gets_new_bounds_within_hours() {
+    let mut world = World::new(Config::default());
+    let id = world.learn("latency", 300);
+    for _ in 0..6 * 360 {
+        let value = 200.0 + world.bell();
+        world.sample(id, value);
+    }
+    let series = world.series(id);
+    let breaches = series.breaches_in_last(100);
+    assert!(breaches < 20, "{breaches} of the last 100 breach {:?}", series.in_force().map(|t| &t.bounds));
+}

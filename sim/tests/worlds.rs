@@ -280,7 +280,7 @@ impl Invariants {
         bounded("optimizations", knowledge.optimizations().len(), 100)?;
         for series in knowledge.series() {
             bounded("samples in a window", series.window().len(), config.learning.window_len)?;
-            let (sigma, trust) = (series.sensitivity().get(), series.trust());
+            let (sigma, trust) = (series.sensitivity().get(), series.trust(knowledge.last_cycle()));
             let fits = (1.0..=6.0).contains(&sigma) && (0.25..=1.0).contains(&trust);
             ensure(fits, || format!("{}: sensitivity {sigma}, trust {trust}", series.name()))?;
         }

@@ -50,12 +50,25 @@ pub(crate) fn of(knowledge: &Knowledge, now: Timestamp) -> Health {
     Health { breach_share_usual: usual, breach_share_above_usual: above, forecasts }
 }
 
-/// Whether more than half of the last `depth` samples breach, all of them newer than the threshold: what is ordinary has
-/// moved, and waiting for the interval would only go on being wrong.
-pub(crate) fn shifted(knowledge: &Knowledge, series: &Series) -> bool {
-    let depth = knowledge.parameters().analysis_depth as u64;
-    let new = series.admitted() - series.learned_admitted();
-    series.in_force().is_some() && new >= depth && 2 * series.breaches_in_last(depth as usize) as u64 > depth
+/// How many of the last samples belong to a new level: going back from the newest, in steps of the depth, as long as more
+/// than half of each breach. None while they are fewer than a series is learned from: an excursion is no new level.
+pub(crate) fn shifted(knowledge: &Knowledge, series: &Series) -> Option<usize> {
+    let depth = knowledge.parameters().analysis_depth as usize;
+    series.in_force()?;
+    let mut newest_first = series.window().iter().rev();
+    let mut shifted = 0;
+    loop {
+        let (mut seen, mut breached) = (0, 0);
+        for (at, value) in newest_first.by_ref().take(depth) {
+            seen += 1;
+            breached += usize::from(series.breaches(at, value));
+        }
+        if seen < depth || 2 * breached <= depth {
+            break;
+        }
+        shifted += depth;
+    }
+    (shifted >= knowledge.config().learning.min_data_points).then_some(shifted)
 }
 
 /// When the trend of the last `depth` samples, gone on for `lookahead`, lies beyond the alert level.

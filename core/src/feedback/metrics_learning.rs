@@ -40,13 +40,13 @@ impl FeedbackLoop for MetricsLearning {
         Some(heard(self.kind(), "outcome", value, Some(series), now))
     }
 
-    fn reflect(&self, signals: &[Signal], knowledge: &Knowledge, _: Timestamp) -> Vec<Adjustment> {
+    fn reflect(&self, signals: &[Signal], knowledge: &Knowledge, now: Timestamp) -> Vec<Adjustment> {
         // One word per series: the latest outcome.
         let latest: BTreeMap<_, _> =
             signals.iter().filter_map(|signal| Some((signal.series.as_ref()?, signal))).collect();
         let rate = knowledge.parameters().learning_rate.get();
         let adjust = |(name, signal): (&crate::series::SeriesName, &Signal)| {
-            let from = knowledge.find(name)?.trust();
+            let from = knowledge.find(name)?.trust(now);
             let met = signal.value > 0.5;
             // Losing trust is quicker than gaining it: a wrong threshold costs more than a cautious one.
             let to = if met { from + rate * (1.0 - from) } else { from - 2.0 * rate * (from - TRUST_MIN) };

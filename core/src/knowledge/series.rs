@@ -171,6 +171,17 @@ struct Alarm {
     peak: f64,
 }
 
+/// The trust in a series' thresholds as it was set, and when.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Trust {
+    pub value: f64,
+    pub at: Timestamp,
+}
+
+impl Trust {
+    const FULL: Trust = Trust { value: 1.0, at: Timestamp::EPOCH };
+}
+
 /// How many samples were judged, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Tally {
@@ -230,7 +241,7 @@ pub struct Series {
     pub(crate) merit_level: f64,
     pub(crate) detector: Option<DetectorState>,
     pub(crate) sensitivity: Sensitivity,
-    pub(crate) trust: f64,
+    pub(crate) trust: Trust,
     /// Verdicts that were heard about it.
     pub(crate) verdicts: u32,
     pub(crate) tally: Tally,
@@ -280,7 +291,7 @@ impl Series {
             merit_level: 0.0,
             detector: None,
             sensitivity,
-            trust: 1.0,
+            trust: Trust::FULL,
             verdicts: 0,
             tally: Tally::default(),
             alarm: Alarm::default(),
@@ -378,9 +389,11 @@ impl Series {
         self.settings.sensitivity
     }
 
-    /// How far its thresholds are trusted, 0.25 to 1.
-    pub fn trust(&self) -> f64 {
-        self.trust
+    /// How far its thresholds are trusted, 0.25 to 1. Lost trust comes back by half in an hour without news: else a series
+    /// whose bounds failed could never get better ones.
+    pub fn trust(&self, now: Timestamp) -> f64 {
+        let hours = now.since(self.trust.at).secs() / 3600.0;
+        1.0 - (1.0 - self.trust.value) * 0.5_f64.powf(hours)
     }
 
     pub fn strategy(&self) -> &StrategyName {

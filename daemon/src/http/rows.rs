@@ -694,10 +694,10 @@ impl Explained {
             latest_verdicts: latest_verdicts.take(VERDICTS_SHOWN).map(SignalRow::from).collect(),
             sensitivity: series.sensitivity().get(),
             sensitivity_prior: series.sensitivity_prior().get(),
-            trust: series.trust(),
+            trust: series.trust(view.now),
             confidence: learned.map(|threshold| threshold.confidence.get()),
             confidence_min,
-            confidence_would_change: would_change(series, knowledge, confidence_min),
+            confidence_would_change: would_change(series, knowledge, confidence_min, view.now),
             last: window.newest().map(At::from),
             last_breach: series.last_breach().map(At::from),
             alert_since: series.alert_since(),
@@ -747,7 +747,7 @@ fn rivals(knowledge: &Knowledge, series: &Series) -> Vec<RivalRow> {
 
 /// What would move the confidence, from what it is the product of: number of samples, steadiness, trend, agreement of the
 /// strategies, and trust.
-fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64) -> Vec<String> {
+fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now: Timestamp) -> Vec<String> {
     let learning = &knowledge.config().learning;
     let held = series.window().len();
     let mut sentences = Vec::new();
@@ -790,10 +790,10 @@ fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64) -> 
     {
         say("The strategies disagree by more than half on the width; the less they do, the higher it is.".to_owned());
     }
-    if series.trust() < 1.0 {
+    if series.trust(now) < 0.995 {
         say(format!(
-            "Earlier thresholds of it failed their expectation, so that it is multiplied by {:.2}; each that holds brings that back.",
-            series.trust()
+            "Earlier thresholds of it failed their expectation, so that it is multiplied by {:.2}; each that holds brings that back, and so does time.",
+            series.trust(now)
         ));
     }
     if let Some(at) = next_learning(series, learning.optimization_interval) {
