@@ -1,5 +1,5 @@
-//! What a caller does for an engine: names samples, hands in signals, calls for the cycle when it is due, and reports what
-//! the cycle took. The daemon's part, without its clock and its disk.
+//! What a caller does for an engine: names samples, hands in signals, calls for the cycle when it is due, and reports
+//! what the cycle took. The daemon's part, without its clock and its disk.
 
 use crate::world::{Deed, Moment, START};
 use homeostat::analyze::strategy::Methods;
@@ -20,6 +20,8 @@ pub struct Driver {
     pub fates: Fates,
     /// Samples of series there was no room for.
     pub unheld: u64,
+    /// Up to when the engine was told anything.
+    now: Span,
 }
 
 /// The events of one moment, by where they come from.
@@ -39,7 +41,7 @@ impl Driver {
     pub fn new(config: Config, shards: usize) -> Result<Driver, ConfigError> {
         config.check(&Methods::built_in().names())?;
         let engine = Engine::with_methods(config, Methods::built_in(), shards, START);
-        Ok(Driver { engine, fates: Fates::default(), unheld: 0 })
+        Ok(Driver { engine, fates: Fates::default(), unheld: 0, now: Span::ZERO })
     }
 
     /// Stops the engine and starts another from its snapshot, perhaps with another number of shards.
@@ -49,9 +51,10 @@ impl Driver {
         Ok(())
     }
 
-    /// Time of the next cycle since the start.
+    /// Time of the next cycle since the start. What brought it forward may have come after it would have been due: then
+    /// it is due now, for time does not run backwards.
     pub fn next_cycle(&self) -> Span {
-        self.engine.next_cycle().since(START)
+        self.engine.next_cycle().since(START).max(self.now)
     }
 
     pub fn moment(&mut self, moment: &Moment) -> Events {
@@ -62,6 +65,7 @@ impl Driver {
     }
 
     pub fn observe(&mut self, moment: &Moment) -> Vec<Event> {
+        self.now = moment.into;
         let now = START + moment.into;
         let mut samples = Vec::with_capacity(moment.samples.len());
         // As a source that keeps the ids it was given for as long as one batch lasts.
@@ -99,6 +103,7 @@ impl Driver {
 
     /// One cycle, and the report of what it took, as far as a machine that is not there can be timed.
     pub fn cycle(&mut self, into: Span) -> Vec<Event> {
+        self.now = into;
         let now = START + into;
         let mut events = self.engine.cycle(now).events;
         let learned = events.iter().find_map(|event| match event {

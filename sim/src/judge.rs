@@ -1,8 +1,8 @@
 //! Was learning worth it? What the learned thresholds alerted on, against the best static threshold.
 //!
-//! The static rival is unfairly strong: for each series its level is chosen by hindsight, over all levels there are, with
-//! the same rule for an alert (two samples in a row strictly outside). Whoever beats it beats every threshold that a
-//! person could have written into a file. Whoever falls short knows by how much.
+//! The static rival is unfairly strong: for each series its level is chosen by hindsight, from up to a thousand levels
+//! (see `best_static`), with the same rule for an alert (two samples in a row strictly outside). Nobody who writes a
+//! threshold into a file knows that much. Whoever falls short knows by how much.
 
 use crate::workload::Range;
 use homeostat::time::Span;
@@ -71,8 +71,17 @@ pub struct Row {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Table {
     pub rows: Vec<Row>,
-    /// State transitions, per simulated hour.
+    /// State transitions per simulated hour: all, and those that are no turn to learning or back.
+    pub transitions_per_hour: f64,
     pub flaps_per_hour: f64,
+}
+
+/// How often the state changed in a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Transitions {
+    pub all: usize,
+    /// Of these, from healthy to optimizing and back: the loop's routine.
+    pub turns: usize,
 }
 
 /// What is judged: from `from` on, until `until`.
@@ -83,7 +92,7 @@ pub struct Judged {
 }
 
 /// Judges every track; those that took no sample are left out.
-pub fn judge(tracks: &[Track], over: Judged, transitions: usize) -> Table {
+pub fn judge(tracks: &[Track], over: Judged, transitions: Transitions) -> Table {
     let rows = tracks
         .iter()
         .filter(|track| !track.values.is_empty())
@@ -92,7 +101,10 @@ pub fn judge(tracks: &[Track], over: Judged, transitions: usize) -> Table {
             Row { series: track.series.clone(), learned: score(&track.onsets, track, over), rival, level }
         })
         .collect();
-    Table { rows, flaps_per_hour: transitions as f64 / (over.until.secs() / 3600.0) }
+    let hours = over.until.secs() / 3600.0;
+    let per_hour = |count: usize| count as f64 / hours;
+    let Transitions { all, turns } = transitions;
+    Table { rows, transitions_per_hour: per_hour(all), flaps_per_hour: per_hour(all - turns) }
 }
 
 /// `onsets` is in order of time.
@@ -140,8 +152,8 @@ fn onsets(values: &[(Span, f64)], level: Static) -> Vec<Span> {
     onsets
 }
 
-/// Levels tried per side. Alerts change at sample values only, and only rare ones can be useful: so the outermost values
-/// are all tried, and of the bulk every so many.
+/// Levels tried per side. Alerts change at sample values only, and only rare ones can be useful: so the outermost
+/// values are all tried, and of the bulk every so many.
 const OUTERMOST: usize = 400;
 const BULK: usize = 200;
 
@@ -189,9 +201,9 @@ pub(crate) fn number(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-impl fmt::Display for Table {
-    /// Each figure twice: learned, then of the best static level.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Table {
+    /// The rows alone, one per line. Each figure twice: learned, then of the best static level.
+    pub fn rows_text(&self) -> String {
         let mut lines = vec![
             ["", "incidents", "found", "", "false a week", "", "mean delay", "", "F1", "", "best"].map(str::to_owned),
             ["series", "", "learned", "static", "learned", "static", "learned", "static", "learned", "static", "level"]
@@ -215,14 +227,22 @@ impl fmt::Display for Table {
         }
         let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
         let widths: [usize; 11] = std::array::from_fn(width);
-        for line in &lines {
+        let aligned = |line: &[String; 11]| {
             let mut text = format!("{:1$}", line[0], widths[0]);
             for (cell, width) in line.iter().zip(widths).take(10).skip(1) {
                 text.push_str(&format!("  {cell:>width$}"));
             }
-            writeln!(f, "{text}  {}", line[10])?;
-        }
-        write!(f, "state transitions per hour: {:.2}", self.flaps_per_hour)
+            format!("{text}  {}", line[10])
+        };
+        lines.iter().map(aligned).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (all, flaps) = (self.transitions_per_hour, self.flaps_per_hour);
+        writeln!(f, "{}", self.rows_text())?;
+        write!(f, "state transitions per hour: {all:.2}; without turns to learning {flaps:.2}")
     }
 }
 
@@ -250,7 +270,7 @@ mod tests {
 
     #[test]
     fn the_best_static_level_lies_between_the_harmless_and_the_incident() {
-        let table = judge(&[track()], DAY, 12);
+        let table = judge(&[track()], DAY, Transitions { all: 24, turns: 12 });
         let row = &table.rows[0];
         assert_eq!((row.learned.found, row.learned.false_alarms, row.learned.delay), (1, 1, Some(MINUTE * 4)));
         assert_eq!(row.learned.false_per_week, 7.0);
@@ -272,7 +292,7 @@ mod tests {
     #[test]
     fn where_nothing_happened_silence_is_best() {
         let quiet = Track { incidents: Vec::new(), onsets: Vec::new(), ..track() };
-        let row = &judge(&[quiet], DAY, 0).rows[0];
+        let row = &judge(&[quiet], DAY, Transitions::default()).rows[0];
         assert_eq!((row.learned.f1(), row.rival.f1(), row.level), (1.0, 1.0, Static::default()));
     }
 

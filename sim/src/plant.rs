@@ -1,8 +1,8 @@
 //! A managed system to watch: requests queue before a few servers, and the machine sweats accordingly.
 //!
-//! A G/G/k queue, first come first served, by the recursion of Kiefer and Wolfowitz (1955): a request starts when it has
-//! come and the first server is free. Arrivals are Poisson at the workload's rate, service times lognormal. Exact, with
-//! no step error: the fixed step is only how often the rate is looked at and, for a caller, the grain of time.
+//! A G/G/k queue, first come first served, by the recursion of Kiefer and Wolfowitz (1955): a request starts when it
+//! has come and the first server is free. Arrivals are Poisson at the workload's rate, service times lognormal. Exact,
+//! with no step error: the fixed step is only how often the rate is looked at and, for a caller, the grain of time.
 
 use crate::chance::Chance;
 use crate::workload::{Range, Workload};
@@ -128,8 +128,8 @@ impl Plant {
         self.read()
     }
 
-    /// Arrivals from `from` until before `until`, in seconds. The rate is constant in between, and a Poisson process has
-    /// no memory, so each step may start its gaps anew.
+    /// Arrivals from `from` until before `until`, in seconds. The rate is constant in between, and a Poisson process
+    /// has no memory, so each step may start its gaps anew.
     fn step(&mut self, from: f64, until: f64) {
         let rate = self.spec.arrivals.value(self.now, &mut self.chance).filter(|rate| *rate > 0.0);
         let Some(rate) = rate.map(|rate| rate.min(ARRIVALS_MAX)) else { return };

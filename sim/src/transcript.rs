@@ -1,15 +1,16 @@
 //! What happened, as a person would tell it: one line per notable event, at simulated time, and counts at the end.
 //!
-//! Kept in the repository and read in review, so a change of behaviour shows as a change of text. What repeats every hour
-//! without news is counted, not told.
+//! Kept in the repository and read in review, so a change of behaviour shows as a change of text. What repeats every
+//! hour without news is counted, not told.
 
-use crate::judge::number;
+use crate::judge::{Transitions, number};
 use crate::world::START;
 use homeostat::event::{Alerted, Event, Phase};
 use homeostat::execute::Verification;
 use homeostat::feedback::{Adjustment, LoopKind, Signal};
 use homeostat::knowledge::Knowledge;
 use homeostat::monitor::Fates;
+use homeostat::plan::state::{SystemState, Transition};
 use homeostat::series::SeriesName;
 use homeostat::threshold::{Pair, Threshold};
 use homeostat::time::{Span, Timestamp};
@@ -24,8 +25,11 @@ const ADDED_MAX: u64 = 20;
 /// Bounds that moved by less than this share of their width since they were told are no news.
 const MOVED: f64 = 0.25;
 
-/// An automatic adjustment of the same thing is told again after this long.
-const AGAIN: Span = Span::hours(1);
+/// An automatic adjustment of the same thing, or the forecast of the same series, is told again after this long.
+const AGAIN: Span = Span::hours(6);
+
+/// Turns to learning and back that are told one by one; they come every `optimization_interval`, and more are counted.
+const TURNS_MAX: usize = 4;
 
 #[derive(Debug, Default)]
 pub struct Transcript {
@@ -38,6 +42,9 @@ pub struct Transcript {
     told: BTreeMap<SeriesName, (Threshold, bool)>,
     adjusted: BTreeMap<(LoopKind, String), Timestamp>,
     alert_since: BTreeMap<SeriesName, Timestamp>,
+    forecast: BTreeMap<SeriesName, Timestamp>,
+    /// Turns to learning and back.
+    turns: usize,
 }
 
 impl Transcript {
@@ -45,8 +52,9 @@ impl Transcript {
         &self.text
     }
 
-    pub fn transitions(&self) -> usize {
-        self.count("state_changed") as usize
+    /// How often the state changed.
+    pub fn transitions(&self) -> Transitions {
+        Transitions { all: self.count("state_changed") as usize, turns: self.turns }
     }
 
     fn count(&self, kind: &str) -> u64 {
@@ -81,16 +89,8 @@ impl Transcript {
                 .then(|| format!("series     {series} is forgotten: {because:?}")),
             Event::ThresholdLearned { series, threshold, active } => self.said_learned(series, threshold, *active),
             Event::Alerted(alerted) => Some(self.said_alerted(alerted)),
-            Event::Forecasted { series, crosses_at: Some(at) } => {
-                Some(format!("forecast   {series} will cross its alert level at {}", clock(at.since(START))))
-            }
-            Event::Forecasted { series, crosses_at: None } => Some(format!("forecast   {series} will not cross")),
-            Event::StateChanged { transition, .. } => Some(format!(
-                "state      {} -> {}: {}",
-                transition.from.as_str(),
-                transition.to.as_str(),
-                transition.cause
-            )),
+            Event::Forecasted { series, crosses_at } => self.said_forecast(series, (*crosses_at)?, now),
+            Event::StateChanged { transition, .. } => self.said_transition(transition),
             Event::ChangeSettled { outcome } => {
                 *self.outcomes.entry(outcome.verification).or_default() += 1;
                 let failed = outcome.verification == Verification::Failed;
@@ -113,6 +113,27 @@ impl Transcript {
             | Event::EffectMeasured { .. }
             | Event::CycleCompleted(_) => None,
         }
+    }
+
+    /// A forecast that goes again needs no word: an alert follows or it does not.
+    fn said_forecast(&mut self, series: &SeriesName, crosses_at: Timestamp, now: Timestamp) -> Option<String> {
+        if self.forecast.get(series).is_some_and(|last| now.since(*last) < AGAIN) {
+            return None;
+        }
+        self.forecast.insert(series.clone(), now);
+        Some(format!("forecast   {series} will cross its alert level at {}", clock(crosses_at.since(START))))
+    }
+
+    fn said_transition(&mut self, transition: &Transition) -> Option<String> {
+        let Transition { from, to, cause, forced_until, .. } = transition;
+        let calm = |state: &SystemState| matches!(state, SystemState::Healthy | SystemState::Optimizing);
+        if calm(from) && calm(to) && forced_until.is_none() {
+            self.turns += 1;
+            if self.turns > TURNS_MAX {
+                return None;
+            }
+        }
+        Some(format!("state      {} -> {}: {cause}", from.as_str(), to.as_str()))
     }
 
     fn said_learned(&mut self, series: &SeriesName, threshold: &Threshold, active: bool) -> Option<String> {

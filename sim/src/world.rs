@@ -1,6 +1,7 @@
 //! The world as it unrolls: what is measured and what is done, moment by moment, whatever the engine makes of it.
 //!
-//! The engine's answers do not reach the world yet (its knobs are its own), so a world is a pure function of its scenario.
+//! The engine's answers do not reach the world yet (its knobs are its own), so a world is a pure function of its
+//! scenario.
 
 use crate::chance::Chance;
 use crate::plant::{Plant, SERIES};
@@ -231,10 +232,11 @@ impl Enemy {
             if chance.happens(self.spec.duplicate) {
                 spoiled.push(sample.clone());
             }
-            if chance.happens(self.spec.conflict) {
-                spoiled.push(Offered { value: sample.value * 2.0 + 1.0, ..sample.clone() });
-            }
+            // After the sample: of two values for one time the first is believed.
+            let conflict = chance.happens(self.spec.conflict);
+            let other = conflict.then(|| Offered { value: sample.value * 2.0 + 1.0, ..sample.clone() });
             spoiled.push(sample);
+            spoiled.extend(other);
         }
         if self.next_burst == Some(moment.into) {
             for n in 0..self.spec.burst {

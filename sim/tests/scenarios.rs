@@ -1,10 +1,11 @@
-//! Every scenario gives the transcript that lies beside it. `UPDATE=1 cargo test -p homeostat-sim` rewrites them: read the
-//! difference, it is what changed.
+//! Every scenario gives the transcript that lies beside it. `UPDATE=1 cargo test -p homeostat-sim` rewrites them: read
+//! the difference, it is what changed.
 
 use homeostat::event::Event;
 use homeostat::plan::state::SystemState;
 use homeostat::time::Span;
 use homeostat_sim::driver::Driver;
+use homeostat_sim::judge::{Row, Table};
 use homeostat_sim::run::step;
 use homeostat_sim::world::World;
 use homeostat_sim::{Report, run_named, scenario, scenarios};
@@ -37,13 +38,22 @@ fn every_transcript_is_as_kept() {
     let update = std::env::var_os("UPDATE").is_some();
     let names: Vec<&str> = scenarios().iter().map(|(name, _)| *name).collect();
     let (front, back) = names.split_at(names.len() / 2);
-    let run_all = |names: &[&'static str]| names.iter().map(|name| (*name, run(name).text())).collect::<Vec<_>>();
-    let texts = std::thread::scope(|scope| {
+    let run_all = |names: &[&'static str]| names.iter().map(|name| (*name, run(name))).collect::<Vec<_>>();
+    let reports = std::thread::scope(|scope| {
         let other = scope.spawn(|| run_all(back));
-        let mut texts = run_all(front);
-        texts.extend(other.join().expect("a scenario runs to its end"));
-        texts
+        let mut reports = run_all(front);
+        reports.extend(other.join().expect("a scenario runs to its end"));
+        reports
     });
+    // One table over all, so that a review sees at a glance what moved.
+    let mut all = Table::default();
+    let mut texts: Vec<(&str, String)> = Vec::new();
+    for (name, report) in reports {
+        let named = |row: &Row| Row { series: format!("{name}: {}", row.series), ..row.clone() };
+        all.rows.extend(report.table.rows.iter().map(named));
+        texts.push((name, report.text()));
+    }
+    texts.push(("TABLE", format!("{}\n", all.rows_text())));
     let mut differing = Vec::new();
     for (name, text) in texts {
         let path = folder().join(format!("{name}.txt"));

@@ -1,6 +1,7 @@
 //! A hundred worlds nobody wrote, and what holds in each of them, whatever happens.
 //!
-//! `SEED=7 cargo test -p homeostat-sim --test worlds` runs one world, `WORLDS=1000` more of them. A failure names its seed.
+//! `SEED=7 cargo test -p homeostat-sim --test worlds` runs one world, `WORLDS=1000` more of them. A failure names its
+//! seed.
 
 use homeostat::config::Config;
 use homeostat::event::{CycleCompleted, Event};
@@ -153,8 +154,11 @@ struct Invariants {
     settled: BTreeSet<u64>,
     signal_id: u64,
     frozen: bool,
+    now: Timestamp,
     last_cycle: Timestamp,
     entered: (SystemState, Timestamp),
+    /// The state was forced: that it is left says nothing of the machine.
+    forced: bool,
     transitions: VecDeque<Timestamp>,
     changes: BTreeMap<Knob, VecDeque<Timestamp>>,
 }
@@ -168,14 +172,18 @@ impl Invariants {
             settled: BTreeSet::new(),
             signal_id: 0,
             frozen: config.execution.freeze,
+            now: START,
             last_cycle: START,
             entered: (SystemState::Healthy, START),
+            forced: false,
             transitions: VecDeque::new(),
             changes: BTreeMap::new(),
         }
     }
 
     fn see(&mut self, event: &Event, now: Timestamp) -> Check {
+        let before = std::mem::replace(&mut self.now, now);
+        ensure(now >= before, || format!("time runs back to {now} from {before}"))?;
         match event {
             Event::ThresholdLearned { series, threshold, .. } => {
                 let (bounds, alert) = (threshold.bounds.at(now), threshold.alert.at(now));
@@ -248,11 +256,15 @@ impl Invariants {
         let Transition { at, from, to, forced_until, .. } = transition;
         let (state, since) = std::mem::replace(&mut self.entered, (*to, *at));
         ensure(state == *from, || format!("a transition from {from:?} in {state:?}"))?;
-        if forced_until.is_some() {
+        let was_forced = std::mem::replace(&mut self.forced, forced_until.is_some());
+        if self.forced {
             return Ok(());
         }
         let (stayed, least) = (at.since(since), least_stay(*from, *to));
         ensure(stayed >= least, || format!("{from:?} -> {to:?} after {stayed}, under {least}"))?;
+        if was_forced {
+            return Ok(());
+        }
         self.transitions.push_back(*at);
         self.transitions.retain(|before| at.since(*before) < HOUR);
         let count = self.transitions.len();
