@@ -110,3 +110,15 @@ fn a_series_that_moved_loses_trust_and_still_gets_new_bounds_within_hours() {
     let breaches = series.breaches_in_last(100);
     assert!(breaches < 20, "{breaches} of the last 100 breach {:?}", series.in_force().map(|t| &t.bounds));
 }
+
+#[test]
+fn a_measurement_that_is_no_number_is_no_evidence_and_harms_nobody() {
+    let mut world = World::new(Config::default());
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        world.measure(LoopKind::ResourceOptimization, "host_processor", value);
+        world.measure(LoopKind::PerformanceAdaptation, "cycle_latency", value);
+        world.cycle();
+    }
+    assert_eq!(world.engine.knowledge().state().state, SystemState::Healthy);
+    assert_eq!(world.engine.knowledge().evidence().iter().count(), 0);
+}

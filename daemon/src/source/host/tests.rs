@@ -193,28 +193,12 @@ fn many_devices_stay_within_the_limit() {
     assert_eq!((of("host_disk_read"), of("host_network_receive")), (DISKS_MAX, NETWORKS_MAX));
 }
 
-/// Printed; asserted against being off by far, because a loaded machine is not a slow reader.
 #[cfg(target_os = "linux")]
 #[test]
-fn this_host_is_read_in_little_processor_time() {
+fn this_host_gives_a_moderate_number_of_series_and_evidence_of_its_memory() {
     let mut host = Host::new(&HostSource::default());
     host.read();
-    std::thread::sleep(std::time::Duration::from_millis(50));
     let read = host.read();
-    for reading in &read.readings {
-        println!("{} {} {}", reading.kind.as_str(), reading.series, reading.value);
-    }
-    println!("{:?}", read.usage);
     assert!((10..=80).contains(&read.readings.len()), "{}", read.readings.len());
-    assert!(read.usage.host_processor.is_some() && read.usage.host_memory.is_some());
-    // Many reads: the system counts in ticks of ten milliseconds, for this thread and the one for file systems alike.
-    let before = host.read().usage.own_processor_seconds;
-    let started = std::time::Instant::now();
-    for _ in 0..500 {
-        host.read();
-    }
-    let took = started.elapsed() / 500;
-    let processor = (host.read().usage.own_processor_seconds - before) / 500.0 * 1e6;
-    println!("one read: {took:?} elapsed, {processor:.0} µs of processor time (all threads of the test)");
-    assert!(took.as_millis() < 20, "{took:?}");
+    assert!(read.usage.host_memory.is_some() && read.usage.own_memory_bytes > 0);
 }

@@ -1,0 +1,239 @@
+//! The door for events: what each of them changes in memory. Samples have the other door; there is no third.
+
+use super::*;
+
+impl Knowledge {
+    /// Takes in what was decided. The only other way that memory changes.
+    pub(crate) fn apply(&mut self, event: &Event, now: Timestamp) {
+        match event {
+            Event::SeriesAdded { series, declared } => self.apply_added(series, *declared, now),
+            Event::SeriesForgotten { series, because: Forgotten::Ended | Forgotten::GaveWay } => {
+                self.apply_forgotten(series)
+            }
+            Event::ThresholdLearned { series, threshold, .. } => {
+                self.general.optimizations.push(Optimization {
+                    at: threshold.learned_at,
+                    series: series.clone(),
+                    strategy: threshold.strategy.clone(),
+                    confidence: threshold.confidence,
+                    lower: threshold.bounds.at(now).0,
+                    upper: threshold.bounds.at(now).1,
+                });
+                self.apply_learned(series, threshold);
+            }
+            Event::Alerted(alerted) => {
+                if let Some(series) = self.find_mut(&alerted.series) {
+                    series.alert_since = (alerted.phase == Phase::Onset).then_some(alerted.at);
+                    series.tally.alerts += u64::from(alerted.phase == Phase::Onset);
+                }
+            }
+            Event::Forecasted { series, crosses_at } => {
+                if let Some(series) = self.find_mut(series) {
+                    series.forecast = *crosses_at;
+                }
+            }
+            Event::StateChanged { transition, .. } => {
+                self.general.transitions.push(transition.clone());
+                self.general.hurry |= transition.forced_until.is_some();
+                if let Some(until) = transition.forced_until {
+                    self.general.state =
+                        self.general.state.force(transition.to, until, &transition.evidence, transition.at).0;
+                }
+            }
+            Event::ChangeDispatched { change } => self.apply_dispatched(change),
+            Event::ChangeSettled { outcome } => self.apply_settled(outcome),
+            Event::Signalled { signal } => self.apply_signal(signal),
+            Event::Adjusted { by, adjustment, change, .. } => {
+                let due = now + self.general.parameters.planning_lookahead;
+                let memory = self.loop_mut(*by);
+                memory.actions += 1;
+                open_trial(memory, adjustment, *change, due, false);
+                let action = Action { id: *change, at: now, of: *by, adjustment: adjustment.clone(), outcome: None };
+                self.general.actions.push(action);
+            }
+            Event::Withheld { by, adjustment, id, .. } => {
+                let due = now + self.general.parameters.planning_lookahead;
+                self.general.change_id = self.general.change_id.max(*id);
+                let memory = self.loop_mut(*by);
+                memory.withheld += 1;
+                open_trial(memory, adjustment, *id, due, true);
+            }
+            Event::EffectMeasured { by, id, after } => {
+                let effect = &mut self.loop_mut(*by).effect;
+                if let Some(trial) = effect.take(*id) {
+                    effect.close(trial, *after);
+                }
+            }
+            Event::LoopPaused { by, paused, .. } => {
+                let memory = self.loop_mut(*by);
+                memory.paused = *paused;
+                match paused {
+                    true => memory.effect.pause(now),
+                    false => memory.effect.resume(),
+                }
+            }
+            Event::Frozen { frozen, .. } => self.general.frozen = *frozen,
+            Event::CycleCompleted(cycle) => self.apply_cycle(cycle),
+        }
+    }
+
+    fn loop_mut(&mut self, kind: LoopKind) -> &mut LoopMemory {
+        self.general.loops.entry(kind).or_default()
+    }
+
+    fn apply_added(&mut self, name: &SeriesName, declared: Option<Kind>, now: Timestamp) {
+        if !self.names.contains_key(name) {
+            let series = Series::new(name.clone(), declared, &self.config, now);
+            self.insert(series);
+        }
+    }
+
+    fn apply_forgotten(&mut self, name: &SeriesName) {
+        if let Some(id) = self.names.remove(name) {
+            self.shards[usize::from(id.shard)].remove(id);
+            self.general.forgotten += 1;
+        }
+    }
+
+    fn apply_learned(&mut self, name: &SeriesName, threshold: &Arc<crate::threshold::Threshold>) {
+        let methods = Arc::clone(&self.methods);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        if let Some(series) = self.find_mut(name) {
+            let losses = std::mem::take(&mut series.merits);
+            series.merits = threshold.rivals.iter().map(|rival| Merit::carried_over(rival, &losses)).collect();
+            series.merit_level = crate::stats::normal::cdf(threshold.sensitivity.get());
+            series.learned = Some(Arc::clone(threshold));
+            series.learned_at = Some(threshold.learned_at);
+            series.learned_admitted = series.admitted;
+            series.relearn = false;
+            series.detector = methods.detector(&threshold.strategy).map(|detector| {
+                let (mut at, mut values) = (Vec::new(), Vec::new());
+                series.window.copy_into(&mut at, &mut values);
+                detector.start(&Baseline::sorted(series.kind(), &at, &values, &mut scratch))
+            });
+        }
+        self.scratch = scratch;
+    }
+
+    fn apply_dispatched(&mut self, change: &Change) {
+        self.general.change_id = self.general.change_id.max(change.id);
+        self.general.dispatched.note(&change.knob, change.at);
+        match (&change.knob, &change.to) {
+            (Knob::Threshold(name), _) => {
+                if let Some(series) = self.find_mut(name)
+                    && let Some(learned) = series.learned.clone()
+                {
+                    series.put_in_force(learned);
+                }
+            }
+            (Knob::Sensitivity(name), Setting::Number(value)) => {
+                if let Some(series) = self.find_mut(name) {
+                    series.sensitivity = Sensitivity::clamped(*value);
+                    series.relearn = series.learned.as_ref().is_none_or(|t| t.sensitivity != series.sensitivity);
+                }
+            }
+            (Knob::Trust(name), Setting::Number(value)) => {
+                if let Some(series) = self.find_mut(name) {
+                    series.trust = Trust { value: *value, at: change.at };
+                    series.relearn = true;
+                }
+            }
+            (Knob::Preference(strategy), Setting::Number(value)) => {
+                self.general.preferences.insert(strategy.clone(), *value);
+            }
+            (Knob::Factor(parameter), Setting::Number(value)) => {
+                self.general.factors.set(*parameter, *value, change.at)
+            }
+            (Knob::Parameters, Setting::Parameters(parameters)) => self.general.parameters = *parameters,
+            // An event whose setting does not fit its knob was not written by this engine; it changes nothing.
+            _ => {}
+        }
+        let about = match &change.expect.of {
+            Measure::BreachShare(name) => self.find(name),
+            Measure::Evidence(_) => None,
+        };
+        let pending = Pending {
+            change: change.clone(),
+            judged: about.map_or(0, |series| series.tally.judged),
+            breached: about.map_or(0, |series| series.tally.breached),
+            strategy: match &change.knob {
+                Knob::Threshold(_) => about.and_then(|series| series.learned.as_ref()).map(|t| t.strategy.clone()),
+                _ => None,
+            },
+        };
+        self.general.pending_by_knob.insert(change.knob.clone(), change.id);
+        self.general.pending.insert(change.id, pending);
+    }
+
+    fn apply_settled(&mut self, outcome: &Outcome) {
+        if let Some(pending) = self.general.pending.remove(&outcome.change) {
+            let knob = &pending.change.knob;
+            if self.general.pending_by_knob.get(knob) == Some(&outcome.change) {
+                self.general.pending_by_knob.remove(knob);
+            }
+        }
+        *self.general.settled.entry(outcome.verification).or_default() += 1;
+        if matches!(outcome.verification, Verification::Met | Verification::Failed) {
+            self.general.outcomes.push(outcome.verification);
+        }
+        let action = self.general.actions.iter_mut().rev().find(|action| action.id == outcome.change);
+        if let Some(action) = action {
+            action.outcome = Some(outcome.verification);
+        }
+    }
+
+    fn apply_signal(&mut self, signal: &Signal) {
+        self.general.signal_id = self.general.signal_id.max(signal.id);
+        // What is not finite measures nothing; aims are taken from here, and have to be numbers.
+        if let Some(kind) = EvidenceKind::ALL.into_iter().find(|kind| kind.as_str() == signal.source)
+            && signal.value.is_finite()
+        {
+            self.general.measured.insert(kind, (signal.value, signal.at));
+        }
+        if let Some(verdict) = signal.verdict {
+            self.general.verdicts.push((signal.at, verdict));
+            self.general.hurry = true;
+            if let Some(series) = signal.series.as_ref().and_then(|name| self.find_mut(name)) {
+                series.verdicts += 1;
+            }
+        }
+        let memory = self.loop_mut(signal.of);
+        memory.signals += 1;
+        // What is not reflected on by the next cycle is bounded: a flood of signals keeps the latest.
+        if memory.heard.len() == HEARD_MAX {
+            memory.heard.drain(..HEARD_MAX / 2);
+        }
+        memory.heard.push(signal.clone());
+        self.general.signals.push(signal.clone());
+    }
+
+    fn apply_cycle(&mut self, cycle: &CycleCompleted) {
+        let general = &mut self.general;
+        general.evidence = cycle.evidence;
+        general.state = cycle.state.clone();
+        general.parameters_of = cycle.state.state;
+        general.breach_share_usual = cycle.breach_share_usual;
+        general.refused_changes += u64::from(cycle.refused);
+        general.cycles += 1;
+        general.last_cycle = cycle.at;
+        general.hurry = general.state.wants_early_cycle();
+        general.chance = cycle.chance;
+        general.loops.values_mut().for_each(|memory| memory.heard.retain(|signal| signal.id > cycle.heard));
+        for name in &cycle.confirmed {
+            if let Some(series) = self.find_mut(name) {
+                series.learned_at = Some(cycle.at);
+                series.learned_admitted = series.admitted;
+                series.relearn = false;
+            }
+        }
+    }
+}
+
+/// Signals a loop may have waiting for the next cycle.
+const HEARD_MAX: usize = 4096;
+
+fn open_trial(memory: &mut LoopMemory, adjustment: &Adjustment, id: u64, due: Timestamp, withheld: bool) {
+    if let (Some(before), false) = (adjustment.aim, adjustment.explicit) {
+        memory.effect.open(Trial { id, target: Target::clone(&adjustment.target), before, due, withheld });
+    }
+}
