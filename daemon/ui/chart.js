@@ -76,7 +76,7 @@ export class Chart {
       width: this.holder.clientWidth,
       height: HEIGHT,
       ms: 1,
-      padding: [10, 8, 0, 0],
+      padding: [10, 26, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, fill: c.ground, stroke: c.value, width: 2 } },
       scales: { x: { time: true }, y: { range: (_, low, high) => this.range(low, high) } },
@@ -100,7 +100,8 @@ export class Chart {
   /** The bounds always fit; the alert level only where it does not flatten the rest. */
   range(low, high) {
     const { lower, upper, alert_lower, alert_upper } = this.bounds ?? {};
-    const given = (v) => v !== null && v !== undefined;
+    // A bound below zero of what cannot be negative would only make the rest flat.
+    const given = (v) => v !== null && v !== undefined && (v >= 0 || this.unit.negative);
     if (low === null) [low, high] = [0, 1];
     if (given(lower)) low = Math.min(low, lower);
     if (given(upper)) high = Math.max(high, upper);

@@ -11,13 +11,13 @@ export function number(value) {
 
 const BYTES = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** What a series is measured in, from its name's ending as Prometheus has it; a counter is held as its rate. */
+/** What a series is measured in, from its name's ending as Prometheus has it; a counter is held as its rate. `negative`: whether it
+ *  can be. */
 export function unitOf(series, kind) {
   const name = series.split('{')[0].replace(/_total$/, '');
   const per = kind === 'counter' ? '/s' : '';
-  if (name.endsWith('_bytes')) return { base: 'bytes', per };
-  if (name.endsWith('_seconds') && !per) return { base: 'seconds', per };
-  return { base: '', per };
+  const base = name.endsWith('_bytes') ? 'bytes' : name.endsWith('_seconds') && !per ? 'seconds' : '';
+  return { base, per, negative: !per && !base && !name.endsWith('_ratio') };
 }
 
 export function value(v, unit) {
@@ -74,6 +74,10 @@ export const sigmas = (sensitivity) => `${sensitivity.toFixed(2)} σ`;
 
 export function range(lower, upper, unit) {
   if (lower === null && upper === null) return '–';
+  // What rounding left of a zero is one.
+  const size = Math.max(Math.abs(lower ?? 0), Math.abs(upper ?? 0));
+  const rest = (v) => (v !== null && Math.abs(v) < size * 1e-9 ? 0 : v);
+  [lower, upper] = [rest(lower), rest(upper)];
   if (lower === null) return `up to ${value(upper, unit)}`;
   if (upper === null) return `from ${value(lower, unit)}`;
   return `${value(lower, unit)} to ${value(upper, unit)}`;

@@ -3,7 +3,7 @@
 
 import { advice, banner, get, post } from './api.js';
 import { Chart } from './chart.js';
-import { byId, el } from './dom.js';
+import { byId, el, seriesName } from './dom.js';
 import { clock, number, plural, range, sigmas, sinceNow, span, unitOf, value } from './format.js';
 
 /** How many of the last samples a chart shows. */
@@ -40,11 +40,11 @@ class Card {
     const at = this.name.indexOf('{');
     const metric = at < 0 ? this.name : this.name.slice(0, at);
     this.last = el('p', { class: 'last' });
-    this.plot = el('div', { class: 'chart', 'data-series': this.name, role: 'img' });
+    this.plot = el('div', { class: 'chart', 'data-series': this.name, role: 'img', 'aria-label': `Chart of ${this.name}` });
     this.readout = el('p', { class: 'readout', 'aria-hidden': 'true', hidden: true });
     return [
       el('header', {},
-        el('h3', { title: this.name }, metric || this.name, at > 0 && el('span', { class: 'labels' }, this.name.slice(at))),
+        el('h3', { title: this.name }, seriesName(metric || this.name), at > 0 && el('span', { class: 'labels' }, el('wbr'), seriesName(this.name.slice(at)))),
         this.last),
       el('div', { class: 'chart-box' }, this.plot, this.readout),
     ];
