@@ -5,7 +5,9 @@ mod common;
 use common::{Daemon, configure, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 #[test]
@@ -233,6 +235,22 @@ fn the_metrics_are_well_formed_and_can_be_closed() {
     let daemon = Daemon::start(dir.path(), "prometheus: {enabled: false}");
     assert!(daemon.get("/metrics").problem(404).contains("prometheus.enabled"));
     daemon.get("/metrics/thresholds").problem(404);
+}
+
+#[test]
+#[ignore = "needs promtool: ./dev check runs it"]
+fn prometheus_own_tool_finds_nothing_wrong_with_the_metrics() {
+    let dir = TempDir::new().expect("a folder");
+    let daemon = Daemon::learned(dir.path());
+    for path in ["/metrics", "/metrics/thresholds"] {
+        let tool =
+            Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut tool =
+            tool.unwrap_or_else(|error| panic!("promtool does not start ({error}): apt-get install prometheus"));
+        tool.stdin.take().expect("piped").write_all(daemon.get(path).text.as_bytes()).expect("it reads all");
+        let said = tool.wait_with_output().expect("it ends");
+        assert!(said.status.success() && said.stderr.is_empty(), "{path}: {}", String::from_utf8_lossy(&said.stderr));
+    }
 }
 
 /// What `promtool check metrics` looks at: help and type before the samples, names that fit their type, nothing twice.
