@@ -119,6 +119,7 @@ fn what_was_acknowledged_or_listed_outlives_twenty_kills() {
         told.verdicts.extend(verdicts);
         daemon.ended();
     }
+    // Verdicts, series, transitions, thresholds.
     let counts = [told.verdicts.len(), told.series.len(), told.transitions.len(), told.thresholds.len()];
     assert!(counts.iter().zip([20, 20, 20, 3]).all(|(told, least)| *told >= least), "too little was told: {counts:?}");
 }

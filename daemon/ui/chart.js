@@ -34,13 +34,16 @@ export class Chart {
     this.pick = pick;
     this.hover = hover;
     this.bounds = null;
+    this.tentative = null;
     this.chosen = null;
     this.plot = null;
     this.sized = new ResizeObserver(() => this.plot?.setSize({ width: holder.clientWidth, height: HEIGHT }));
   }
 
-  draw({ samples, breaches, bounds }, chosen) {
+  /** `tentative`: bounds that were learned and are not in force, drawn where there are no others. */
+  draw({ samples, breaches, bounds }, tentative, chosen) {
     this.bounds = bounds;
+    this.tentative = tentative;
     this.chosen = chosen;
     const inBreach = new Set(breaches);
     const data = [
@@ -99,7 +102,7 @@ export class Chart {
 
   /** The bounds always fit; the alert level only where it does not flatten the rest. */
   range(low, high) {
-    const { lower, upper, alert_lower, alert_upper } = this.bounds ?? {};
+    const { lower, upper, alert_lower, alert_upper } = this.bounds ?? this.tentative ?? {};
     // A bound below zero of what cannot be negative would only make the rest flat.
     const given = (v) => v !== null && v !== undefined && (v >= 0 || this.unit.negative);
     if (low === null) [low, high] = [0, 1];
@@ -114,8 +117,9 @@ export class Chart {
   }
 
   drawBounds(u) {
-    if (!this.bounds) return;
-    const { lower, upper, alert_lower, alert_upper } = this.bounds;
+    const bounds = this.bounds ?? this.tentative;
+    if (!bounds) return;
+    const { lower, upper, alert_lower, alert_upper } = bounds;
     const { ctx, bbox } = u;
     const c = colors();
     const y = (v) => Math.round(u.valToPos(v, 'y', true));
@@ -125,8 +129,10 @@ export class Chart {
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
-    ctx.fillStyle = c.band;
-    ctx.fillRect(bbox.left, top, bbox.width, bottom - top);
+    if (this.bounds) {
+      ctx.fillStyle = c.band;
+      ctx.fillRect(bbox.left, top, bbox.width, bottom - top);
+    }
     const line = (v, stroke, dash) => {
       if (v === null || v === undefined) return;
       ctx.strokeStyle = stroke;
@@ -137,8 +143,9 @@ export class Chart {
       ctx.lineTo(bbox.left + bbox.width, y(v) + 0.5);
       ctx.stroke();
     };
-    line(lower, c.bound, []);
-    line(upper, c.bound, []);
+    line(lower, c.bound, this.bounds ? [] : [2, 3]);
+    line(upper, c.bound, this.bounds ? [] : [2, 3]);
+    if (!this.bounds) { ctx.restore(); return; }
     line(alert_lower, c.alert, [5, 4]);
     line(alert_upper, c.alert, [5, 4]);
     ctx.restore();

@@ -102,7 +102,7 @@ export function sentence(event) {
     }
     case 'change_dispatched': {
       const c = event.change, series = targetSeries(c.knob);
-      return { series, text: `change ${c.id}: ${targetName(c.knob)} ${setting(c.from, series)} → ${setting(c.to, series)}. ${c.because}`, tone: 'change' };
+      return { series, text: `change ${c.id}: ${targetName(c.knob)} ${setting(c.from, series)} → ${setting(c.to, series)}; ${c.because}`, tone: 'change' };
     }
     case 'change_settled': {
       const o = event.outcome;
@@ -115,7 +115,7 @@ export function sentence(event) {
       return { series: s.series, text: `${what}, heard by ${words(s.loop)}.`, tone: s.verdict ? 'verdict' : 'quiet' };
     }
     case 'adjusted':
-      return { series: targetSeries(event.adjustment.target), text: `${words(event.by)}: ${moved(event.adjustment)}. ${event.adjustment.reason}`, tone: 'change' };
+      return { series: targetSeries(event.adjustment.target), text: `${words(event.by)}: ${moved(event.adjustment)}; ${event.adjustment.reason}`, tone: 'change' };
     case 'withheld':
       return { series: targetSeries(event.adjustment.target), text: `${words(event.by)} withheld ${moved(event.adjustment)}, to measure its effect.`, tone: 'quiet' };
     case 'effect_measured':

@@ -226,7 +226,8 @@ class Card {
         if (text !== null) this.readout.textContent = text;
       },
     });
-    this.chart.draw(this.samples, this.at);
+    // Bounds that are not used yet are shown too, less loudly.
+    this.chart.draw(this.samples, this.samples.bounds ? null : this.threshold, this.at);
   }
 
   leave() {
