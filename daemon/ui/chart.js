@@ -100,17 +100,18 @@ export class Chart {
     };
   }
 
-  /** The bounds always fit; the alert level only where it does not flatten the rest. */
+  /** The bounds in force always fit; the alert level, and bounds that are not used yet, only where they do not flatten the rest. */
   range(low, high) {
-    const { lower, upper, alert_lower, alert_upper } = this.bounds ?? this.tentative ?? {};
+    const { lower, upper } = this.bounds ?? {};
+    const [below, above] = this.bounds ? [this.bounds.alert_lower, this.bounds.alert_upper] : [this.tentative?.lower, this.tentative?.upper];
     // A bound below zero of what cannot be negative would only make the rest flat.
     const given = (v) => v !== null && v !== undefined && (v >= 0 || this.unit.negative);
     if (low === null) [low, high] = [0, 1];
     if (given(lower)) low = Math.min(low, lower);
     if (given(upper)) high = Math.max(high, upper);
     const height = high - low || Math.abs(high) || 1;
-    if (given(alert_lower) && low - alert_lower < 0.8 * height) low = Math.min(low, alert_lower);
-    if (given(alert_upper) && alert_upper - high < 0.8 * height) high = Math.max(high, alert_upper);
+    if (given(below) && low - below < 0.8 * height) low = Math.min(low, below);
+    if (given(above) && above - high < 0.8 * height) high = Math.max(high, above);
     const air = (high - low || Math.abs(high) || 1) * 0.07;
     // What is never negative gets no axis below zero.
     return [low >= 0 && low - air < 0 ? -air * 0.3 : low - air, high + air];
