@@ -105,7 +105,7 @@ class Card {
       else plot.dataset[side] = bound;
     }
     const last = row.last;
-    const breach = last && threshold && ((threshold.upper !== null && last.value > threshold.upper) || (threshold.lower !== null && last.value < threshold.lower));
+    const breach = last && threshold?.active && ((threshold.upper !== null && last.value > threshold.upper) || (threshold.lower !== null && last.value < threshold.lower));
     this.root.classList.toggle('in-breach', Boolean(breach));
     this.last.replaceChildren(last ? el('b', {}, value(last.value, this.unit)) : el('b', {}, '–'),
       breach ? el('span', { class: 'tag breach' }, 'breach') : el('span', { class: 'muted', title: last ? `last sample at ${clock(last.at)}` : '' }, last ? clock(last.at) : 'no sample'));
