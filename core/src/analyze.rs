@@ -163,11 +163,9 @@ fn learn_one(
 ) -> Option<Threshold> {
     let (mut at, mut values) = (std::mem::take(&mut scratch.window_at), std::mem::take(&mut scratch.window_values));
     let (level_since, masked) = ordinary(knowledge, series, &mut at, &mut values);
+    let sensitivity = ordered.unwrap_or(series.sensitivity());
     // After a verdict the strategy stays, so that the bounds move with the sensitivity alone.
-    let keep = series
-        .learned()
-        .filter(|_| ordered.is_some() || series.wants_relearning())
-        .map(|threshold| &threshold.strategy);
+    let keep = series.learned().filter(|before| before.sensitivity != sensitivity).map(|before| &before.strategy);
     let request = Request {
         kind: series.kind(),
         at: &at,
@@ -177,7 +175,7 @@ fn learn_one(
         methods: knowledge.methods(),
         wanted: series.strategy(),
         keep,
-        sensitivity: ordered.unwrap_or(series.sensitivity()),
+        sensitivity,
         default_sensitivity: series.sensitivity_prior(),
         trust: series.trust(now),
         merits: series.merits(),

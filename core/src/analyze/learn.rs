@@ -60,9 +60,10 @@ fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) 
     let chosen = choose(request, baseline, scratch)?;
     let bounds = pair(&chosen.proposal.bounds, request.now);
     let alert_sigmas = alert_sigmas(request.sensitivity, request.default_sensitivity);
-    let alert = alert_bounds(baseline, bounds, alert_sigmas)?;
-    let line = recent_trend(request.at, request.values);
     let effective_count = effective_count(baseline, bounds);
+    let independent = effective_count / baseline.values.len() as f64;
+    let alert = alert_bounds(baseline, bounds, alert_sigmas, independent)?;
+    let line = recent_trend(request.at, request.values);
     let confidence = confidence(request, baseline, bounds, effective_count, &line, &chosen.rivals);
     let formula = match methods.detector(&chosen.strategy) {
         Some(detector) => detector.formula(),
@@ -148,11 +149,13 @@ fn enclose(baseline: &Baseline, proposal: Proposal, now: Timestamp) -> Option<Pr
 
 /// Where an ordinary sample falls as rarely as a bell's beyond `sigmas`: from the tail, and never inside the bounds or
 /// 99 % of the window.
-fn alert_bounds(baseline: &Baseline, (lower, upper): Pair, sigmas: f64) -> Option<Bounds> {
+fn alert_bounds(baseline: &Baseline, (lower, upper): Pair, sigmas: f64, independent: f64) -> Option<Bounds> {
     let (p, floor, sorted) = (normal::cdf(-sigmas), baseline.resolution(), baseline.sorted);
     let out = |level: f64, own: f64, bound: Option<f64>| level.max(own).max(bound.unwrap_or(own)) + floor;
-    let above = out(tail::upper_level(sorted, p, floor), quantile(sorted, OWN_SHARE_ALERT), upper);
-    let below = -out(-tail::lower_level(sorted, p, floor), -quantile(sorted, 1.0 - OWN_SHARE_ALERT), lower.map(|v| -v));
+    let (highest, lowest) =
+        (tail::upper_level(sorted, p, floor, independent), tail::lower_level(sorted, p, floor, independent));
+    let above = out(highest, quantile(sorted, OWN_SHARE_ALERT), upper);
+    let below = -out(-lowest, -quantile(sorted, 1.0 - OWN_SHARE_ALERT), lower.map(|v| -v));
     let finite = |v: f64| Some(v).filter(|v| v.is_finite());
     // A side without a bound has no alert either.
     let above = upper.and_then(|_| finite(above));
@@ -231,8 +234,8 @@ fn confidence(
 
 fn reasoning(request: &Request, baseline: &Baseline, chosen: &Chosen, formula: &str, line: &Line) -> String {
     let count = baseline.values.len();
-    let hours = (request.at[count - 1] - request.at[0]) as f64 / 3_600_000.0;
-    let mut text = format!("{formula}, at {} sigmas, over {count} samples of {hours:.1} hours", request.sensitivity);
+    let span = Span::from_secs((request.at[count - 1] - request.at[0]) as u64 / 1000);
+    let mut text = format!("{formula}, at {:.2} sigmas, over {count} samples of {span}", request.sensitivity.get());
     if let Some(since) = request.level_since {
         text += &format!(" since its level shifted at {since}");
     }
@@ -243,7 +246,7 @@ fn reasoning(request: &Request, baseline: &Baseline, chosen: &Chosen, formula: &
         let others = chosen.rivals.len().saturating_sub(1);
         let kept = request.keep.is_some_and(|kept| *kept == chosen.strategy);
         text += match kept {
-            true => "; the strategy was kept after a verdict",
+            true => "; the strategy stayed as it was, since only the width was asked for",
             false => "; it cost least",
         };
         if !kept && others > 0 {

@@ -82,7 +82,7 @@ impl FeedbackLoop for DecisionQuality {
                 continue;
             }
             let target = Target::Preference(StrategyName::from(strategy.clone()));
-            let reason = format!("{failed} of {} thresholds by {strategy} did not hold", met + failed);
+            let reason = format!("{met} of {} thresholds by {strategy} held", met + failed);
             let aim = self.aim(&target, knowledge, now);
             adjustments.push(Adjustment { target, from, to, reason, cause, explicit: false, aim });
         }

@@ -20,22 +20,23 @@ const EXCEEDANCES_FOR_SHAPE: usize = 40;
 const WILD: usize = 50;
 
 /// The value beyond which, above, a sample falls with probability `p`; at least the threshold of the tail plus `floor`.
-/// `sorted` is ascending and not empty, `floor` a positive distance under which values are the same.
-pub fn upper_level(sorted: &[f64], p: f64, floor: f64) -> f64 {
+/// `sorted` is ascending and not empty, `floor` a positive distance under which values are the same, `independent` the
+/// share (0 to 1) of independent samples among them: the fewer, the farther out.
+pub fn upper_level(sorted: &[f64], p: f64, floor: f64, independent: f64) -> f64 {
     let start = quantile(sorted, 1.0 - TAIL);
     let count = sorted.len() - sorted.partition_point(|v| *v <= start);
-    start + reach(count, |i| sorted[sorted.len() - count + i] - start, p, floor)
+    start + reach(count, |i| sorted[sorted.len() - count + i] - start, p, floor, independent)
 }
 
 /// The same below.
-pub fn lower_level(sorted: &[f64], p: f64, floor: f64) -> f64 {
+pub fn lower_level(sorted: &[f64], p: f64, floor: f64, independent: f64) -> f64 {
     let start = quantile(sorted, TAIL);
     let count = sorted.partition_point(|v| *v < start);
-    start - reach(count, |i| start - sorted[count - 1 - i], p, floor)
+    start - reach(count, |i| start - sorted[count - 1 - i], p, floor, independent)
 }
 
 /// How far beyond the threshold. `exceedance(i)` ascends for `i` under `count`.
-fn reach(count: usize, exceedance: impl Fn(usize) -> f64, p: f64, floor: f64) -> f64 {
+fn reach(count: usize, exceedance: impl Fn(usize) -> f64, p: f64, floor: f64, independent: f64) -> f64 {
     if count == 0 {
         return floor;
     }
@@ -54,6 +55,8 @@ fn reach(count: usize, exceedance: impl Fn(usize) -> f64, p: f64, floor: f64) ->
         true => (2.0 - mean / spread).clamp(SHAPE_MIN, SHAPE_MAX),
         false => 0.0,
     };
+    // What is predicted by an exponential that was seen k times has the tail (1 + z/k)^-k: of the shape 1/k.
+    let shape = (shape + 1.0 / (n * independent + 1.0)).min(SHAPE_MAX);
     // The scale that goes with this shape and the mean: shape was kept in its range, the mean stays what it is.
     let scale = mean * (1.0 - shape);
     let beyond = TAIL / p;
@@ -77,9 +80,9 @@ mod tests {
     fn a_bells_tail_is_extrapolated_to_about_the_right_place() {
         for seed in 1..=20 {
             let values = sorted(5000, seed, |noise| noise.bell());
-            let level = upper_level(&values, 3.4e-6, 1e-9);
+            let level = upper_level(&values, 3.4e-6, 1e-9, 1.0);
             assert!((3.4..=7.0).contains(&level), "seed {seed}: {level} for 4.5");
-            assert!((-7.0..=-3.4).contains(&lower_level(&values, 3.4e-6, 1e-9)));
+            assert!((-7.0..=-3.4).contains(&lower_level(&values, 3.4e-6, 1e-9, 1.0)));
         }
     }
 
@@ -88,13 +91,23 @@ mod tests {
         let calm = sorted(2000, 3, |noise| 100.0 + noise.bell());
         let mut wild = calm.clone();
         wild[1999] = 1e6;
-        let (calm, wild) = (upper_level(&calm, 3.4e-6, 1e-9), upper_level(&wild, 3.4e-6, 1e-9));
+        let (calm, wild) = (upper_level(&calm, 3.4e-6, 1e-9, 1.0), upper_level(&wild, 3.4e-6, 1e-9, 1.0));
         assert!((wild / calm - 1.0).abs() < 0.01, "{calm} {wild}");
     }
 
     #[test]
+    fn what_was_seen_of_few_independent_samples_is_trusted_less_far_out() {
+        let values = sorted(100, 9, |noise| noise.bell());
+        let level = |independent| upper_level(&values, 3.4e-6, 1e-9, independent);
+        assert!(level(1.0) > 4.5 && level(0.1) > 2.0 * level(1.0), "{} {}", level(1.0), level(0.1));
+        let many = sorted(5000, 9, |noise| noise.bell());
+        let level = |independent| upper_level(&many, 3.4e-6, 1e-9, independent);
+        assert!(level(0.1) < 1.5 * level(1.0), "{} {}", level(1.0), level(0.1));
+    }
+
+    #[test]
     fn a_constant_has_a_level_beyond_itself() {
-        assert!(upper_level(&[50.0; 200], 3.4e-6, 0.5) > 50.0);
-        assert!(lower_level(&[50.0; 200], 3.4e-6, 0.5) < 50.0);
+        assert!(upper_level(&[50.0; 200], 3.4e-6, 0.5, 1.0) > 50.0);
+        assert!(lower_level(&[50.0; 200], 3.4e-6, 0.5, 1.0) < 50.0);
     }
 }
