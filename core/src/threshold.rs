@@ -67,6 +67,7 @@ pub struct Supporting {
     pub statistics: Statistics,
     pub trend: Trend,
     /// How many independent samples the window is worth.
+    #[serde(default)]
     pub effective_count: f64,
 }
 
@@ -101,6 +102,7 @@ pub struct Threshold {
     pub rivals: Vec<Rival>,
     pub learned_at: Timestamp,
     /// The level shifted then: nothing older was learned from.
+    #[serde(default)]
     pub level_since: Option<Timestamp>,
 }
 

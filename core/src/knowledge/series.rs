@@ -252,8 +252,10 @@ pub struct Series {
     alarm: Alarm,
     pub(crate) alert_since: Option<Timestamp>,
     /// Samples that are not learned from.
+    #[serde(default)]
     masks: Masks,
     /// Since when the series has its present level, after a shift: what came before is not learned from.
+    #[serde(default)]
     pub(crate) level_since: Option<Timestamp>,
     pub(crate) last_breach: Option<(Timestamp, f64)>,
     /// When its trend will have carried it beyond its alert level, if it goes on.
