@@ -23,6 +23,9 @@ pub enum Event {
     SeriesAdded {
         series: SeriesName,
         declared: Option<Kind>,
+        /// The histogram it is made of; none: samples of it come from outside.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        derived_from: Option<SeriesName>,
     },
     SeriesForgotten {
         series: SeriesName,

@@ -414,13 +414,27 @@ impl Driver {
         for (name, at, value) in rows {
             by_series.entry(name).or_default().push((*at, *value));
         }
+        // All are known first: what is made of a histogram leaves out what the file holds itself.
+        let mut interned = Vec::with_capacity(by_series.len());
         for (name, history) in by_series {
             // A series that finds no room is counted by the engine.
             if let Ok(id) = self.engine.intern(name, None, now) {
-                let observed = self.engine.backfill(id, &history, now);
-                self.commit(observed.events);
+                interned.push((id, history));
             }
         }
+        let mut buckets = Vec::new();
+        for (series, history) in interned {
+            let held = self.engine.knowledge().get(series);
+            if held.is_some_and(|series| series.kind() == Kind::Histogram) {
+                buckets.extend(history.into_iter().map(|(at, value)| Sample { series, at, value }));
+                continue;
+            }
+            let observed = self.engine.backfill(series, &history, now);
+            self.commit(observed.events);
+        }
+        buckets.sort_by_key(|sample| sample.at);
+        let observed = self.engine.backfill_buckets(&buckets, now);
+        self.commit(observed.events);
     }
 
     /// One turn of the loop, with the evidence measured just before it.
