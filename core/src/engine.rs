@@ -461,11 +461,7 @@ impl Engine {
         if self.subscribers.is_empty() {
             return;
         }
-        let of = match event {
-            Event::Signalled { signal } => signal.of,
-            Event::Adjusted { by, .. } | Event::Withheld { by, .. } | Event::LoopPaused { by, .. } => *by,
-            _ => return,
-        };
+        let Some(of) = event.of_loop() else { return };
         self.subscribers.retain(|(kind, subscriber)| *kind != of || subscriber.tell(event));
     }
 }

@@ -176,6 +176,15 @@ impl Event {
         }
     }
 
+    /// The feedback loop whose news it is, when it is one's: signals, adjustments and pauses.
+    pub const fn of_loop(&self) -> Option<LoopKind> {
+        match self {
+            Event::Signalled { signal } => Some(signal.of),
+            Event::Adjusted { by, .. } | Event::Withheld { by, .. } | Event::LoopPaused { by, .. } => Some(*by),
+            _ => None,
+        }
+    }
+
     /// The series it is about, when it is about one.
     pub fn series(&self) -> Option<&SeriesName> {
         match self {

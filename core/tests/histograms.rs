@@ -130,8 +130,10 @@ fn quantiles_and_rate_equal_those_of_prometheus_whatever_the_order_and_the_numbe
         limits.sort_by(f64::total_cmp);
         limits.dedup();
         limits.push(f64::INFINITY);
-        let texts: Vec<String> =
-            limits.iter().map(|limit| if limit.is_infinite() { "+Inf".to_owned() } else { limit.to_string() }).collect();
+        let texts: Vec<String> = limits
+            .iter()
+            .map(|limit| if limit.is_infinite() { "+Inf".to_owned() } else { limit.to_string() })
+            .collect();
         let (mut one, mut eight) = (Scraped::new(1), Scraped::new(8));
         let mut counts = vec![0.0; limits.len()];
         let (mut p50, mut p99, mut rate) = (Vec::new(), Vec::new(), Vec::new());
@@ -143,8 +145,7 @@ fn quantiles_and_rate_equal_those_of_prometheus_whatever_the_order_and_the_numbe
                 })
                 .collect();
             counts.iter_mut().zip(&grown).for_each(|(count, grown)| *count += grown);
-            let mut buckets: Vec<(&str, f64)> =
-                texts.iter().map(String::as_str).zip(counts.iter().copied()).collect();
+            let mut buckets: Vec<(&str, f64)> = texts.iter().map(String::as_str).zip(counts.iter().copied()).collect();
             chance.shuffle(&mut buckets);
             let at = one.now.since(START).secs();
             one.scrape(&buckets);
@@ -208,7 +209,8 @@ fn what_is_made_is_a_series_like_any_other_with_a_threshold_and_alerts() {
     assert!((0.05..0.07).contains(&upper), "{upper}");
     scraped.events.clear();
     (0..5).for_each(|_| grow(&mut scraped, true));
-    let alerted = scraped.events.iter().any(|event| matches!(event, Event::Alerted(alert) if alert.series == name(P50)));
+    let alerted =
+        scraped.events.iter().any(|event| matches!(event, Event::Alerted(alert) if alert.series == name(P50)));
     assert!(alerted, "every request got slow");
     let p50 = scraped.series(P50).expect("made");
     assert_eq!(p50.derived_from().map(SeriesName::as_str), Some(r#"latency_bucket{job="api"}"#));
@@ -345,7 +347,8 @@ fn a_restart_in_the_middle_of_a_scrape_changes_nothing() {
     through.send(&bucket("1"), 50.0);
     let parts = through.engine.snapshot();
     for shards in [1, 3, 8] {
-        let engine = Engine::restore(Config::default(), Methods::built_in(), shards, &parts, through.now).expect("read");
+        let engine =
+            Engine::restore(Config::default(), Methods::built_in(), shards, &parts, through.now).expect("read");
         let mut restarted = Scraped { engine, now: through.now, events: Vec::new() };
         let mut live = Scraped::new(8);
         steady(&mut live, 5);
@@ -412,14 +415,8 @@ fn buckets_that_are_forgotten_take_their_histogram_with_them() {
 #[test]
 fn an_operator_may_ask_for_a_bucket_by_itself() {
     let selector = Selector::parse(r#"latency_bucket{le="0.1"}"#).expect("a selector");
-    let rule = SeriesRule {
-        selector,
-        kind: Some(Kind::Counter),
-        watch: None,
-        page: None,
-        sensitivity: None,
-        strategy: None,
-    };
+    let rule =
+        SeriesRule { selector, kind: Some(Kind::Counter), watch: None, page: None, sensitivity: None, strategy: None };
     let mut scraped = Scraped::with(Config { series: vec![rule], ..Config::default() }, 8);
     steady(&mut scraped, 4);
     let alone = scraped.series(&bucket("0.1")).expect("held");
@@ -448,7 +445,8 @@ fn history_of_buckets_and_counters_is_learned_from_as_what_it_is() {
         let history: Vec<(Timestamp, f64)> = (0..4).map(|n| (at(n), value(n, 3.0))).collect();
         assert_eq!(engine.backfill(total, &history, START).fates.total(), 4);
     }
-    let held = |text: &str| engine.knowledge().find(&name(text)).map(|series| series.window().iter().collect::<Vec<_>>());
+    let held =
+        |text: &str| engine.knowledge().find(&name(text)).map(|series| series.window().iter().collect::<Vec<_>>());
     let p50 = held(P50).expect("made");
     assert!(p50.len() == 199 && p50.iter().all(|(_, value)| *value == 0.1), "{p50:?}");
     let jobs = held("jobs_total").expect("held");

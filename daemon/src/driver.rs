@@ -14,6 +14,7 @@ use homeostat::event::{EVENT_VERSION, Event, Stored};
 use homeostat::feedback::{LoopKind, Signal};
 use homeostat::knowledge::SeriesId;
 use homeostat::monitor::Sample;
+use homeostat::plan::import::{Import, NotImported};
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
@@ -81,6 +82,9 @@ pub enum Refused {
     Gone,
 }
 
+/// What became of an imported threshold: whether it changed anything, or why it was not taken in.
+pub type Taken = Result<bool, NotImported>;
+
 type Query = Box<dyn FnOnce(&View<'_>) + Send>;
 type Reply<T> = oneshot::Sender<Result<T, Refused>>;
 
@@ -89,6 +93,7 @@ enum Input {
     Signal { signal: Signal, reply: Reply<u64> },
     Force { state: SystemState, during: Span, reply: Reply<()> },
     Freeze { frozen: bool, reply: Reply<()> },
+    Import { thresholds: Vec<(SeriesName, Import)>, reply: Reply<Vec<Taken>> },
     Reload { settings: Box<Config>, reply: Reply<()> },
     Stop,
 }
@@ -139,6 +144,11 @@ impl Handle {
 
     pub async fn freeze(&self, frozen: bool) -> Result<(), Refused> {
         self.ask(|reply| Input::Freeze { frozen, reply }).await
+    }
+
+    /// Puts thresholds in force; what became of each, in their order, once it is durable. Keep them few: judging waits.
+    pub async fn import(&self, thresholds: Vec<(SeriesName, Import)>) -> Result<Vec<Taken>, Refused> {
+        self.ask(|reply| Input::Import { thresholds, reply }).await
     }
 
     pub async fn reload(&self, settings: Config) -> Result<(), Refused> {
@@ -305,6 +315,21 @@ impl Driver {
                 });
                 let _ = reply.send(result.and_then(|()| self.storable()));
             }
+            Input::Import { thresholds, reply } => {
+                let result = self.storable().map(|()| {
+                    let (mut taken, mut events) = (Vec::with_capacity(thresholds.len()), Vec::new());
+                    for (series, threshold) in &thresholds {
+                        taken.push(self.engine.import(series, threshold, now).map(|more| {
+                            let changed = !more.is_empty();
+                            events.extend(more);
+                            changed
+                        }));
+                    }
+                    self.commit(events);
+                    taken
+                });
+                let _ = reply.send(result.and_then(|taken| self.storable().map(|()| taken)));
+            }
             Input::Reload { settings, reply } => {
                 let _ = reply.send(self.reload(*settings, now));
             }
@@ -345,6 +370,12 @@ impl Driver {
             .engine
             .reconfigure(settings.engine.clone(), now)
             .map_err(|error| Refused::Configuration(error.to_string()))?;
+        // The files of this host are opened anew only when something else is to be read.
+        let (before, after) = (&self.settings.daemon.host, &settings.daemon.host);
+        if before != after {
+            self.host = after.enabled.then(|| Host::new(after));
+            self.next_host = now;
+        }
         self.settings = settings;
         self.commit(events);
         Ok(())

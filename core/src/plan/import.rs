@@ -156,13 +156,14 @@ fn threshold(
 /// The ordinary value: the median where it lies between the bounds, else the middle, else some way inside the one bound.
 fn center((lower, upper): Pair, median: f64) -> f64 {
     let inside = lower.is_none_or(|lower| lower < median) && upper.is_none_or(|upper| median < upper);
-    match (lower, upper) {
+    let center = match (lower, upper) {
         _ if inside => median,
         (Some(lower), Some(upper)) => lower / 2.0 + upper / 2.0,
         (Some(bound), None) => bound + bound.abs().max(1.0) / 2.0,
         (None, Some(bound)) => bound - bound.abs().max(1.0) / 2.0,
         (None, None) => median,
-    }
+    };
+    center.clamp(f64::MIN, f64::MAX)
 }
 
 /// Said once, however often a threshold is handed on.

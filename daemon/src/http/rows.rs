@@ -801,9 +801,11 @@ fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now
                     "It is a bucket of a histogram of {} limits; over {BUCKETS_MAX} nothing is made of one.",
                     histogram.limits().len()
                 ),
-                false => "It is a bucket: the rate and the quantiles of its histogram are watched, not it alone; a rule \
+                false => {
+                    "It is a bucket: the rate and the quantiles of its histogram are watched, not it alone; a rule \
                           with `kind: counter` changes that."
-                    .to_owned(),
+                        .to_owned()
+                }
             });
         } else if !series.watched() {
             say(format!(
