@@ -69,6 +69,7 @@ fn main() {
         kind: Kind::Gauge,
         at: &at,
         values,
+        level_since: None,
         methods: &methods,
         wanted: &adaptive,
         keep: None,

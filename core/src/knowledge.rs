@@ -6,6 +6,7 @@
 mod apply;
 pub mod histogram;
 pub mod history;
+pub mod mask;
 pub mod series;
 mod shard;
 pub mod snapshot;

@@ -11,7 +11,7 @@ use crate::execute::{Change, Knob, Setting};
 use crate::knowledge::Knowledge;
 use crate::knowledge::series::Series;
 use crate::series::SeriesName;
-use crate::stats::{Statistics, Trend};
+use crate::stats::{Statistics, Trend, effective_count};
 use crate::threshold::{Bounds, NotBounds, Pair, Supporting, Threshold};
 use crate::time::Timestamp;
 use crate::units::{Confidence, Sensitivity};
@@ -147,9 +147,14 @@ fn threshold(
         confidence: import.confidence.unwrap_or(knowledge.config().learning.confidence_min),
         strategy: IMPORTED,
         reasoning: reasoning(import.reasoning.as_deref()),
-        supporting: Supporting { statistics, trend: Trend::Unknown },
+        supporting: Supporting {
+            statistics,
+            trend: Trend::Unknown,
+            effective_count: effective_count(&values, statistics.mean, statistics.std_dev),
+        },
         rivals: Vec::new(),
         learned_at: now,
+        level_since: series.level_since,
     })
 }
 
