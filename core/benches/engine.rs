@@ -70,6 +70,7 @@ fn main() {
         at: &at,
         values,
         level_since: None,
+        masked: 0,
         methods: &methods,
         wanted: &adaptive,
         keep: None,

@@ -162,7 +162,7 @@ fn learn_one(
     now: Timestamp,
 ) -> Option<Threshold> {
     let (mut at, mut values) = (std::mem::take(&mut scratch.window_at), std::mem::take(&mut scratch.window_values));
-    let level_since = ordinary(knowledge, series, &mut at, &mut values);
+    let (level_since, masked) = ordinary(knowledge, series, &mut at, &mut values);
     // After a verdict the strategy stays, so that the bounds move with the sensitivity alone.
     let keep = series
         .learned()
@@ -173,6 +173,7 @@ fn learn_one(
         at: &at,
         values: &values,
         level_since,
+        masked,
         methods: knowledge.methods(),
         wanted: series.strategy(),
         keep,
@@ -189,21 +190,27 @@ fn learn_one(
     learned
 }
 
-/// Copies what is to be learned from, and says since when the series has its present level, where that shifted.
+/// Copies what is to be learned from; says since when the series has its present level, where that shifted, and how many
+/// samples of alerts were left out.
 ///
 /// After a shift to a steady level what came before says nothing of what is ordinary now. A series that is still on its way
 /// has no new level yet: it wanders, and all of its window is what it does.
-fn ordinary(knowledge: &Knowledge, series: &Series, at: &mut Vec<i64>, values: &mut Vec<f64>) -> Option<Timestamp> {
+fn ordinary(
+    knowledge: &Knowledge,
+    series: &Series,
+    at: &mut Vec<i64>,
+    values: &mut Vec<f64>,
+) -> (Option<Timestamp>, usize) {
     let Some(shifted) = health::shifted(knowledge, series) else {
-        series.ordinary(knowledge.config().learning.min_data_points, at, values);
-        return series.level_since;
+        let masked = series.ordinary(knowledge.config().learning.min_data_points, at, values);
+        return (series.level(), masked);
     };
     series.window().copy_into(at, values);
     let start = at.len() - shifted;
     if learn::recent_trend(&at[start..], &values[start..]).trend != Trend::Stable {
-        return series.level_since;
+        return (series.level(), 0);
     }
     at.drain(..start);
     values.drain(..start);
-    Some(Timestamp::from_millis(at[0]))
+    (Some(Timestamp::from_millis(at[0])), 0)
 }

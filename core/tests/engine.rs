@@ -137,7 +137,14 @@ fn an_incident_is_not_learned_as_ordinary_and_the_next_one_is_found() {
         world.learn("latency", 600);
         assert!(level(&world) < 120.0, "{}", level(&world));
     }
-    assert_eq!(world.series(id).tally().alerts, 3);
+    let series = world.series(id);
+    assert_eq!(
+        (series.tally().alerts, series.masked()),
+        (3, 93),
+        "each with its first sample and the one that ends it"
+    );
+    let why = &series.learned().expect("learned").reasoning;
+    assert!(why.contains("without 93 of alerts") || why.contains("without 62 of alerts"), "{why}");
 }
 
 #[test]

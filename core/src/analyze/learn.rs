@@ -18,6 +18,8 @@ pub struct Request<'a> {
     pub values: &'a [f64],
     /// The level shifted then, and these are the samples since.
     pub level_since: Option<Timestamp>,
+    /// Samples of alerts that were left out.
+    pub masked: usize,
     pub methods: &'a Methods,
     /// A strategy's name, a detector's, or `adaptive`.
     pub wanted: &'a StrategyName,
@@ -231,6 +233,12 @@ fn reasoning(request: &Request, baseline: &Baseline, chosen: &Chosen, formula: &
     let count = baseline.values.len();
     let hours = (request.at[count - 1] - request.at[0]) as f64 / 3_600_000.0;
     let mut text = format!("{formula}, at {} sigmas, over {count} samples of {hours:.1} hours", request.sensitivity);
+    if let Some(since) = request.level_since {
+        text += &format!(" since its level shifted at {since}");
+    }
+    if request.masked > 0 {
+        text += &format!(" without {} of alerts", request.masked);
+    }
     if chosen.by_merit {
         let others = chosen.rivals.len().saturating_sub(1);
         let kept = request.keep.is_some_and(|kept| *kept == chosen.strategy);

@@ -112,6 +112,7 @@ impl Knowledge {
     fn apply_learned(&mut self, name: &SeriesName, threshold: &Arc<crate::threshold::Threshold>) {
         let methods = Arc::clone(&self.methods);
         let mut scratch = std::mem::take(&mut self.scratch);
+        let least = self.config.learning.min_data_points;
         if let Some(series) = self.find_mut(name) {
             let losses = std::mem::take(&mut series.merits);
             series.merits = threshold.rivals.iter().map(|rival| Merit::carried_over(rival, &losses)).collect();
@@ -123,7 +124,7 @@ impl Knowledge {
             series.relearn = false;
             series.detector = methods.detector(&threshold.strategy).map(|detector| {
                 let (mut at, mut values) = (Vec::new(), Vec::new());
-                series.window.copy_into(&mut at, &mut values);
+                series.ordinary(least, &mut at, &mut values);
                 detector.start(&Baseline::sorted(series.kind(), &at, &values, &mut scratch))
             });
         }

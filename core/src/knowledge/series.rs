@@ -380,26 +380,36 @@ impl Series {
         }
     }
 
-    /// Copies what may be learned from, times in milliseconds and values, into `at` and `values`.
-    pub(crate) fn ordinary(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) {
+    /// How many samples of the window are those of alerts.
+    pub fn masked(&self) -> usize {
+        if self.masks.is_empty() { 0 } else { self.window.iter().filter(|(at, _)| self.masks.covers(*at)).count() }
+    }
+
+    /// Since when it has its present level; none: it did not shift within the window.
+    pub fn level(&self) -> Option<Timestamp> {
+        self.level_since.filter(|since| self.window.oldest().is_some_and(|(oldest, _)| oldest < *since))
+    }
+
+    /// Copies what may be learned from, times in milliseconds and values, into `at` and `values`: at least `least`. Returns
+    /// how many samples of alerts were left out.
+    pub(crate) fn ordinary(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
         self.window.copy_into(at, values);
-        let len = at.len();
         let since = self.level_since.map_or(0, |since| at.partition_point(|time| *time < since.millis()));
-        if len - since >= least {
+        if at.len() - since >= least {
             at.drain(..since);
             values.drain(..since);
         }
         if self.masks.is_empty() {
-            return;
+            return 0;
         }
-        let masked = |time: &i64| self.masks.covers(Timestamp::from_millis(*time));
-        let (len, covered) = (at.len(), at.iter().filter(|time| masked(time)).count());
+        let masked = |time: i64| self.masks.covers(Timestamp::from_millis(time));
+        let (len, covered) = (at.len(), at.iter().filter(|time| masked(**time)).count());
         if covered as f64 > MASKED_MAX * len as f64 || len - covered < least {
-            return;
+            return 0;
         }
         let mut kept = 0;
         for from in 0..len {
-            if !masked(&at[from]) {
+            if !masked(at[from]) {
                 at[kept] = at[from];
                 values[kept] = values[from];
                 kept += 1;
@@ -407,6 +417,7 @@ impl Series {
         }
         at.truncate(kept);
         values.truncate(kept);
+        covered
     }
 
     pub fn name(&self) -> &SeriesName {
