@@ -154,7 +154,7 @@ fn threshold(
         },
         rivals: Vec::new(),
         learned_at: now,
-        level_since: series.level_since,
+        level_since: series.level(),
     })
 }
 
