@@ -271,7 +271,12 @@ fn from_csv(text: &str) -> Result<Vec<Item>, String> {
         match reader.read_record(&mut record) {
             Ok(false) => return Ok(items),
             Ok(true) => {
-                let line = record.position().map_or(line, csv::Position::line);
+                let line = record.position().map_or(line, |start| {
+                    // The reader counts from before empty lines, which are no rows.
+                    let rest = &text.as_bytes()[(start.byte() as usize).min(text.len())..];
+                    let empty = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+                    start.line() + empty.filter(|byte| **byte == b'\n').count() as u64
+                });
                 items.push(Item { line, row: csv_row(&names, &record) });
             }
             Err(error) => return Err(format!("line {line}: {error}")),
