@@ -408,11 +408,14 @@ impl Driver {
         let Some(host) = &mut self.host else { return };
         let reading = host.read();
         self.stats.usage = reading.usage;
+        let names: Vec<SeriesName> = reading.readings.iter().map(|reading| reading.series.clone()).collect();
         let readings = reading.readings.into_iter().map(|r| (r.series, Some(r.kind), now, r.value));
         self.observe(readings, now);
-        // Every second until all have been learned once, so that a person sees bounds soon; then at leisure.
+        // Every second until all of them have been learned once, so that a person sees bounds soon; then at leisure. A short
+        // file beside them is none of the host's business.
         let wanted = self.settings.engine.learning.min_data_points as u64;
-        let young = self.engine.knowledge().series().any(|s| s.admitted() < wanted && s.fates().total() < 2 * wanted);
+        let mut held = names.iter().filter_map(|name| self.engine.knowledge().find(name));
+        let young = held.any(|series| series.admitted() < wanted && series.fates().total() < 2 * wanted);
         let host = &self.settings.daemon.host;
         let interval = if young { host.warmup_interval } else { host.interval };
         self.next_host = now + interval;

@@ -181,7 +181,9 @@ fn the_host_is_read_at_the_pace_that_is_set() {
     let folder = folder();
     // Ten samples in about a second, and then none for an hour.
     let host = "host: {warmup_interval: 100ms, interval: 1h}\nlearning: {min_data_points: 10}\n";
-    write(&folder, "homeostat.yaml", &format!("{host}{QUICK}"));
+    // A series of a file that never gets as many does not keep the host at the quick pace.
+    write(&folder, "few.csv", &format!("timestamp,value\n{},1\n{},2\n", now() - 20, now() - 10));
+    write(&folder, "homeostat.yaml", &format!("{host}files: [{{path: few.csv}}]\n{QUICK}"));
     let daemon = Daemon::start(&folder);
     let load = wait_until("ten samples", || {
         Some(row(&daemon, "host_load1")).filter(|row| row["samples"].as_u64() >= Some(10))
