@@ -281,8 +281,9 @@ impl Driver {
             self.read_host(now);
         }
         self.read_files(now);
-        // Events that cannot be stored stop the loop: a change that nobody recorded must not happen.
-        if now >= self.engine.next_cycle() && self.backlog.is_empty() {
+        // Events that cannot be stored stop the loop: a change that nobody recorded must not happen. Whether they can is
+        // found out by a write, before there are any.
+        if now >= self.engine.next_cycle() && self.backlog.is_empty() && self.tried().is_ok() {
             self.cycle(now);
         }
         if now >= self.next_snapshot {
@@ -301,14 +302,14 @@ impl Driver {
                 let _ = reply.send(self.signal(signal, now));
             }
             Input::Force { state, during, reply } => {
-                let result = self.storable().map(|()| {
+                let result = self.tried().map(|()| {
                     let events = self.engine.force(state, during, now);
                     self.commit(events);
                 });
                 let _ = reply.send(result.and_then(|()| self.storable()));
             }
             Input::Freeze { frozen, reply } => {
-                let result = self.storable().map(|()| {
+                let result = self.tried().map(|()| {
                     let because = "an operator asked for it".to_owned();
                     let events = self.engine.freeze(frozen, because, now);
                     self.commit(events);
@@ -342,6 +343,12 @@ impl Driver {
             None => Ok(()),
             Some(problem) => Err(Refused::NotStored(problem.clone())),
         }
+    }
+
+    /// The same, found out by a write: what the engine took in as it made the event of it cannot be refused afterwards.
+    fn tried(&mut self) -> Result<(), Refused> {
+        self.storable()?;
+        self.store.probe().map_err(|error| Refused::NotStored(self.failed(&error)))
     }
 
     /// Durable first, then taken in, then acknowledged.
@@ -508,10 +515,16 @@ impl Driver {
             self.stats.events_lost += over as u64;
         }
         self.stats.backlog = self.backlog.len();
-        if self.backlog.is_empty() || self.retry_at.is_some_and(|at| at > Instant::now()) {
+        // After a failure the store is tried even when nothing waits: a verdict that was refused left no event behind.
+        let nothing = self.backlog.is_empty() && self.stats.store_problem.is_none();
+        if nothing || self.retry_at.is_some_and(|at| at > Instant::now()) {
             return;
         }
-        match self.store.append(&self.backlog) {
+        let stored = match self.backlog.is_empty() {
+            true => self.store.probe().map(|()| self.store.last_seq()),
+            false => self.store.append(&self.backlog),
+        };
+        match stored {
             Ok(first) => {
                 if self.stats.store_problem.take().is_some() {
                     tracing::info!(events = self.backlog.len(), "events can be stored again");

@@ -11,6 +11,9 @@ pub fn init(log: &Log, colour: bool) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A log that cannot be written (its disk is full, its reader gone) is no reason to end: the complaint about it would
+        // go the same way, and panic.
+        .log_internal_errors(false)
         .with_target(false)
         .with_ansi(colour);
     match log.format {

@@ -40,9 +40,11 @@ pub enum StoreError {
     ReadOnly { path: PathBuf },
     #[error("the disk that holds {} is full; make room", path.display())]
     Full { path: PathBuf },
+    #[error("{} could not be written ({reason}); the disk may be failing, or a quota or a limit of file size may be reached", path.display())]
+    Disk { path: PathBuf, reason: String },
     #[error("{} is damaged ({reason}); move it away to begin anew, or bring back a copy", path.display())]
     Damaged { path: PathBuf, reason: String },
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; mend that, or give another folder with --data", path.display())]
     Io { path: PathBuf, source: std::io::Error },
     #[error("{}: {source}", path.display())]
     Sql { path: PathBuf, source: rusqlite::Error },
@@ -138,6 +140,13 @@ impl Store {
         transaction.commit().map_err(sql)?;
         self.last_seq += events.len() as u64;
         Ok(first)
+    }
+
+    /// Finds out by a write whether there is room for events. The write counts itself: one that changes nothing would not
+    /// reach the disk.
+    pub fn probe(&mut self) -> Result<(), StoreError> {
+        let text = "insert into counters values ('probes', 1) on conflict (name) do update set value = value + 1";
+        self.connection.execute(text, []).map(|_| ()).map_err(|source| error(&self.path, source))
     }
 
     /// Events as wanted. Those of a later version, or of a kind that is not known, stay in the journal and are skipped.
@@ -272,6 +281,8 @@ fn error(path: &Path, source: rusqlite::Error) -> StoreError {
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             StoreError::ReadOnly { path }
         }
+        // What a quota or a limit of file size says, too: SQLite knows no other full disk than ENOSPC.
+        Some(ErrorCode::SystemIoFailure) => StoreError::Disk { path, reason: source.to_string() },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             StoreError::Damaged { path, reason: source.to_string() }
         }
@@ -325,6 +336,7 @@ mod tests {
         store.connection.execute_batch(&format!("pragma max_page_count = {pages}")).expect("a limit");
         let many: Vec<_> = (0..5000).map(|n| added(&format!("series_{n}"))).collect();
         assert!(matches!(store.append(&many), Err(StoreError::Full { .. })));
+        store.probe().expect("a counter finds room where many events do not");
         assert_eq!(store.last_seq(), 1);
         store.connection.execute_batch("pragma max_page_count = 1000000").expect("a limit");
         assert_eq!(store.append(&many).expect("room again"), 2);

@@ -1,235 +1,14 @@
 //! The door of a running daemon: real process, real port, real folder.
 
+mod common;
+
+use common::{Daemon, configure, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
-
-/// What does not happen by then does not happen.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Asks again and again until there is something.
-fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = ask() {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-struct Daemon {
-    child: Child,
-    /// HOST:PORT
-    address: String,
-}
-
-/// An answer, as far as tests look at it.
-struct Answer {
-    status: u16,
-    head: String,
-    text: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
-        lines.find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-    }
-
-    /// Checks that it is an error in the one form, and gives its sentence.
-    fn problem(&self, status: u16) -> String {
-        assert_eq!(self.status, status, "{}", self.text);
-        assert_eq!(self.header("content-type"), Some("application/problem+json"));
-        let body = self.json();
-        assert_eq!(body["status"], status);
-        assert!(body["type"].is_string() && body["title"].is_string());
-        body["detail"].as_str().expect("a sentence").to_owned()
-    }
-}
-
-/// No host is watched; two series of 300 samples each, one of them with labels. A cycle every second.
-fn configure(dir: &Path, more: &str) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    let mut rows = String::new();
-    for n in 0..300_u64 {
-        let at = now - 3000 + n * 10;
-        let noise = (n * 7919 % 101) as f64 / 101.0;
-        writeln!(rows, r#"{{"series":"load","timestamp":{at},"value":{}}}"#, 10.0 + noise).expect("text");
-        let name = r#""queue{job=\"a b\",zone=\"é\"}""#;
-        writeln!(rows, r#"{{"series":{name},"timestamp":{at},"value":{}}}"#, 100.0 - noise).expect("text");
-    }
-    std::fs::write(dir.join("rows.jsonl"), rows).expect("a file");
-    let config = format!(
-        "host: {{enabled: false}}\nfiles: [{{path: {}}}]\nstates: {{healthy: {{monitoring_interval: 1s}}}}\n{more}",
-        dir.join("rows.jsonl").display()
-    );
-    std::fs::write(dir.join("homeostat.yaml"), config).expect("a file");
-}
-
-impl Daemon {
-    fn start(dir: &Path, more: &str) -> Daemon {
-        configure(dir, more);
-        Daemon::go_on(dir)
-    }
-
-    /// With what lies in the folder.
-    fn go_on(dir: &Path) -> Daemon {
-        Daemon::listening(dir, "127.0.0.1:0")
-    }
-
-    fn listening(dir: &Path, listen: &str) -> Daemon {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_homeostat"))
-            .args(["run", "--listen", listen, "--config"])
-            .arg(dir.join("homeostat.yaml"))
-            .arg("--data")
-            .arg(dir.join("data"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the binary runs");
-        let mut line = String::new();
-        let out = child.stdout.take().expect("piped");
-        BufReader::new(out).read_line(&mut line).expect("a line");
-        // Behind a name of its own the line tells that one; where it listens is then for the process to know.
-        let address = match line.split_once("http://") {
-            Some((_, address)) => address.trim_end().trim_end_matches('/').to_owned(),
-            None => listen.to_owned(),
-        };
-        let daemon = Daemon { child, address };
-        wait_until("ready", || (daemon.get("/-/ready").status == 200).then_some(()));
-        daemon
-    }
-
-    fn learned(dir: &Path) -> Daemon {
-        let daemon = Daemon::start(dir, "");
-        wait_until("thresholds", || {
-            let all = daemon.get("/api/v1/thresholds").json();
-            (all["data"].as_array().is_some_and(|rows| rows.len() == 2 && rows.iter().all(|row| row["active"] == true)))
-                .then_some(())
-        });
-        daemon
-    }
-
-    /// Sends a head and a body as they are.
-    fn raw(&self, head: &str, body: &str) -> Answer {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        write!(stream, "{head}Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len()).expect("sent");
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).expect("an answer");
-        let text = String::from_utf8(bytes).expect("text");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
-        Answer { status, head: head.to_owned(), text: body.to_owned() }
-    }
-
-    fn get_with(&self, path: &str, headers: &str) -> Answer {
-        self.raw(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{headers}", self.address), "")
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        self.get_with(path, "")
-    }
-
-    fn post_with(&self, path: &str, headers: &str, body: &str) -> Answer {
-        self.raw(&format!("POST {path} HTTP/1.1\r\nHost: {}\r\n{headers}", self.address), body)
-    }
-
-    fn post(&self, path: &str, body: &Value) -> Answer {
-        self.post_with(path, "Content-Type: application/json\r\n", &body.to_string())
-    }
-
-    fn sensitivity(&self, series: &str) -> f64 {
-        let all = self.get("/api/v1/thresholds").json();
-        let rows = all["data"].as_array().expect("a list");
-        let row = rows.iter().find(|row| row["series"] == series).expect("learned");
-        row["sensitivity"].as_f64().expect("a number")
-    }
-
-    /// All rows of a list, `limit` at a time.
-    fn pages(&self, path: &str, limit: usize) -> Vec<Value> {
-        let (mut all, mut next) = (Vec::new(), String::new());
-        loop {
-            let page = self.get(&format!("{path}?limit={limit}&page={next}")).json();
-            let rows = page["data"].as_array().expect("a list").clone();
-            assert!(rows.len() <= limit);
-            all.extend(rows);
-            match page["next"].as_str() {
-                Some(token) => next = token.to_owned(),
-                None => return all,
-            }
-        }
-    }
-
-    /// A stream of events, resumed after `last` when it is given.
-    fn stream(&self, last: Option<u64>) -> Stream {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let resume = last.map_or(String::new(), |last| format!("Last-Event-ID: {last}\r\n"));
-        write!(
-            stream,
-            "GET /api/v1/events HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n{resume}\r\n",
-            self.address
-        )
-        .expect("sent");
-        let mut lines = BufReader::new(stream);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert!(lines.read_line(&mut head).expect("a head") > 0, "{head}");
-        }
-        assert!(head.contains("200") && head.contains("text/event-stream"), "{head}");
-        Stream { lines }
-    }
-
-    fn signal(&self, name: &str) {
-        let done = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs");
-        assert!(done.success());
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-struct Stream {
-    lines: BufReader<TcpStream>,
-}
-
-impl Stream {
-    /// Number and event of the next message; none at the end of the stream. Frames of the transfer are skipped.
-    fn next(&mut self) -> Option<(u64, Value)> {
-        let mut id = None;
-        loop {
-            let mut line = String::new();
-            if self.lines.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            if let Some(text) = line.strip_prefix("id: ") {
-                id = text.trim().parse().ok();
-            } else if let (Some(text), Some(id)) = (line.strip_prefix("data: "), id) {
-                let stored: Value = serde_json::from_str(text).expect("JSON");
-                assert_eq!(stored["seq"], id);
-                return Some((id, stored["event"].clone()));
-            }
-        }
-    }
-}
 
 #[test]
 fn a_verdict_is_durable_when_it_is_acknowledged_and_moves_the_sensitivity() {
@@ -456,6 +235,22 @@ fn the_metrics_are_well_formed_and_can_be_closed() {
     let daemon = Daemon::start(dir.path(), "prometheus: {enabled: false}");
     assert!(daemon.get("/metrics").problem(404).contains("prometheus.enabled"));
     daemon.get("/metrics/thresholds").problem(404);
+}
+
+#[test]
+#[ignore = "needs promtool: ./dev check runs it"]
+fn prometheus_own_tool_finds_nothing_wrong_with_the_metrics() {
+    let dir = TempDir::new().expect("a folder");
+    let daemon = Daemon::learned(dir.path());
+    for path in ["/metrics", "/metrics/thresholds"] {
+        let tool =
+            Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut tool =
+            tool.unwrap_or_else(|error| panic!("promtool does not start ({error}): apt-get install prometheus"));
+        tool.stdin.take().expect("piped").write_all(daemon.get(path).text.as_bytes()).expect("it reads all");
+        let said = tool.wait_with_output().expect("it ends");
+        assert!(said.status.success() && said.stderr.is_empty(), "{path}: {}", String::from_utf8_lossy(&said.stderr));
+    }
 }
 
 /// What `promtool check metrics` looks at: help and type before the samples, names that fit their type, nothing twice.

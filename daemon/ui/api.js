@@ -53,7 +53,7 @@ export function banner(topic, text) {
 export function advice(error) {
   if (!(error instanceof ApiError)) return `This page made a mistake: ${error.message}. Reload it; if that does not help, please report it.`;
   if (error.status === 0) return `The daemon does not answer at ${location.host}. Check that \`homeostat run\` is still running; this page tries again every 5 seconds.`;
-  if (error.status === 507) return 'The store is full: no verdict can be recorded and no change goes out. Judging goes on. Free space in the data folder, then repeat the verdict.';
+  if (error.status === 507) return `No verdict can be recorded and no change goes out at present; judging goes on. The daemon says: ${error.message}.`;
   if (error.status === 403) return `The daemon refused this page: ${error.message}. Open it by the address that \`homeostat run\` printed.`;
   if (error.status === 503) return `The daemon is not ready: ${error.message}. This page tries again every 5 seconds.`;
   return `The daemon could not do that (${error.status}): ${error.message}.`;

@@ -14,8 +14,9 @@ const POLL_MS = 5000;
 const SETTLE_MS = 250;
 const VIEWS = ['series', 'state', 'loops', 'events'];
 
-// On a wide screen events stand beside every section; on a narrow one they are a section of their own.
-const wide = matchMedia('(min-width: 1180px)');
+// On a wide screen events stand beside every section; on a narrow one they are a section of their own. The style sheet has
+// the same width.
+const wide = matchMedia('(min-width: 1021px)');
 
 function view() {
   const wanted = location.hash.slice(1);
@@ -124,6 +125,11 @@ series.start((error) => attempt(() => { throw error; }));
 theme();
 show();
 addEventListener('hashchange', show);
+// The fragment names the section: a link to a place within it would leave it.
+document.querySelector('.skip').addEventListener('click', (click) => {
+  click.preventDefault();
+  (view() === 'events' ? byId('event-list') : byId('main')).focus();
+});
 wide.addEventListener('change', show);
 document.addEventListener('visibilitychange', () => { if (!document.hidden) { poll(); later('state'); } });
 events.start({

@@ -34,13 +34,16 @@ export class Chart {
     this.pick = pick;
     this.hover = hover;
     this.bounds = null;
+    this.tentative = null;
     this.chosen = null;
     this.plot = null;
     this.sized = new ResizeObserver(() => this.plot?.setSize({ width: holder.clientWidth, height: HEIGHT }));
   }
 
-  draw({ samples, breaches, bounds }, chosen) {
+  /** `tentative`: bounds that were learned and are not in force, drawn where there are no others. */
+  draw({ samples, breaches, bounds }, tentative, chosen) {
     this.bounds = bounds;
+    this.tentative = tentative;
     this.chosen = chosen;
     const inBreach = new Set(breaches);
     const data = [
@@ -76,7 +79,7 @@ export class Chart {
       width: this.holder.clientWidth,
       height: HEIGHT,
       ms: 1,
-      padding: [10, 8, 0, 0],
+      padding: [10, 26, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, fill: c.ground, stroke: c.value, width: 2 } },
       scales: { x: { time: true }, y: { range: (_, low, high) => this.range(low, high) } },
@@ -97,24 +100,27 @@ export class Chart {
     };
   }
 
-  /** The bounds always fit; the alert level only where it does not flatten the rest. */
+  /** The bounds in force always fit; the alert level, and bounds that are not used yet, only where they do not flatten the rest. */
   range(low, high) {
-    const { lower, upper, alert_lower, alert_upper } = this.bounds ?? {};
-    const given = (v) => v !== null && v !== undefined;
+    const { lower, upper } = this.bounds ?? {};
+    const [below, above] = this.bounds ? [this.bounds.alert_lower, this.bounds.alert_upper] : [this.tentative?.lower, this.tentative?.upper];
+    // A bound below zero of what cannot be negative would only make the rest flat.
+    const given = (v) => v !== null && v !== undefined && (v >= 0 || this.unit.negative);
     if (low === null) [low, high] = [0, 1];
     if (given(lower)) low = Math.min(low, lower);
     if (given(upper)) high = Math.max(high, upper);
     const height = high - low || Math.abs(high) || 1;
-    if (given(alert_lower) && low - alert_lower < 0.8 * height) low = Math.min(low, alert_lower);
-    if (given(alert_upper) && alert_upper - high < 0.8 * height) high = Math.max(high, alert_upper);
+    if (given(below) && low - below < 0.8 * height) low = Math.min(low, below);
+    if (given(above) && above - high < 0.8 * height) high = Math.max(high, above);
     const air = (high - low || Math.abs(high) || 1) * 0.07;
     // What is never negative gets no axis below zero.
     return [low >= 0 && low - air < 0 ? -air * 0.3 : low - air, high + air];
   }
 
   drawBounds(u) {
-    if (!this.bounds) return;
-    const { lower, upper, alert_lower, alert_upper } = this.bounds;
+    const bounds = this.bounds ?? this.tentative;
+    if (!bounds) return;
+    const { lower, upper, alert_lower, alert_upper } = bounds;
     const { ctx, bbox } = u;
     const c = colors();
     const y = (v) => Math.round(u.valToPos(v, 'y', true));
@@ -124,8 +130,10 @@ export class Chart {
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
-    ctx.fillStyle = c.band;
-    ctx.fillRect(bbox.left, top, bbox.width, bottom - top);
+    if (this.bounds) {
+      ctx.fillStyle = c.band;
+      ctx.fillRect(bbox.left, top, bbox.width, bottom - top);
+    }
     const line = (v, stroke, dash) => {
       if (v === null || v === undefined) return;
       ctx.strokeStyle = stroke;
@@ -136,8 +144,9 @@ export class Chart {
       ctx.lineTo(bbox.left + bbox.width, y(v) + 0.5);
       ctx.stroke();
     };
-    line(lower, c.bound, []);
-    line(upper, c.bound, []);
+    line(lower, c.bound, this.bounds ? [] : [2, 3]);
+    line(upper, c.bound, this.bounds ? [] : [2, 3]);
+    if (!this.bounds) { ctx.restore(); return; }
     line(alert_lower, c.alert, [5, 4]);
     line(alert_upper, c.alert, [5, 4]);
     ctx.restore();

@@ -12,6 +12,9 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** A series' name that breaks where its words and labels end, and within them only when it must. */
+export const seriesName = (name) => name.split(/(?<=[_,])|(?=\{)/).flatMap((part, at) => (at === 0 ? [part] : [el('wbr'), part]));
+
 export const byId = (id) => document.getElementById(id);
 
 /** A table that stacks on narrow screens: each cell carries its column's title. Cells are text or nodes. */

@@ -1,7 +1,7 @@
 // The live stream of events, newest first.
 
 import { get } from './api.js';
-import { byId, el } from './dom.js';
+import { byId, el, seriesName } from './dom.js';
 import { clock } from './format.js';
 import { KINDS, sentence } from './sentences.js';
 
@@ -20,21 +20,27 @@ let hear = () => {};
 let connected = () => {};
 let open = () => {};
 
+/** What every cycle brings, and would drown the rest: cycles, measurements, and what became of a change that another replaced. */
+function routine(event) {
+  return event.kind === 'cycle_completed' || event.kind === 'effect_measured' || (event.kind === 'signalled' && !event.signal.verdict) ||
+    (event.kind === 'change_settled' && event.outcome.verification === 'superseded');
+}
+
 function fits(event) {
   const wanted = byId('e-kind').value;
-  return wanted === '' || (wanted === 'notable' ? event.kind !== 'cycle_completed' : event.kind === wanted);
+  return wanted === '' || (wanted === 'notable' ? !routine(event) : event.kind === wanted);
 }
 
 function item({ seq, at, event }) {
   const { series, text, tone } = sentence(event);
   return el('li', { 'data-tone': tone, 'data-seq': seq },
     el('time', { datetime: at, title: `event ${seq}` }, clock(at)),
-    el('span', {}, series && el('button', { type: 'button', class: 'link', title: `Show ${series}`, onclick: () => open(series) }, series), series ? ' ' : '', text));
+    el('span', {}, series && el('a', { href: '#series', title: `Show ${series}`, onclick: () => open(series) }, seriesName(series)), series ? ' ' : '', text));
 }
 
 function render() {
   const shown = kept.filter((stored) => fits(stored.event)).slice(0, SHOWN);
-  byId('events').replaceChildren(...shown.map(item));
+  byId('event-list').replaceChildren(...shown.map(item));
   byId('e-empty').hidden = shown.length > 0;
 }
 
@@ -59,7 +65,7 @@ function arrived(message) {
   } else if (at > 0) {
     render();
   } else if (fits(stored.event)) {
-    const list = byId('events');
+    const list = byId('event-list');
     list.prepend(item(stored));
     while (list.children.length > SHOWN) list.lastElementChild.remove();
     byId('e-empty').hidden = true;

@@ -11,13 +11,13 @@ export function number(value) {
 
 const BYTES = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** What a series is measured in, from its name's ending as Prometheus has it; a counter is held as its rate. */
+/** What a series is measured in, from its name's ending as Prometheus has it; a counter is held as its rate. `negative`: whether it
+ *  can be. */
 export function unitOf(series, kind) {
   const name = series.split('{')[0].replace(/_total$/, '');
-  const per = kind === 'counter' ? '/s' : '';
-  if (name.endsWith('_bytes')) return { base: 'bytes', per };
-  if (name.endsWith('_seconds') && !per) return { base: 'seconds', per };
-  return { base: '', per };
+  const per = (kind ?? (name !== series.split('{')[0] ? 'counter' : '')) === 'counter' ? '/s' : '';
+  const base = name.endsWith('_bytes') ? 'bytes' : name.endsWith('_seconds') && !per ? 'seconds' : '';
+  return { base, per, negative: !per && !base && !name.endsWith('_ratio') };
 }
 
 export function value(v, unit) {
@@ -26,18 +26,18 @@ export function value(v, unit) {
     let size = v, step = 0;
     while (Math.abs(size) >= 1024 && step < BYTES.length - 1) { size /= 1024; step += 1; }
     const shown = size.toLocaleString('en', { maximumSignificantDigits: Math.abs(size) >= 1000 ? 4 : 3 });
-    return `${shown} ${BYTES[step]}${unit.per}`;
+    return `${shown}\u00a0${BYTES[step]}${unit.per}`;
   }
   if (unit.base === 'seconds') {
     const size = Math.abs(v);
-    if (size !== 0 && size < 1e-3) return `${number(v * 1e6)} µs`;
-    if (size !== 0 && size < 1) return `${number(v * 1e3)} ms`;
-    return `${number(v)} s`;
+    if (size !== 0 && size < 1e-3) return `${number(v * 1e6)}\u00a0µs`;
+    if (size !== 0 && size < 1) return `${number(v * 1e3)}\u00a0ms`;
+    return `${number(v)}\u00a0s`;
   }
-  return unit.per ? `${number(v)} ${unit.per}` : number(v);
+  return unit.per ? `${number(v)}\u00a0${unit.per}` : number(v);
 }
 
-export const percent = (ratio) => (ratio === null || ratio === undefined ? '–' : `${(ratio * 100).toFixed(ratio < 0.1 && ratio > 0 ? 1 : 0)} %`);
+export const percent = (ratio) => (ratio === null || ratio === undefined ? '–' : `${(ratio * 100).toFixed(ratio < 0.1 && ratio > 0 ? 1 : 0)}\u00a0%`);
 
 /** `12:03:41`, with the day in front when it is not today. */
 export function clock(at) {
@@ -74,6 +74,10 @@ export const sigmas = (sensitivity) => `${sensitivity.toFixed(2)} σ`;
 
 export function range(lower, upper, unit) {
   if (lower === null && upper === null) return '–';
+  // What rounding left of a zero is one.
+  const size = Math.max(Math.abs(lower ?? 0), Math.abs(upper ?? 0));
+  const rest = (v) => (v !== null && Math.abs(v) < size * 1e-9 ? 0 : v);
+  [lower, upper] = [rest(lower), rest(upper)];
   if (lower === null) return `up to ${value(upper, unit)}`;
   if (upper === null) return `from ${value(lower, unit)}`;
   return `${value(lower, unit)} to ${value(upper, unit)}`;

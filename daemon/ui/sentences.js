@@ -1,6 +1,6 @@
 // One human sentence per kind of event. Shapes are those of the journal: core/src/event.rs.
 
-import { number, plural, sigmas, unitOf, value, words } from './format.js';
+import { clock, number, plural, sigmas, unitOf, value, words } from './format.js';
 
 /** Every kind the page knows, in the words of its filter. */
 export const KINDS = {
@@ -8,12 +8,14 @@ export const KINDS = {
   series_forgotten: 'series forgotten',
   threshold_learned: 'thresholds learned',
   alerted: 'alerts',
+  forecasted: 'forecasts',
   state_changed: 'transitions',
   change_dispatched: 'changes dispatched',
   change_settled: 'changes settled',
   signalled: 'signals',
   adjusted: 'adjustments',
   withheld: 'adjustments withheld',
+  effect_measured: 'effects measured',
   loop_paused: 'loops paused',
   frozen: 'freezes',
   cycle_completed: 'cycles',
@@ -91,13 +93,16 @@ export function sentence(event) {
         ? { series: event.series, text: `alert: ${at} is outside ${boundsText(event.bounds, event.series)}${event.pages ? ', pages.' : '.'}`, tone: 'bad' }
         : { series: event.series, text: `alert ended at ${at}.`, tone: 'good' };
     }
+    case 'forecasted':
+      return event.crosses_at === null ? { series: event.series, text: 'its trend leads beyond its alert level no longer.', tone: 'good' }
+        : { series: event.series, text: `its trend leads beyond its alert level at ${clock(event.crosses_at)}, if it goes on.`, tone: 'warn' };
     case 'state_changed': {
       const t = event.transition;
       return { series: null, text: `${t.from} → ${t.to}: ${t.cause}${t.forced_until ? ` (forced until ${new Date(t.forced_until).toLocaleTimeString('en-GB')})` : ''}`, tone: t.to };
     }
     case 'change_dispatched': {
       const c = event.change, series = targetSeries(c.knob);
-      return { series, text: `change ${c.id}: ${targetName(c.knob)} ${setting(c.from, series)} → ${setting(c.to, series)}. ${c.because}`, tone: 'change' };
+      return { series, text: `change ${c.id}: ${targetName(c.knob)} ${setting(c.from, series)} → ${setting(c.to, series)}; ${c.because}`, tone: 'change' };
     }
     case 'change_settled': {
       const o = event.outcome;
@@ -110,9 +115,11 @@ export function sentence(event) {
       return { series: s.series, text: `${what}, heard by ${words(s.loop)}.`, tone: s.verdict ? 'verdict' : 'quiet' };
     }
     case 'adjusted':
-      return { series: targetSeries(event.adjustment.target), text: `${words(event.by)}: ${moved(event.adjustment)}. ${event.adjustment.reason}`, tone: 'change' };
+      return { series: targetSeries(event.adjustment.target), text: `${words(event.by)}: ${moved(event.adjustment)}; ${event.adjustment.reason}`, tone: 'change' };
     case 'withheld':
       return { series: targetSeries(event.adjustment.target), text: `${words(event.by)} withheld ${moved(event.adjustment)}, to measure its effect.`, tone: 'quiet' };
+    case 'effect_measured':
+      return { series: null, text: `${words(event.by)}: what adjustment ${event.id} was for ${event.after === null ? 'could not be measured' : `now measures ${number(event.after)}`}.`, tone: 'quiet' };
     case 'loop_paused':
       return { series: null, text: `${words(event.by)} ${event.paused ? 'is paused' : 'goes on'}: ${event.because}`, tone: event.paused ? 'warn' : 'good' };
     case 'frozen':

@@ -3,7 +3,7 @@
 
 import { advice, banner, get, post } from './api.js';
 import { Chart } from './chart.js';
-import { byId, el } from './dom.js';
+import { byId, el, seriesName } from './dom.js';
 import { clock, number, plural, range, sigmas, sinceNow, span, unitOf, value } from './format.js';
 
 /** How many of the last samples a chart shows. */
@@ -40,11 +40,11 @@ class Card {
     const at = this.name.indexOf('{');
     const metric = at < 0 ? this.name : this.name.slice(0, at);
     this.last = el('p', { class: 'last' });
-    this.plot = el('div', { class: 'chart', 'data-series': this.name, role: 'img' });
+    this.plot = el('div', { class: 'chart', 'data-series': this.name, role: 'img', 'aria-label': `Chart of ${this.name}` });
     this.readout = el('p', { class: 'readout', 'aria-hidden': 'true', hidden: true });
     return [
       el('header', {},
-        el('h3', { title: this.name }, metric || this.name, at > 0 && el('span', { class: 'labels' }, this.name.slice(at))),
+        el('h3', { title: this.name }, seriesName(metric || this.name), at > 0 && el('span', { class: 'labels' }, el('wbr'), seriesName(this.name.slice(at)))),
         this.last),
       el('div', { class: 'chart-box' }, this.plot, this.readout),
     ];
@@ -105,7 +105,7 @@ class Card {
       else plot.dataset[side] = bound;
     }
     const last = row.last;
-    const breach = last && threshold && ((threshold.upper !== null && last.value > threshold.upper) || (threshold.lower !== null && last.value < threshold.lower));
+    const breach = last && threshold?.active && ((threshold.upper !== null && last.value > threshold.upper) || (threshold.lower !== null && last.value < threshold.lower));
     this.root.classList.toggle('in-breach', Boolean(breach));
     this.last.replaceChildren(last ? el('b', {}, value(last.value, this.unit)) : el('b', {}, '–'),
       breach ? el('span', { class: 'tag breach' }, 'breach') : el('span', { class: 'muted', title: last ? `last sample at ${clock(last.at)}` : '' }, last ? clock(last.at) : 'no sample'));
@@ -226,7 +226,8 @@ class Card {
         if (text !== null) this.readout.textContent = text;
       },
     });
-    this.chart.draw(this.samples, this.at);
+    // Bounds that are not used yet are shown too, less loudly.
+    this.chart.draw(this.samples, this.samples.bounds ? null : this.threshold, this.at);
   }
 
   leave() {

@@ -187,6 +187,9 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Signals> {
+        // A write over a limit of file size (ulimit -f) shall fail and be told like a full disk, not kill: the registration
+        // outlives the value.
+        let _ = signal(SignalKind::from_raw(signal_hook::consts::SIGXFSZ))?;
         Ok(Signals {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
