@@ -10,14 +10,17 @@ use crate::event::{Alerted, CycleCompleted, Event, Forgotten, Phase};
 use crate::execute::{self, Change, Knob, Outcome, Setting};
 use crate::feedback::subscription::{Subscriber, Subscription, subscribe};
 use crate::feedback::{Adjustment, FeedbackLoop, LoopKind, Signal};
+use crate::knowledge::histogram::Derived;
 use crate::knowledge::series::Noticed;
 use crate::knowledge::snapshot::SnapshotError;
 use crate::knowledge::{Knowledge, NoRoom, SeriesId};
 use crate::monitor::{Fate, Fates, Judged, Sample};
+use crate::plan::import::{Import, NotImported};
 use crate::plan::state::SystemState;
-use crate::plan::{Plan, Planned, plan};
+use crate::plan::{self, Plan, Planned};
 use crate::series::SeriesName;
 use crate::time::{Span, Timestamp};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Cycles brought forward keep this distance, so that a flood of reasons does not become a flood of cycles.
@@ -102,17 +105,24 @@ impl Engine {
             return Ok(id);
         }
         let mut events = std::mem::take(&mut self.outbox);
-        let room = self.knowledge.room(now);
-        if let Ok(Some(series)) = &room {
-            let event = Event::SeriesForgotten { series: series.clone(), because: Forgotten::GaveWay };
-            self.emit(event, now, &mut events);
-        }
-        let id = room.map(|_| {
-            self.emit(Event::SeriesAdded { series: name.clone(), declared }, now, &mut events);
-            self.knowledge.id(name).expect("a series that was just added is held")
-        });
+        let id = self.add(name, declared, None, now, &mut events);
         self.outbox = events;
         id
+    }
+
+    fn add(
+        &mut self,
+        name: &SeriesName,
+        declared: Option<Kind>,
+        derived_from: Option<SeriesName>,
+        now: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<SeriesId, NoRoom> {
+        if let Some(series) = self.knowledge.room(now)? {
+            self.emit(Event::SeriesForgotten { series, because: Forgotten::GaveWay }, now, events);
+        }
+        self.emit(Event::SeriesAdded { series: name.clone(), declared, derived_from }, now, events);
+        Ok(self.knowledge.id(name).expect("a series that was just added is held"))
     }
 
     /// Judges and remembers samples, in their order. Alerts leave at once.
@@ -135,8 +145,42 @@ impl Engine {
                 self.alert(sample, &noticed, now, &mut observed.events);
             }
             each(sample, noticed.fate, &noticed.judged);
+            // Only what was held back can have made a histogram whole.
+            if noticed.fate == Fate::Folded {
+                self.derive(now, &mut observed.events);
+            }
         }
         observed
+    }
+
+    /// Judges and remembers what histograms gave. These samples are not the caller's, and not among the fates it is told.
+    #[cold]
+    fn derive(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        for derived in self.knowledge.histograms.given() {
+            let Some(series) = self.made(&derived, now, events) else { continue };
+            let Some(value) = derived.value else {
+                self.knowledge.seen(series, now);
+                continue;
+            };
+            let sample = Sample { series, at: derived.at, value };
+            let noticed = self.knowledge.record_derived(&sample, now);
+            if noticed.onset || noticed.end {
+                self.alert(&sample, &noticed, now, events);
+            }
+        }
+    }
+
+    /// The series that a histogram's value belongs to, made when there is a first one. None: there is no room, or a source
+    /// sends a series of that name itself (`NAME_count` mostly), which then says the same and is watched already.
+    fn made(&mut self, derived: &Derived, now: Timestamp, events: &mut Vec<Event>) -> Option<SeriesId> {
+        match self.knowledge.id(&derived.series) {
+            Some(id) => {
+                let own = self.knowledge.get(id)?.derived_from() == Some(&derived.from);
+                own.then_some(id)
+            }
+            None if derived.value.is_none() => None,
+            None => self.add(&derived.series, Some(derived.kind), Some(derived.from.clone()), now, events).ok(),
+        }
     }
 
     fn alert(&mut self, sample: &Sample, noticed: &Noticed, now: Timestamp, events: &mut Vec<Event>) {
@@ -170,9 +214,36 @@ impl Engine {
     }
 
     /// Takes in history, in order of time, older than what is held or newer: learned from, never judged, never paged.
+    ///
+    /// A histogram's buckets belong together: see [`backfill_buckets`](Engine::backfill_buckets).
     pub fn backfill(&mut self, series: SeriesId, history: &[(Timestamp, f64)], now: Timestamp) -> Observed {
+        if self.knowledge.get(series).is_some_and(|series| series.kind() == Kind::Histogram) {
+            let samples: Vec<Sample> = history.iter().map(|&(at, value)| Sample { series, at, value }).collect();
+            return self.backfill_buckets(&samples, now);
+        }
         let fates = self.knowledge.backfill(series, history, now);
         Observed { events: std::mem::take(&mut self.outbox), fates }
+    }
+
+    /// The same for the buckets of histograms, of any number of them, all in order of time: what they say together is
+    /// learned from, never judged, never paged.
+    pub fn backfill_buckets(&mut self, samples: &[Sample], now: Timestamp) -> Observed {
+        let mut observed = Observed { events: std::mem::take(&mut self.outbox), fates: Fates::default() };
+        for sample in samples {
+            observed.fates.add(self.knowledge.backfill_bucket(sample, now));
+        }
+        let mut histories: BTreeMap<SeriesId, Vec<(Timestamp, f64)>> = BTreeMap::new();
+        for derived in self.knowledge.histograms.given() {
+            if let Some(series) = self.made(&derived, now, &mut observed.events)
+                && let Some(value) = derived.value
+            {
+                histories.entry(series).or_default().push((derived.at, value));
+            }
+        }
+        for (series, history) in histories {
+            self.knowledge.backfill_derived(series, &history, now);
+        }
+        observed
     }
 
     /// The event that [`signal`](Engine::signal) would give for this signal now: so that a caller can store it first and
@@ -205,6 +276,20 @@ impl Engine {
         let mut events = std::mem::take(&mut self.outbox);
         self.emit(Event::Frozen { frozen, because }, now, &mut events);
         events
+    }
+
+    /// Puts a threshold in force that was not learned here, on a person's word: no rate limit applies, a freeze does. No
+    /// event: the series stands there already.
+    pub fn import(&mut self, series: &SeriesName, import: &Import, now: Timestamp) -> Result<Vec<Event>, NotImported> {
+        let Some(planned) = plan::import::import(&self.knowledge, series, import, now)? else { return Ok(Vec::new()) };
+        let mut events = std::mem::take(&mut self.outbox);
+        if let Some(change) = planned.sensitivity {
+            self.send(change, now, &mut events);
+        }
+        let threshold = Arc::new(planned.threshold);
+        self.emit(Event::ThresholdLearned { series: series.clone(), threshold, active: true }, now, &mut events);
+        self.send(planned.change, now, &mut events);
+        Ok(events)
     }
 
     /// What came of a change that was carried out elsewhere.
@@ -263,7 +348,7 @@ impl Engine {
         for (series, crosses_at) in &analysis.forecasts {
             self.emit(Event::Forecasted { series: series.clone(), crosses_at: *crosses_at }, now, &mut events);
         }
-        let plan = plan(&self.knowledge, &analysis, wanted, now);
+        let plan = plan::plan(&self.knowledge, &analysis, wanted, now);
         let completed = self.dispatch(plan, analysis, heard, now, &mut events);
         self.emit(Event::CycleCompleted(Box::new(completed)), now, &mut events);
         Cycle { events }
@@ -347,21 +432,8 @@ impl Engine {
             self.emit(Event::Withheld { by, adjustment, id, situation }, now, events);
         }
         for Planned { change, adjustment } in plan.changes {
-            if let Some(outcome) =
-                self.knowledge.pending_of(&change.knob).map(|before| execute::superseded(before, now))
-            {
-                self.emit(Event::ChangeSettled { outcome }, now, events);
-            }
-            let id = self.knowledge.next_change_id();
             let by = change.by;
-            let withdrawn = match (&change.knob, &change.to) {
-                (Knob::Threshold(series), Setting::Unset) => Some(series.clone()),
-                _ => None,
-            };
-            self.emit(Event::ChangeDispatched { change: Change { id, ..change } }, now, events);
-            if let Some(series) = withdrawn {
-                self.end_alert(&series, now, events);
-            }
+            let id = self.send(change, now, events);
             if let (Some(by), Some(adjustment)) = (by, adjustment) {
                 self.emit(Event::Adjusted { by, adjustment, change: id, situation }, now, events);
             }
@@ -382,6 +454,23 @@ impl Engine {
         }
     }
 
+    /// Gives a change its number and lets it take effect, in the place of an earlier one of its knob.
+    fn send(&mut self, change: Change, now: Timestamp, events: &mut Vec<Event>) -> u64 {
+        if let Some(outcome) = self.knowledge.pending_of(&change.knob).map(|before| execute::superseded(before, now)) {
+            self.emit(Event::ChangeSettled { outcome }, now, events);
+        }
+        let id = self.knowledge.next_change_id();
+        let withdrawn = match (&change.knob, &change.to) {
+            (Knob::Threshold(series), Setting::Unset) => Some(series.clone()),
+            _ => None,
+        };
+        self.emit(Event::ChangeDispatched { change: Change { id, ..change } }, now, events);
+        if let Some(series) = withdrawn {
+            self.end_alert(&series, now, events);
+        }
+        id
+    }
+
     /// One event: applied, heard by the loops, told to subscribers, and put in line to be stored.
     fn emit(&mut self, event: Event, now: Timestamp, events: &mut Vec<Event>) {
         let signals: Vec<Signal> =
@@ -399,11 +488,7 @@ impl Engine {
         if self.subscribers.is_empty() {
             return;
         }
-        let of = match event {
-            Event::Signalled { signal } => signal.of,
-            Event::Adjusted { by, .. } | Event::Withheld { by, .. } | Event::LoopPaused { by, .. } => *by,
-            _ => return,
-        };
+        let Some(of) = event.of_loop() else { return };
         self.subscribers.retain(|(kind, subscriber)| *kind != of || subscriber.tell(event));
     }
 }

@@ -23,6 +23,9 @@ pub enum Event {
     SeriesAdded {
         series: SeriesName,
         declared: Option<Kind>,
+        /// The histogram it is made of; none: samples of it come from outside.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        derived_from: Option<SeriesName>,
     },
     SeriesForgotten {
         series: SeriesName,
@@ -173,6 +176,15 @@ impl Event {
             Event::LoopPaused { .. } => "loop_paused",
             Event::Frozen { .. } => "frozen",
             Event::CycleCompleted(_) => "cycle_completed",
+        }
+    }
+
+    /// The feedback loop whose news it is, when it is one's: signals, adjustments and pauses.
+    pub const fn of_loop(&self) -> Option<LoopKind> {
+        match self {
+            Event::Signalled { signal } => Some(signal.of),
+            Event::Adjusted { by, .. } | Event::Withheld { by, .. } | Event::LoopPaused { by, .. } => Some(*by),
+            _ => None,
         }
     }
 

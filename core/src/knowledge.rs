@@ -4,6 +4,7 @@
 //! there is to know.
 
 mod apply;
+pub mod histogram;
 pub mod history;
 pub mod mask;
 pub mod series;
@@ -26,9 +27,10 @@ use crate::series::SeriesName;
 use crate::stats::Scratch;
 use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
+use histogram::{Histogram, Histograms};
 use history::History;
 use serde::{Deserialize, Serialize};
-use series::{Admission, Noticed, Series, Trust};
+use series::{Admission, Door, Noticed, Series, Trust};
 use shard::Shard;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -139,6 +141,7 @@ pub struct Knowledge {
     pub(crate) general: General,
     shards: Vec<Shard>,
     names: BTreeMap<SeriesName, SeriesId>,
+    pub(crate) histograms: Histograms,
     /// Idle series that may give way, least recently sampled first, and when it is worth to look for more.
     idle: VecDeque<SeriesId>,
     idle_next: Timestamp,
@@ -193,6 +196,7 @@ impl Knowledge {
             general,
             shards: (0..shards).map(|_| Shard::default()).collect(),
             names: BTreeMap::new(),
+            histograms: Histograms::default(),
             idle: VecDeque::new(),
             idle_next: now,
             scratch: Scratch::default(),
@@ -225,6 +229,15 @@ impl Knowledge {
     #[inline]
     pub fn get(&self, id: SeriesId) -> Option<&Series> {
         self.shards.get(usize::from(id.shard))?.get(id)
+    }
+
+    /// The histogram that a series is a bucket of, or made of.
+    pub fn histogram(&self, series: &Series) -> Option<&Histogram> {
+        match (series.part, &series.derived_from) {
+            (Some(part), _) => self.histograms.get(part),
+            (None, Some(from)) => self.histograms.find(from),
+            (None, None) => None,
+        }
     }
 
     pub fn state(&self) -> &StateSince {
@@ -401,9 +414,20 @@ impl Knowledge {
 
     #[inline]
     pub(crate) fn record(&mut self, sample: &Sample, now: Timestamp) -> Noticed {
+        let noticed = self.record_derived(sample, now);
+        self.general.fates.add(noticed.fate);
+        noticed
+    }
+
+    /// The same for a sample that did not come from outside and is not counted among those that did.
+    #[inline]
+    pub(crate) fn record_derived(&mut self, sample: &Sample, now: Timestamp) -> Noticed {
         let admission = self.admission();
         let noticed = match self.shards.get_mut(usize::from(sample.series.shard)).and_then(|s| s.get_mut(sample.series))
         {
+            Some(series) if matches!(series.door, Door::Bucket) => {
+                Noticed::only(series.fold(sample.at, sample.value, now, Some(&admission), &mut self.histograms))
+            }
             Some(series) => {
                 let detector = match series.detector {
                     Some(_) => self.methods.detector(&series.settings.strategy),
@@ -413,12 +437,18 @@ impl Knowledge {
             }
             None => Noticed::unknown(),
         };
-        self.general.fates.add(noticed.fate);
         self.general.hurry |= noticed.ripe || noticed.onset;
         noticed
     }
 
     pub(crate) fn backfill(&mut self, id: SeriesId, history: &[(Timestamp, f64)], now: Timestamp) -> Fates {
+        let fates = self.backfill_derived(id, history, now);
+        self.general.fates += &fates;
+        fates
+    }
+
+    /// The same for samples that did not come from outside and are not counted among those that did.
+    pub(crate) fn backfill_derived(&mut self, id: SeriesId, history: &[(Timestamp, f64)], now: Timestamp) -> Fates {
         let admission = self.admission();
         let ripe_at = self.config.learning.min_data_points as u64;
         let mut fates = Fates::default();
@@ -432,8 +462,25 @@ impl Knowledge {
             }
             None => history.iter().for_each(|_| fates.add(Fate::UnknownSeries)),
         }
-        self.general.fates += &fates;
         fates
+    }
+
+    /// A series is alive although it had nothing to say.
+    pub(crate) fn seen(&mut self, id: SeriesId, now: Timestamp) {
+        if let Some(series) = self.get_mut(id) {
+            series.last_seen = now;
+        }
+    }
+
+    /// One sample of history of a series that is a bucket.
+    pub(crate) fn backfill_bucket(&mut self, sample: &Sample, now: Timestamp) -> Fate {
+        let series = self.shards.get_mut(usize::from(sample.series.shard)).and_then(|s| s.get_mut(sample.series));
+        let fate = match series {
+            Some(series) => series.fold(sample.at, sample.value, now, None, &mut self.histograms),
+            None => Fate::UnknownSeries,
+        };
+        self.general.fates.add(fate);
+        fate
     }
 
     fn admission(&self) -> Admission {
@@ -495,7 +542,10 @@ impl Knowledge {
         self.get_mut(id)
     }
 
-    fn insert(&mut self, series: Series) -> SeriesId {
+    fn insert(&mut self, mut series: Series) -> SeriesId {
+        if matches!(series.door, Door::Bucket) {
+            series.part = self.histograms.register(&series.name);
+        }
         let shard = (series.name.hash64() % self.shards.len() as u64) as u16;
         let name = series.name.clone();
         let id = self.shards[usize::from(shard)].insert(shard, series);

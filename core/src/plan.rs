@@ -1,6 +1,7 @@
 //! P: from an analysis and what the loops want to a plan in which nothing is left to decide.
 
 pub mod guard;
+pub mod import;
 pub mod parameters;
 pub mod state;
 

@@ -8,17 +8,21 @@
 mod layers;
 mod schema;
 mod show;
-mod tree;
+pub mod tree;
 
 pub use layers::{Origin, Provenance};
 
 use homeostat::config::StrategyName;
+use homeostat::feedback::LoopKind;
 use homeostat::time::Span;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// A configuration file larger than this is no configuration file, in bytes.
 const FILE_LEN_MAX: u64 = 1 << 20;
+
+/// Each has a thread of its own.
+const WEBHOOKS_MAX: usize = 16;
 
 /// Everything the daemon can be told. In the file the engine's sections stand beside the daemon's, at the top.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, schemars::JsonSchema)]
@@ -46,6 +50,8 @@ pub struct Daemon {
     pub host: HostSource,
     /// Files as sources, read once, in this order.
     pub files: Vec<FileSource>,
+    /// Addresses that are told what the feedback loops hear and do.
+    pub webhooks: Vec<Webhook>,
     /// How long the journal is kept and how often memory is written down.
     pub store: Store,
     /// What the daemon says on standard error.
@@ -145,6 +151,33 @@ pub struct FileSource {
     #[serde(default)]
     #[schemars(with = "String", default)]
     pub speed: Speed,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Webhook {
+    /// http://HOST[:PORT]/…; events are posted there as JSON, up to 100 at a time.
+    pub url: String,
+    /// The loops it is told of; none named: all five.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub loops: Vec<LoopKind>,
+    /// What is not taken by then is given up.
+    #[serde(default = "webhook_timeout")]
+    pub timeout: Span,
+}
+
+const fn webhook_timeout() -> Span {
+    Span::from_secs(5)
+}
+
+impl Webhook {
+    /// The address as it may be shown: names, passwords and paths are often secrets.
+    pub fn shown(&self) -> String {
+        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        format!("{scheme}://{host}/…")
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -384,7 +417,7 @@ impl Config {
         if let Err(error) = self.engine.check(strategies) {
             return refuse(&error.key, error.problem);
         }
-        let Daemon { http, tracing, host, store, .. } = &self.daemon;
+        let Daemon { http, tracing, host, store, webhooks, .. } = &self.daemon;
         if tracing.enabled {
             return refuse(
                 "tracing.enabled",
@@ -415,6 +448,24 @@ impl Config {
         ] {
             if span < least || span > most {
                 return refuse(key, format!("{span} is outside {least} to {most}"));
+            }
+        }
+        if webhooks.len() > WEBHOOKS_MAX {
+            return refuse("webhooks", format!("{} are over {WEBHOOKS_MAX}", webhooks.len()));
+        }
+        for (at, webhook) in webhooks.iter().enumerate() {
+            if !webhook.url.starts_with("http://") || external_name(&webhook.url).is_none() {
+                let problem = format!(
+                    "`{}` is not like http://host:8080/path; for https, or a name and a password, put a proxy between",
+                    webhook.shown()
+                );
+                return refuse(&format!("webhooks[{at}].url"), problem);
+            }
+            if webhook.timeout < Span::from_millis(100) || webhook.timeout > Span::minutes(1) {
+                return refuse(
+                    &format!("webhooks[{at}].timeout"),
+                    format!("{} is outside 100ms to 1m", webhook.timeout),
+                );
             }
         }
         if !(1_000..=1_000_000_000).contains(&store.retention_max) {

@@ -14,6 +14,7 @@ use homeostat::event::{EVENT_VERSION, Event, Stored};
 use homeostat::feedback::{LoopKind, Signal};
 use homeostat::knowledge::SeriesId;
 use homeostat::monitor::Sample;
+use homeostat::plan::import::{Import, NotImported};
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
@@ -81,6 +82,9 @@ pub enum Refused {
     Gone,
 }
 
+/// What became of an imported threshold: whether it changed anything, or why it was not taken in.
+pub type Taken = Result<bool, NotImported>;
+
 type Query = Box<dyn FnOnce(&View<'_>) + Send>;
 type Reply<T> = oneshot::Sender<Result<T, Refused>>;
 
@@ -89,6 +93,7 @@ enum Input {
     Signal { signal: Signal, reply: Reply<u64> },
     Force { state: SystemState, during: Span, reply: Reply<()> },
     Freeze { frozen: bool, reply: Reply<()> },
+    Import { thresholds: Vec<(SeriesName, Import)>, reply: Reply<Vec<Taken>> },
     Reload { settings: Box<Config>, reply: Reply<()> },
     Stop,
 }
@@ -139,6 +144,11 @@ impl Handle {
 
     pub async fn freeze(&self, frozen: bool) -> Result<(), Refused> {
         self.ask(|reply| Input::Freeze { frozen, reply }).await
+    }
+
+    /// Puts thresholds in force; what became of each, in their order, once it is durable. Keep them few: judging waits.
+    pub async fn import(&self, thresholds: Vec<(SeriesName, Import)>) -> Result<Vec<Taken>, Refused> {
+        self.ask(|reply| Input::Import { thresholds, reply }).await
     }
 
     pub async fn reload(&self, settings: Config) -> Result<(), Refused> {
@@ -306,6 +316,21 @@ impl Driver {
                 });
                 let _ = reply.send(result.and_then(|()| self.storable()));
             }
+            Input::Import { thresholds, reply } => {
+                let result = self.storable().map(|()| {
+                    let (mut taken, mut events) = (Vec::with_capacity(thresholds.len()), Vec::new());
+                    for (series, threshold) in &thresholds {
+                        taken.push(self.engine.import(series, threshold, now).map(|more| {
+                            let changed = !more.is_empty();
+                            events.extend(more);
+                            changed
+                        }));
+                    }
+                    self.commit(events);
+                    taken
+                });
+                let _ = reply.send(result.and_then(|taken| self.storable().map(|()| taken)));
+            }
             Input::Reload { settings, reply } => {
                 let _ = reply.send(self.reload(*settings, now));
             }
@@ -352,6 +377,12 @@ impl Driver {
             .engine
             .reconfigure(settings.engine.clone(), now)
             .map_err(|error| Refused::Configuration(error.to_string()))?;
+        // The files of this host are opened anew only when something else is to be read.
+        let (before, after) = (&self.settings.daemon.host, &settings.daemon.host);
+        if before != after {
+            self.host = after.enabled.then(|| Host::new(after));
+            self.next_host = now;
+        }
         self.settings = settings;
         self.commit(events);
         Ok(())
@@ -384,11 +415,14 @@ impl Driver {
         let Some(host) = &mut self.host else { return };
         let reading = host.read();
         self.stats.usage = reading.usage;
+        let names: Vec<SeriesName> = reading.readings.iter().map(|reading| reading.series.clone()).collect();
         let readings = reading.readings.into_iter().map(|r| (r.series, Some(r.kind), now, r.value));
         self.observe(readings, now);
-        // Every second until all have been learned once, so that a person sees bounds soon; then at leisure.
+        // Every second until all of them have been learned once, so that a person sees bounds soon; then at leisure. A short
+        // file beside them is none of the host's business.
         let wanted = self.settings.engine.learning.min_data_points as u64;
-        let young = self.engine.knowledge().series().any(|s| s.admitted() < wanted && s.fates().total() < 2 * wanted);
+        let mut held = names.iter().filter_map(|name| self.engine.knowledge().find(name));
+        let young = held.any(|series| series.admitted() < wanted && series.fates().total() < 2 * wanted);
         let host = &self.settings.daemon.host;
         let interval = if young { host.warmup_interval } else { host.interval };
         self.next_host = now + interval;
@@ -421,13 +455,27 @@ impl Driver {
         for (name, at, value) in rows {
             by_series.entry(name).or_default().push((*at, *value));
         }
+        // All are known first: what is made of a histogram leaves out what the file holds itself.
+        let mut interned = Vec::with_capacity(by_series.len());
         for (name, history) in by_series {
             // A series that finds no room is counted by the engine.
             if let Ok(id) = self.engine.intern(name, None, now) {
-                let observed = self.engine.backfill(id, &history, now);
-                self.commit(observed.events);
+                interned.push((id, history));
             }
         }
+        let mut buckets = Vec::new();
+        for (series, history) in interned {
+            let held = self.engine.knowledge().get(series);
+            if held.is_some_and(|series| series.kind() == Kind::Histogram) {
+                buckets.extend(history.into_iter().map(|(at, value)| Sample { series, at, value }));
+                continue;
+            }
+            let observed = self.engine.backfill(series, &history, now);
+            self.commit(observed.events);
+        }
+        buckets.sort_by_key(|sample| sample.at);
+        let observed = self.engine.backfill_buckets(&buckets, now);
+        self.commit(observed.events);
     }
 
     /// One turn of the loop, with the evidence measured just before it.

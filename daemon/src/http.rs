@@ -7,6 +7,7 @@ mod api;
 mod assets;
 pub mod events;
 mod guard;
+mod import;
 mod openapi;
 mod problem;
 mod query;
@@ -15,6 +16,7 @@ mod rows;
 use crate::config::Config;
 use crate::driver::Handle;
 use crate::telemetry::{self, Counts};
+use crate::webhook::Tally;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -63,6 +65,7 @@ struct App {
     /// The name in `http.external_url`.
     external: Option<Arc<str>>,
     counts: Arc<Mutex<Counts>>,
+    webhooks: Arc<[Arc<Tally>]>,
     streams: Arc<Semaphore>,
     /// Becomes true when the daemon stops.
     stopping: watch::Receiver<bool>,
@@ -80,6 +83,7 @@ pub async fn serve(
     handle: Handle,
     config: &Config,
     reread: Reread,
+    webhooks: Vec<Arc<Tally>>,
     mut stopping: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let app = App {
@@ -87,6 +91,7 @@ pub async fn serve(
         reread,
         external: config.daemon.http.external_host().map(Arc::from),
         counts: Arc::default(),
+        webhooks: webhooks.into(),
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         stopping: stopping.clone(),
     };
@@ -144,7 +149,7 @@ fn routes() -> Vec<(&'static str, &'static [&'static str], MethodRouter<App>)> {
     vec![
         ("/api/v1/series", &["get"], get(api::series)),
         ("/api/v1/series/samples", &["get"], get(api::samples)),
-        ("/api/v1/thresholds", &["get"], get(api::thresholds)),
+        ("/api/v1/thresholds", &["get", "post"], get(api::thresholds).post(import::thresholds)),
         ("/api/v1/explain", &["get"], get(api::explain)),
         ("/api/v1/state", &["get", "post"], get(api::state).post(api::force)),
         ("/api/v1/parameters", &["get"], get(api::parameters)),

@@ -9,6 +9,7 @@ mod source;
 mod store;
 mod telemetry;
 mod view;
+mod webhook;
 
 /// Many small allocations that live as long as a series does: this one keeps them together.
 #[global_allocator]

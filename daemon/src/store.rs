@@ -296,7 +296,7 @@ mod tests {
 
     fn added(name: &str) -> (Timestamp, Event) {
         let series = SeriesName::parse(name).expect(name);
-        (Timestamp::from_secs(1000), Event::SeriesAdded { series, declared: None })
+        (Timestamp::from_secs(1000), Event::SeriesAdded { series, declared: None, derived_from: None })
     }
 
     #[test]

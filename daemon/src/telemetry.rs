@@ -6,6 +6,7 @@
 
 use crate::driver::{Handle, View};
 use crate::http::events::Follow;
+use crate::webhook::Tally;
 use homeostat::config::Kind;
 use homeostat::event::{Event, Phase};
 use homeostat::execute::{Knob, Verification};
@@ -16,6 +17,7 @@ use homeostat::series::SeriesName;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 // --- what is counted as it passes ------------------------------------------------------------------------------------
@@ -215,7 +217,7 @@ impl Measured {
 }
 
 /// All of the daemon's own metrics.
-pub fn families(m: &Measured, counts: &mut Counts) -> Vec<Family> {
+pub fn families(m: &Measured, counts: &mut Counts, webhooks: &[Arc<Tally>]) -> Vec<Family> {
     let mut all = Families(Vec::new());
     let stats = &m.stats;
     let number = |flag: bool| f64::from(u8::from(flag));
@@ -328,6 +330,7 @@ pub fn families(m: &Measured, counts: &mut Counts) -> Vec<Family> {
         false_share.put([], value);
     }
     all.loops(&m.loops);
+    all.webhooks(webhooks);
 
     // K and the shell
     all.counter("homeostat_cycles_total", "Cycles since the start.").put([], counts.of("cycle_completed"));
@@ -499,6 +502,23 @@ impl Families {
         family.put_part("_bucket", [("le", "+Inf")], all as f64);
         family.put_part("_sum", [], counts.confidence_sum);
         family.put_part("_count", [], all as f64);
+    }
+
+    /// By number, in the order of the configuration, from 1: an address may hold a secret.
+    fn webhooks(&mut self, webhooks: &[Arc<Tally>]) {
+        type Of = fn(&Tally) -> &AtomicU64;
+        let families: [(&str, &str, Of); 3] = [
+            ("homeostat_webhook_delivered_events_total", "Events that each webhook took.", |tally| &tally.delivered),
+            ("homeostat_webhook_failed_events_total", "Events that could not be delivered.", |tally| &tally.failed),
+            ("homeostat_webhook_missed_events_total", "Events that passed a webhook too slow.", |tally| &tally.missed),
+        ];
+        for (name, help, of) in families {
+            let family = self.counter(name, help);
+            for (number, tally) in (1..).zip(webhooks) {
+                let number: u32 = number;
+                family.put([("webhook", &number.to_string())], of(tally).load(Ordering::Relaxed) as f64);
+            }
+        }
     }
 
     fn loops(&mut self, loops: &[LoopFigures]) {

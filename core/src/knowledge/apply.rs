@@ -6,7 +6,9 @@ impl Knowledge {
     /// Takes in what was decided. The only other way that memory changes.
     pub(crate) fn apply(&mut self, event: &Event, now: Timestamp) {
         match event {
-            Event::SeriesAdded { series, declared } => self.apply_added(series, *declared, now),
+            Event::SeriesAdded { series, declared, derived_from } => {
+                self.apply_added(series, *declared, derived_from.as_ref(), now)
+            }
             Event::SeriesForgotten { series, because: Forgotten::Ended | Forgotten::GaveWay } => {
                 self.apply_forgotten(series)
             }
@@ -83,16 +85,26 @@ impl Knowledge {
         self.general.loops.entry(kind).or_default()
     }
 
-    fn apply_added(&mut self, name: &SeriesName, declared: Option<Kind>, now: Timestamp) {
+    fn apply_added(
+        &mut self,
+        name: &SeriesName,
+        declared: Option<Kind>,
+        derived_from: Option<&SeriesName>,
+        now: Timestamp,
+    ) {
         if !self.names.contains_key(name) {
-            let series = Series::new(name.clone(), declared, &self.config, now);
+            let mut series = Series::new(name.clone(), declared, &self.config, now);
+            series.derived_from = derived_from.cloned();
             self.insert(series);
         }
     }
 
     fn apply_forgotten(&mut self, name: &SeriesName) {
         if let Some(id) = self.names.remove(name) {
-            self.shards[usize::from(id.shard)].remove(id);
+            let series = self.shards[usize::from(id.shard)].remove(id);
+            if let Some(part) = series.and_then(|series| series.part) {
+                self.histograms.unregister(part);
+            }
             self.general.forgotten += 1;
         }
     }
@@ -167,7 +179,10 @@ impl Knowledge {
             judged: about.map_or(0, |series| series.tally.judged),
             breached: about.map_or(0, |series| series.tally.breached),
             strategy: match &change.knob {
-                Knob::Threshold(_) => about.and_then(|series| series.learned.as_ref()).map(|t| t.strategy.clone()),
+                Knob::Threshold(_) => about
+                    .and_then(|series| series.learned.as_ref())
+                    .map(|threshold| threshold.strategy.clone())
+                    .filter(|strategy| *strategy != crate::plan::import::IMPORTED),
                 _ => None,
             },
         };

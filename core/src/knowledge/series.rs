@@ -4,6 +4,7 @@ use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::Merit;
 use crate::analyze::strategy::{Detector, DetectorState};
 use crate::config::{Config, Kind, StrategyName};
+use crate::knowledge::histogram::{self, Histograms, Part};
 use crate::knowledge::mask::Masks;
 use crate::knowledge::window::Window;
 use crate::monitor::{Fate, Fates, Judged};
@@ -212,7 +213,7 @@ impl Noticed {
         Noticed::only(Fate::UnknownSeries)
     }
 
-    fn only(fate: Fate) -> Noticed {
+    pub(crate) fn only(fate: Fate) -> Noticed {
         Noticed { fate, judged: Judged::default(), value: f64::NAN, onset: false, end: false, ripe: false }
     }
 }
@@ -229,6 +230,12 @@ pub(crate) struct Admission {
 pub struct Series {
     pub(crate) name: SeriesName,
     pub(crate) declared: Option<Kind>,
+    /// The histogram it is made of, by name; none: samples of it come from outside.
+    #[serde(default)]
+    pub(crate) derived_from: Option<SeriesName>,
+    /// Which bucket it is, when it is one; found anew from its name.
+    #[serde(skip)]
+    pub(crate) part: Option<Part>,
     #[serde(skip)]
     pub(crate) settings: Settings,
     pub(crate) door: Door,
@@ -279,9 +286,12 @@ impl Series {
         let sensitivity = settings.sensitivity;
         let door = match declared {
             Some(Kind::Counter) => Door::Rate { last: None },
+            // Of what is said of a histogram as a whole, its count is a counter, and its sum is one mostly.
+            Some(Kind::Histogram) if name.metric().ends_with("_count") => Door::Rate { last: None },
+            Some(Kind::Histogram) if name.metric().ends_with("_sum") => Door::Undecided(Vec::new()),
             Some(Kind::Histogram) => Door::Bucket,
             Some(_) => Door::Open,
-            None if is_bucket(&name) => Door::Bucket,
+            None if histogram::is_bucket(&name) => Door::Bucket,
             None if ["_total", "_count", "_sum"].iter().any(|suffix| name.metric().ends_with(suffix)) => {
                 Door::Undecided(Vec::new())
             }
@@ -290,6 +300,8 @@ impl Series {
         Series {
             name,
             declared,
+            derived_from: None,
+            part: None,
             settings,
             door,
             distinct: Distinct::default(),
@@ -441,6 +453,11 @@ impl Series {
         self.settings.page
     }
 
+    /// The histogram it is made of, by name; none: samples of it come from outside.
+    pub fn derived_from(&self) -> Option<&SeriesName> {
+        self.derived_from.as_ref()
+    }
+
     pub fn window(&self) -> &Window {
         &self.window
     }
@@ -576,14 +593,8 @@ impl Series {
         admission: &Admission,
         detector: Option<&dyn Detector>,
     ) -> Noticed {
-        if !value.is_finite() {
-            return Noticed::only(if value.to_bits() == STALE_MARKER { Fate::Stale } else { Fate::NotFinite });
-        }
-        if at > now + TOO_NEW {
-            return Noticed::only(Fate::TooNew);
-        }
-        if at < now - admission.window_age {
-            return Noticed::only(Fate::TooOld);
+        if let Some(fate) = turned_away(at, value, now, admission) {
+            return Noticed::only(fate);
         }
         match &mut self.door {
             Door::Open => self.admit(at, value, admission, detector),
@@ -618,10 +629,8 @@ impl Series {
                 if held.len() < CONFIRM_SAMPLES {
                     return Noticed::only(Fate::Folded);
                 }
-                let falls = held.windows(2).filter(|pair| pair[1].1 < pair[0].1).count();
-                let counts = falls <= 1 && held.iter().all(|(_, value)| *value >= 0.0);
                 let held = std::mem::take(held);
-                self.door = if counts { Door::Rate { last: None } } else { Door::Open };
+                self.door = if counts(&held) { Door::Rate { last: None } } else { Door::Open };
                 // The samples held so far were counted as folded; now they are read in the way that was found.
                 let mut noticed = Noticed::only(Fate::Folded);
                 for (at, value) in held {
@@ -630,6 +639,30 @@ impl Series {
                 noticed
             }
         }
+    }
+
+    /// One sample of a bucket, which its histogram takes. Without `admission` it is history, of whatever age.
+    pub(crate) fn fold(
+        &mut self,
+        at: Timestamp,
+        value: f64,
+        now: Timestamp,
+        admission: Option<&Admission>,
+        histograms: &mut Histograms,
+    ) -> Fate {
+        self.last_seen = now;
+        let refused = match admission {
+            Some(admission) => turned_away(at, value, now, admission),
+            None => (!value.is_finite()).then_some(Fate::NotFinite),
+        };
+        let fate = match (refused, self.part) {
+            (Some(fate), _) => fate,
+            (None, Some(part)) => histograms.take(part, at, value),
+            // Its limit is no number: it belongs to no histogram, and is held back all the same.
+            (None, None) => Fate::Folded,
+        };
+        self.fates.add(fate);
+        fate
     }
 
     /// Judges, then remembers.
@@ -721,54 +754,108 @@ impl Series {
     /// of time. Returns what became of them.
     pub(crate) fn backfill(&mut self, history: &[(Timestamp, f64)], admission: &Admission) -> Fates {
         let mut fates = Fates::default();
-        let mut values = Vec::with_capacity(history.len());
-        let counts = matches!(self.door, Door::Rate { .. });
-        let mut before: Option<(Timestamp, f64)> = None;
+        let mut rows: Vec<Row> = Vec::with_capacity(history.len());
         for &(at, value) in history {
-            if !value.is_finite() {
-                fates.add(Fate::NotFinite);
-                continue;
-            }
-            if let Some((last_at, last_value)) = before
-                && at <= last_at
-            {
-                fates.add(late(at, value, last_at, last_value));
-                continue;
-            }
-            let rate_from = before.replace((at, value));
-            match (counts, rate_from) {
-                (false, _) => values.push((at, value)),
-                (true, Some((last_at, last_value))) if value >= last_value => {
-                    values.push((at, (value - last_value) / at.since(last_at).secs()));
-                }
-                (true, _) => fates.add(Fate::Folded),
+            match rows.last() {
+                _ if !value.is_finite() => fates.add(Fate::NotFinite),
+                Some(last) if at <= last.at => fates.add(late(at, value, last.at, last.value)),
+                _ => rows.push(Row { at, value, told: false }),
             }
         }
+        let values = match self.confirmed(rows) {
+            Ok(rows) => self.rates(rows, &mut fates),
+            Err(held) => {
+                (0..held).for_each(|_| fates.add(Fate::Folded));
+                Vec::new()
+            }
+        };
         let oldest = self.window.oldest().map(|(at, _)| at);
         let newest = self.window.newest().map(|(at, _)| at);
-        let (older, rest): (Vec<_>, Vec<_>) =
-            values.into_iter().partition(|(at, _)| oldest.is_some_and(|oldest| *at < oldest));
-        let fitted = self.window.push_front(&older, admission.window_len);
-        for _ in 0..fitted {
-            fates.add(Fate::Admitted);
-        }
-        for _ in fitted..older.len() {
-            fates.add(Fate::TooOld);
-        }
-        for (at, value) in rest {
-            if newest.is_some_and(|newest| at <= newest) {
-                fates.add(Fate::OutOfOrder);
+        let (older, rest): (Vec<Row>, Vec<Row>) =
+            values.into_iter().partition(|row| oldest.is_some_and(|oldest| row.at < oldest));
+        let pairs: Vec<(Timestamp, f64)> = older.iter().map(|row| (row.at, row.value)).collect();
+        let fitted = self.window.push_front(&pairs, admission.window_len);
+        let mut tell = |row: &Row, fate| {
+            if !row.told {
+                fates.add(fate);
+            }
+        };
+        // The newest of the older ones fit, if not all do.
+        let (too_old, fit) = older.split_at(older.len() - fitted);
+        too_old.iter().for_each(|row| tell(row, Fate::TooOld));
+        fit.iter().for_each(|row| tell(row, Fate::Admitted));
+        self.admitted += fit.len() as u64;
+        for row in &rest {
+            if newest.is_some_and(|newest| row.at <= newest) {
+                tell(row, Fate::OutOfOrder);
                 continue;
             }
-            self.distinct.see(value);
-            self.window.push(at, value, admission.window_len, admission.window_age, admission.min_data_points);
-            fates.add(Fate::Admitted);
+            self.distinct.see(row.value);
+            self.window.push(row.at, row.value, admission.window_len, admission.window_age, admission.min_data_points);
+            self.admitted += 1;
+            tell(row, Fate::Admitted);
         }
-        older.iter().for_each(|(_, value)| self.distinct.see(*value));
-        self.admitted += fates.of(Fate::Admitted);
+        older.iter().for_each(|row| self.distinct.see(row.value));
         self.fates += &fates;
         fates
     }
+
+    /// History is read as what the series is. Where the name says counter and nothing has confirmed it yet, history does,
+    /// together with what was held so far; too little of both is held on: so many of `rows`.
+    fn confirmed(&mut self, mut rows: Vec<Row>) -> Result<Vec<Row>, usize> {
+        let Door::Undecided(held) = &mut self.door else { return Ok(rows) };
+        let new = rows.len();
+        // Told when they came; of two at one time the one that came first stays.
+        rows.splice(0..0, held.iter().map(|&(at, value)| Row { at, value, told: true }));
+        rows.sort_by_key(|row| row.at);
+        rows.dedup_by_key(|row| row.at);
+        let pairs: Vec<(Timestamp, f64)> = rows.iter().map(|row| (row.at, row.value)).collect();
+        if pairs.len() < CONFIRM_SAMPLES {
+            *held = pairs;
+            return Err(new);
+        }
+        self.door = if counts(&pairs) { Door::Rate { last: None } } else { Door::Open };
+        Ok(rows)
+    }
+
+    /// For a counter the rates between rows, and from the last sample to the first row; else the rows themselves.
+    fn rates(&mut self, rows: Vec<Row>, fates: &mut Fates) -> Vec<Row> {
+        let (Door::Rate { last }, Some(first), Some(end)) = (&mut self.door, rows.first(), rows.last()) else {
+            return rows;
+        };
+        let mut before = last.filter(|(at, _)| *at < first.at);
+        if last.is_none_or(|(at, _)| at < end.at) {
+            *last = Some((end.at, end.value));
+        }
+        let mut rates = Vec::with_capacity(rows.len());
+        for row in rows {
+            let rate = match before.replace((row.at, row.value)) {
+                Some((at, value)) if row.value >= value => (row.value - value) / row.at.since(at).secs(),
+                // The first, or a reset.
+                Some(_) | None => f64::NAN,
+            };
+            match rate.is_finite() {
+                true => rates.push(Row { value: rate, ..row }),
+                false if row.told => {}
+                false => fates.add(Fate::Folded),
+            }
+        }
+        rates
+    }
+}
+
+/// One sample of history; `told`: its fate was counted before.
+#[derive(Clone, Copy)]
+struct Row {
+    at: Timestamp,
+    value: f64,
+    told: bool,
+}
+
+/// Whether samples are those of a counter: it only grows, but for one reset.
+fn counts(samples: &[(Timestamp, f64)]) -> bool {
+    let falls = samples.windows(2).filter(|pair| pair[1].1 < pair[0].1).count();
+    falls <= 1 + samples.len() / 1000 && samples.iter().all(|(_, value)| *value >= 0.0)
 }
 
 /// The bits of the value by which Prometheus says that a series ended.
@@ -776,6 +863,18 @@ const STALE_MARKER: u64 = 0x7ff0_0000_0000_0002;
 
 /// Clocks of senders may be a little ahead.
 const TOO_NEW: Span = Span::minutes(10);
+
+/// Why a sample is not even looked at, if it is not.
+#[inline]
+fn turned_away(at: Timestamp, value: f64, now: Timestamp, admission: &Admission) -> Option<Fate> {
+    if !value.is_finite() {
+        return Some(if value.to_bits() == STALE_MARKER { Fate::Stale } else { Fate::NotFinite });
+    }
+    if at > now + TOO_NEW {
+        return Some(Fate::TooNew);
+    }
+    (at < now - admission.window_age).then_some(Fate::TooOld)
+}
 
 /// What a sample is that is not newer than the newest.
 fn late(at: Timestamp, value: f64, newest_at: Timestamp, newest_value: f64) -> Fate {
@@ -786,8 +885,4 @@ fn late(at: Timestamp, value: f64, newest_at: Timestamp, newest_value: f64) -> F
     } else {
         Fate::Conflict
     }
-}
-
-fn is_bucket(name: &SeriesName) -> bool {
-    name.metric().ends_with("_bucket") && name.parts().1.iter().any(|(label, _)| label == "le")
 }

@@ -1,4 +1,4 @@
-//! All memory as bytes, in parts: one for what is general, one per shard. MessagePack with names, so that a later version
+//! All memory as bytes, in parts: one for what is general, one per shard, one for histograms. MessagePack with names, so that a later version
 //! can read what an earlier one wrote.
 
 use super::{Knowledge, Series};
@@ -13,6 +13,7 @@ pub const SNAPSHOT_VERSION: u16 = 1;
 
 const GENERAL: &str = "general";
 const SHARD: &str = "shard/";
+const HISTOGRAMS: &str = "histograms";
 
 /// Why a snapshot cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,7 @@ impl Knowledge {
             by_shard[usize::from(id.shard)].push(series);
         }
         parts.extend(by_shard.iter().enumerate().map(|(at, series)| (format!("{SHARD}{at}"), encode(series))));
+        parts.push((HISTOGRAMS.to_owned(), encode(&self.histograms.memory())));
         parts
     }
 
@@ -72,6 +74,9 @@ impl Knowledge {
             for series in series {
                 knowledge.insert(series);
             }
+        }
+        if let Some((name, bytes)) = parts.iter().find(|(name, _)| name == HISTOGRAMS) {
+            knowledge.histograms.remember(decode(name, bytes)?);
         }
         let config = knowledge.config.clone();
         knowledge.reconfigure(config);

@@ -37,6 +37,19 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
     let part = |name: &str| said.get(name).filter(|part| !part.is_null());
     let list = |name: &str| said.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let mut pairs = vec![("series", name.to_string()), ("kind", text(&said, "kind"))];
+    if let Some(histogram) = part("histogram") {
+        let of = format!("{} ({} limits)", text(histogram, "buckets"), text(histogram, "buckets_held"));
+        let derived = histogram.get("derived").and_then(Value::as_bool) == Some(true);
+        let makes: Vec<&str> = histogram
+            .get("makes")
+            .and_then(Value::as_array)
+            .map_or_else(Vec::new, |all| all.iter().filter_map(Value::as_str).collect());
+        match derived {
+            true => pairs.push(("made of", of)),
+            false if makes.is_empty() => pairs.push(("bucket of", of)),
+            false => pairs.push(("bucket of", format!("{of}, watched as {}", makes.join(", ")))),
+        }
+    }
     if let Some(window) = part("window") {
         let (samples, span) = (text(window, "samples"), text(window, "span_s"));
         pairs.push(("samples", format!("{samples} over {span} s, the newest of {}", text(window, "newest"))));

@@ -9,9 +9,10 @@ use super::{Done, Failed};
 use crate::source::file::{Line, Rows};
 use crate::view::{ThresholdRow, threshold_row};
 use homeostat::analyze::strategy::Methods;
-use homeostat::config::Config;
+use homeostat::config::{Config, Kind};
 use homeostat::engine::Engine;
 use homeostat::event::Event;
+use homeostat::knowledge::series::Series;
 use homeostat::monitor::{Fate, Sample};
 use homeostat::series::SeriesName;
 use homeostat::time::Timestamp;
@@ -59,7 +60,8 @@ pub fn learn(args: &LearnArgs, out: &Out) -> Result<Done, Failed> {
     let (engine, now) = learned(config, &histories)?;
     let knowledge = engine.knowledge();
     let rows: Vec<ThresholdRow> = knowledge.series().filter_map(|series| threshold_row(series, now)).collect();
-    for series in knowledge.series().filter(|series| series.learned().is_none()) {
+    let missing = |series: &&Series| series.learned().is_none() && series.kind() != Kind::Histogram;
+    for series in knowledge.series().filter(missing) {
         let (held, wanted) = (series.window().len(), knowledge.config().learning.min_data_points);
         match held < wanted {
             true => eprintln!("{}: {held} usable rows, {wanted} are needed to learn", series.name()),
@@ -157,13 +159,22 @@ fn progress() -> indicatif::ProgressBar {
 
 /// An engine that has seen every history and learned from it, and the time it then is.
 fn learned(mut config: Config, histories: &Histories) -> Result<(Engine, Timestamp), Failed> {
-    config.limits.series_max = config.limits.series_max.max(histories.len());
+    // What is made of a histogram is a series as well.
+    config.limits.series_max = config.limits.series_max.max(4 * histories.len());
     let latest = histories.values().filter_map(|history| history.rows.last()).map(|(at, _)| *at);
     let now = latest.max().unwrap_or(Timestamp::EPOCH);
     let mut engine = Engine::with_methods(config, Methods::built_in(), 1, now);
+    let mut interned = Vec::with_capacity(histories.len());
     for (name, history) in histories {
         let first = history.rows.first().map_or(now, |(at, _)| *at);
-        let series = engine.intern(name, None, first).map_err(|error| Failed::World(error.to_string()))?;
+        interned.push(engine.intern(name, None, first).map_err(|error| Failed::World(error.to_string()))?);
+    }
+    let mut buckets = Vec::new();
+    for (series, (name, history)) in interned.into_iter().zip(histories) {
+        if engine.knowledge().get(series).is_some_and(|series| series.kind() == Kind::Histogram) {
+            buckets.extend(history.rows.iter().map(|&(at, value)| Sample { series, at, value }));
+            continue;
+        }
         let mut unusable = 0u64;
         for (at, value) in &history.rows {
             // Nothing is in force yet, so nothing is judged and no event of interest leaves.
@@ -174,8 +185,13 @@ fn learned(mut config: Config, histories: &Histories) -> Result<(Engine, Timesta
             eprintln!("{name}: {unusable} rows left out (not a number, or a second one at its time)");
         }
     }
+    // The buckets of a histogram say something together: they are taken moment by moment, not one after the other.
+    buckets.sort_by_key(|sample| sample.at);
+    for sample in buckets {
+        let _ = engine.observe(&[sample], sample.at);
+    }
     // A cycle learns as many series as the state's parallelism allows, and brings their thresholds into force.
-    let cycles_max = 16 + histories.len();
+    let cycles_max = 16 + engine.knowledge().series_count();
     for _ in 0..cycles_max {
         let events = engine.cycle(now).events;
         let goes_on = events.iter().any(|event| match event {
@@ -230,7 +246,7 @@ pub fn csv(rows: &[ThresholdRow]) -> Result<String, Failed> {
     let failed = |error: &dyn std::fmt::Display| Failed::World(format!("cannot write the thresholds as CSV: {error}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
     let head = "series,lower,upper,sensitivity,confidence,strategy,active,learned_at,count,mean,median,std_dev,min,max,\
-                p25,p75,p90,p95,p99,iqr,reasoning";
+                p25,p75,p90,p95,p99,iqr,reasoning,alert_lower,alert_upper";
     writer.write_record(head.split(',')).map_err(|error| failed(&error))?;
     for row in rows {
         let s = &row.supporting.statistics;
@@ -248,7 +264,7 @@ pub fn csv(rows: &[ThresholdRow]) -> Result<String, Failed> {
         ];
         let numbers = [s.mean, s.median, s.std_dev, s.min, s.max, s.p25, s.p75, s.p90, s.p95, s.p99, s.iqr];
         record.extend(numbers.map(|number| number.to_string()));
-        record.push(row.reasoning.clone());
+        record.extend([row.reasoning.clone(), bound(row.alert_lower), bound(row.alert_upper)]);
         writer.write_record(&record).map_err(|error| failed(&error))?;
     }
     let bytes = writer.into_inner().map_err(|error| failed(&error))?;

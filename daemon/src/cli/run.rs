@@ -89,12 +89,13 @@ async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<
     let start = Start { settings: config, engine, store, host, files };
     let served = start.settings.clone();
     let (handle, thread) = driver::spawn(start).map_err(|error| world(&error))?;
+    let webhooks = crate::webhook::spawn(&served.daemon.webhooks, &handle).map_err(|error| world(&error))?;
 
     let reread: Reread = Arc::new(move || args.load().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));
     let (stop, stopping) = watch::channel(false);
     let mut server = {
         let (handle, reread) = (handle.clone(), Arc::clone(&reread));
-        tokio::spawn(async move { crate::http::serve(listener, handle, &served, reread, stopping).await })
+        tokio::spawn(async move { crate::http::serve(listener, handle, &served, reread, webhooks, stopping).await })
     };
     match out.text(&format!("homeostat watches; its page: http://{address}/")) {
         // Whoever started it does not read what it says; it runs all the same.
@@ -165,7 +166,9 @@ async fn read_again(handle: &Handle, reread: &Reread) -> Result<(), String> {
 fn tell_reloaded(result: Result<(), String>) {
     match result {
         Ok(()) => {
-            tracing::info!("the configuration was read again; an address or a folder takes effect at the next start")
+            tracing::info!(
+                "the configuration was read again; an address, the folder, files, webhooks and the log take effect at the next start"
+            )
         }
         Err(problem) => tracing::error!("the configuration stays as it was: {problem}"),
     }

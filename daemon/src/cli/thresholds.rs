@@ -1,4 +1,6 @@
-//! `homeostat thresholds export`: what was learned, in forms that other tools read.
+//! `homeostat thresholds`: what was learned, in forms that other tools read, and back.
+
+mod import;
 
 use super::client::{Daemon, text};
 use super::output::Out;
@@ -31,6 +33,16 @@ As Prometheus rules, each active threshold becomes an alert on the series outsid
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Put thresholds of a file in force in the running daemon
+    #[command(after_help = "\
+Examples:
+  homeostat thresholds export > thresholds.json && homeostat thresholds import thresholds.json
+  homeostat learn load.csv --format yaml | homeostat thresholds import - --format yaml
+  homeostat thresholds import by-hand.csv            series,lower,upper and more, as `export --format csv` prints it
+
+A threshold that is imported judges from now on, until its series is learned again. A row that cannot be used is told with
+its line, and the rest is. Only series that the daemon knows can have a threshold.")]
+    Import(import::ImportArgs),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -43,7 +55,10 @@ enum ExportFormat {
 }
 
 pub fn thresholds(args: &ThresholdsArgs, out: &Out) -> Result<Done, Failed> {
-    let What::Export { format, selector, daemon } = &args.what;
+    let (format, selector, daemon) = match &args.what {
+        What::Export { format, selector, daemon } => (format, selector, daemon),
+        What::Import(args) => return import::import(args, out),
+    };
     let query: Vec<(&str, &str)> = selector.iter().map(|text| ("match[]", text.as_str())).collect();
     let rows = daemon.connect()?.all("thresholds", &query)?;
     let failed = |error: &dyn std::fmt::Display| Failed::World(format!("cannot write the thresholds: {error}"));
@@ -64,8 +79,19 @@ pub fn thresholds(args: &ThresholdsArgs, out: &Out) -> Result<Done, Failed> {
     Ok(Done::Quietly)
 }
 
-const COLUMNS: [&str; 9] =
-    ["series", "lower", "upper", "sensitivity", "confidence", "strategy", "active", "learned_at", "reasoning"];
+const COLUMNS: [&str; 11] = [
+    "series",
+    "lower",
+    "upper",
+    "sensitivity",
+    "confidence",
+    "strategy",
+    "active",
+    "learned_at",
+    "reasoning",
+    "alert_lower",
+    "alert_upper",
+];
 
 fn csv(rows: &[Value]) -> Result<String, Box<dyn std::error::Error>> {
     let mut writer = csv::Writer::from_writer(Vec::new());

@@ -58,17 +58,25 @@ fn the_example_file_holds_every_key_with_its_default() {
             Some(item) if item.starts_with("- ") || item.starts_with("  ") && !item.starts_with("  homeostat") => {
                 with_items.push_str(item);
             }
-            _ if line == "series: []" || line == "files: []" => continue,
+            _ if ["series: []", "files: []", "webhooks: []"].contains(&line) => continue,
             _ => with_items.push_str(line),
         }
         if line.ends_with("For example:") {
-            let section = if line.contains("selector") { "series" } else { "files" };
+            let of = |word: &str| line.contains(word);
+            let section = if of("selector") {
+                "series"
+            } else if of("loops") {
+                "webhooks"
+            } else {
+                "files"
+            };
             with_items.push_str(&format!("\n{section}:"));
         }
         with_items.push('\n');
     }
     let loaded = file(&with_items).expect("the examples in comments are usable");
-    assert_eq!((loaded.config.engine.series.len(), loaded.config.daemon.files.len()), (1, 1));
+    let daemon = &loaded.config.daemon;
+    assert_eq!((loaded.config.engine.series.len(), daemon.files.len(), daemon.webhooks.len()), (1, 1, 1));
     let written = written_keys(&tree::Node::parse(&with_items).expect("read before"));
     let missing: Vec<_> = schema::known_keys()
         .iter()
@@ -141,6 +149,11 @@ fn a_wrong_value_is_refused_with_key_reason_and_place() {
         ("host: {interval: 5s, warmup_interval: 10s}", "host.warmup_interval: 10s is outside 100ms to 5s (FILE:1)"),
         ("files: [{path: a.csv, speed: fast}]", "files[0].speed: `fast` is not a speed"),
         ("log: {level: loud}", "log.level: unknown variant `loud`"),
+        ("webhooks: [{url: 'https://x/'}]", "webhooks[0].url: `https://x/…` is not like http://host"),
+        ("webhooks: [{url: 'http://name:secret@x/'}]", "webhooks[0].url: `http://x/…`"),
+        ("webhooks: [{url: 'http://x', timeout: 1h}]", "webhooks[0].timeout: 1h is outside"),
+        ("webhooks: [{url: 'http://x', loops: [all]}]", "webhooks[0].loops[0]: unknown variant `all`"),
+        ("webhooks: [{loops: []}]", "webhooks[0]: missing field `url`"),
         ("store: {retention_max: 5}", "store.retention_max: 5 is outside"),
         (
             "http:\n  insecure: yes please\n",

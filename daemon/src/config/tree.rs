@@ -37,22 +37,28 @@ pub struct NotYaml {
 }
 
 impl Node {
+    /// A text that a person writes.
     pub fn parse(text: &str) -> Result<Node, NotYaml> {
-        // What a person writes stays far below these; a text made to exhaust memory or stack does not.
+        Node::parse_within(text, 100_000)
+    }
+
+    /// A text of so many values at most.
+    pub fn parse_within(text: &str, nodes_max: usize) -> Result<Node, NotYaml> {
+        // What is meant stays far below these; a text made to exhaust memory or stack does not.
         let options = serde_saphyr::options! {
             with_snippet: false,
             strict_booleans: true,
             budget: serde_saphyr::budget! {
                 max_depth: 32,
-                max_nodes: 100_000,
-                max_events: 400_000,
+                max_nodes: nodes_max,
+                max_events: 4 * nodes_max,
                 max_documents: 1,
                 max_anchors: 100,
                 max_aliases: 100,
                 max_merge_keys: 100,
                 max_recorded_anchor_events: 10_000,
                 max_recorded_anchor_bytes: 1 << 20,
-                max_total_scalar_bytes: 2 << 20,
+                max_total_scalar_bytes: 20 * nodes_max,
             },
         };
         match serde_saphyr::from_str_with_options::<Spanned<Tree>>(text, options) {
@@ -62,6 +68,17 @@ impl Node {
                 let problem = error.to_string().lines().next().unwrap_or("not readable").to_owned();
                 Err(NotYaml { place, problem })
             }
+        }
+    }
+}
+
+/// The values without their places.
+impl From<Tree> for Value {
+    fn from(tree: Tree) -> Value {
+        match tree {
+            Tree::Scalar(value) => value,
+            Tree::List(items) => items.into_iter().map(|item| Value::from(item.tree)).collect(),
+            Tree::Map(entries) => entries.into_iter().map(|entry| (entry.key, Value::from(entry.node.tree))).collect(),
         }
     }
 }

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub type Answer<T> = Result<T, Problem>;
-type Body = Result<Bytes, BytesRejection>;
+pub type Body = Result<Bytes, BytesRejection>;
 
 /// A list, as it is sent.
 #[derive(Serialize)]
@@ -50,7 +50,7 @@ pub struct Single<T> {
     data: T,
 }
 
-fn single<T>(data: T) -> Json<Single<T>> {
+pub fn single<T>(data: T) -> Json<Single<T>> {
     Json(Single { data })
 }
 
@@ -369,7 +369,7 @@ pub async fn reload(State(app): State<App>) -> Answer<Json<Single<Reloaded>>> {
         ("data", before.data != after.data),
         ("files", before.files != after.files),
         ("log", before.log != after.log),
-        ("host.enabled", before.host.enabled != after.host.enabled),
+        ("webhooks", before.webhooks != after.webhooks),
     ];
     let restart_for = restart_for.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect();
     Ok(single(Reloaded { reloaded: true, restart_for }))
@@ -393,7 +393,7 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Answer<Respo
         .query(|view| view.settings.daemon.prometheus.enabled.then(|| telemetry::Measured::of(view)))
         .await?
         .ok_or_else(closed)?;
-    let families = app.counted(|counts| telemetry::families(&measured, counts));
+    let families = app.counted(|counts| telemetry::families(&measured, counts, &app.webhooks));
     Ok(exposition(&headers, &families))
 }
 

@@ -2,6 +2,7 @@
 //! that every route is here, and no other, is tested beside the routes.
 
 use crate::http::api::{Frozen, Id, Reloaded};
+use crate::http::import::Imported;
 use crate::http::problem;
 use crate::http::rows::{
     ActionRow, Explained, LoopRow, OptimizationRow, ParametersRow, Samples, SeriesRow, SignalRow, StateRow, Statistics,
@@ -155,6 +156,30 @@ fn build() -> Value {
     all.list::<SeriesRow>("/api/v1/series", "All series that are held, by name.", LIST);
     all.single::<Samples>("/api/v1/series/samples", "The last samples of a series.", samples);
     all.list::<ThresholdRow>("/api/v1/thresholds", "Learned thresholds as they stand now, by series.", LIST);
+    let optional = |description: &str| json!({ "type": ["number", "null"], "description": description });
+    all.post::<Imported>(
+        "/api/v1/thresholds",
+        "Puts thresholds in force that were not learned here; at most 500 at a time, each taken in or refused by itself.",
+        json!({
+            "type": "object",
+            "required": ["data"],
+            "properties": { "data": { "type": "array", "maxItems": 500, "items": {
+                "type": "object",
+                "required": ["series"],
+                "properties": {
+                    "series": { "type": "string" },
+                    "lower": optional("In the series' unit; one of the two bounds is needed."),
+                    "upper": optional("In the series' unit."),
+                    "alert_lower": optional("Where an alert begins; else as for a learned threshold."),
+                    "alert_upper": optional("Where an alert begins; else as for a learned threshold."),
+                    "sensitivity": optional("In sigmas of a bell; else the series' own stays."),
+                    "confidence": optional("0 to 1; else just enough to be used."),
+                    "reasoning": { "type": ["string", "null"] },
+                    "active": { "type": ["boolean", "null"], "description": "false is refused: it did not judge." },
+                },
+            } } },
+        }),
+    );
     all.single::<Explained>("/api/v1/explain", "Everything known of a series, and why its threshold is as it is.", one);
     all.single::<StateRow>("/api/v1/state", "The state of the loop, and what it was decided from.", &[]);
     all.post::<StateRow>(

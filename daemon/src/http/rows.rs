@@ -9,6 +9,7 @@ use crate::view::{ThresholdRow, threshold_row};
 use homeostat::config::{Limit, Parameters, StrategyName};
 use homeostat::execute::Measure;
 use homeostat::feedback::{Action, LoopKind, Signal};
+use homeostat::knowledge::histogram::BUCKETS_MAX;
 use homeostat::knowledge::series::Series;
 use homeostat::knowledge::{Knowledge, Optimization};
 use homeostat::monitor::Fates;
@@ -618,6 +619,42 @@ pub struct PendingRow {
     due: Timestamp,
 }
 
+/// The histogram that a series is a bucket of, or made of.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HistogramRow {
+    /// `NAME_bucket` with the labels of its buckets, but `le`.
+    #[schemars(with = "String")]
+    buckets: SeriesName,
+    /// Upper limits of its buckets, as text, ascending; the first hundred of them.
+    limits: Vec<String>,
+    buckets_held: usize,
+    /// Series that are made of the buckets and held now.
+    #[schemars(with = "Vec<String>")]
+    makes: Vec<SeriesName>,
+    /// Whether this series is one of those.
+    derived: bool,
+}
+
+/// Limits of a histogram that are shown.
+const LIMITS_SHOWN: usize = 100;
+
+impl HistogramRow {
+    fn of(knowledge: &Knowledge, series: &Series) -> Option<HistogramRow> {
+        let histogram = knowledge.histogram(series)?;
+        let made = |name: &&SeriesName| {
+            knowledge.find(name).is_some_and(|series| series.derived_from() == Some(histogram.name()))
+        };
+        let text = |limit: f64| if limit == f64::INFINITY { "+Inf".to_owned() } else { limit.to_string() };
+        Some(HistogramRow {
+            buckets: histogram.name().clone(),
+            limits: histogram.limits().take(LIMITS_SHOWN).map(text).collect(),
+            buckets_held: histogram.limits().len(),
+            makes: histogram.makes().filter(made).cloned().collect(),
+            derived: series.derived_from().is_some(),
+        })
+    }
+}
+
 /// Everything that is known of one series, and why its threshold is as it is.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Explained {
@@ -625,6 +662,8 @@ pub struct Explained {
     series: SeriesName,
     kind: &'static str,
     watched: bool,
+    /// Of a bucket, or a series made of buckets: which histogram.
+    histogram: Option<HistogramRow>,
     /// The strategy that is asked for, and the one that gave the bounds.
     #[schemars(with = "String")]
     strategy: StrategyName,
@@ -679,6 +718,7 @@ impl Explained {
             series: series.name().clone(),
             kind: series.kind().as_str(),
             watched: series.watched(),
+            histogram: HistogramRow::of(knowledge, series),
             strategy: series.strategy().clone(),
             chosen_strategy: learned.map(|threshold| threshold.strategy.clone()),
             window: WindowRow {
@@ -757,7 +797,21 @@ fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now
     let mut sentences = Vec::new();
     let mut say = |text: String| sentences.push(text);
     let Some(threshold) = series.learned() else {
-        if !series.watched() {
+        if !series.watched()
+            && let Some(histogram) = knowledge.histogram(series)
+        {
+            say(match histogram.is_too_large() {
+                true => format!(
+                    "It is a bucket of a histogram of {} limits; over {BUCKETS_MAX} nothing is made of one.",
+                    histogram.limits().len()
+                ),
+                false => {
+                    "It is a bucket: the rate and the quantiles of its histogram are watched, not it alone; a rule \
+                          with `kind: counter` changes that."
+                        .to_owned()
+                }
+            });
+        } else if !series.watched() {
             say(format!(
                 "It is not watched, as series of kind {} are not; a rule with `watch: true` changes that.",
                 series.kind().as_str()

@@ -1,0 +1,292 @@
+//! Each key of the daemon's own sections changes what a running daemon does; the variables of an earlier generation too.
+
+mod running;
+
+use running::{Daemon, Ran, folder, homeostat, now, run, wait_until, with_rows, write};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use tempfile::TempDir;
+
+const QUICK: &str = "states: {healthy: {monitoring_interval: 1s}, optimizing: {monitoring_interval: 1s}}\n";
+
+/// What `homeostat ARGS` says with these variables.
+fn with_env(folder: &TempDir, args: &[&str], env: &[(&str, &str)]) -> Ran {
+    homeostat(folder.path()).args(args).envs(env.iter().copied()).output().expect("started").into()
+}
+
+fn row(daemon: &Daemon, series: &str) -> Value {
+    let rows = daemon.json("/api/v1/series?limit=1000")["data"].as_array().cloned().unwrap_or_default();
+    rows.into_iter().find(|row| row["series"] == series).unwrap_or_default()
+}
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port").to_string()
+}
+
+#[test]
+fn where_it_answers_and_where_it_keeps_data_come_from_file_environment_and_flag() {
+    let folder = folder();
+    let (file, variable, flag) = (free_address(), free_address(), free_address());
+    write(&folder, "homeostat.yaml", &format!("http: {{listen: '{file}'}}\ndata: in-file\nhost: {{enabled: false}}\n"));
+    let daemon = Daemon::start_with(&folder, &[], &[]);
+    assert_eq!(daemon.address, file);
+    daemon.stop();
+    let env = [("HOMEOSTAT__HTTP__LISTEN", variable.as_str()), ("HOMEOSTAT__DATA", "in-environment")];
+    let daemon = Daemon::start_with(&folder, &[], &env);
+    assert_eq!(daemon.address, variable);
+    daemon.stop();
+    let daemon = Daemon::start_with(&folder, &["--listen", &flag, "--data", "in-flag"], &env);
+    assert_eq!(daemon.address, flag);
+    daemon.stop();
+    for data in ["in-file", "in-environment", "in-flag"] {
+        assert!(folder.path().join(data).join("homeostat.db").exists(), "{data}");
+    }
+    assert!(!folder.path().join(".local").exists(), "the default was not used beside");
+    write(&folder, "homeostat.yaml", "host: {enabled: false}\n");
+    Daemon::start(&folder).stop();
+    assert!(folder.path().join(".local/state/homeostat/homeostat.db").exists());
+}
+
+#[test]
+fn an_address_that_others_can_reach_is_used_when_it_is_meant() {
+    let folder = folder();
+    write(&folder, "homeostat.yaml", "http: {listen: '0.0.0.0:0', insecure: true}\nhost: {enabled: false}\n");
+    let daemon = Daemon::start_with(&folder, &[], &[]);
+    assert!(daemon.address.starts_with("0.0.0.0:"), "{}", daemon.address);
+    daemon.stop();
+    write(&folder, "homeostat.yaml", "http: {listen: '0.0.0.0:0'}\n");
+    let refused = run(&folder, &["run", "--config", "homeostat.yaml"]);
+    assert!(refused.code == 2 && refused.err.contains("http.insecure"), "{}", refused.err);
+}
+
+#[test]
+fn metrics_are_closed_by_their_key_and_by_the_earlier_variable() {
+    let folder = folder();
+    write(&folder, "homeostat.yaml", "host: {enabled: false}\n");
+    for (env, status) in [
+        (("MAPEK_ENABLE_PROMETHEUS", "false"), 404),
+        (("MAPEK_ENABLE_PROMETHEUS", "true"), 200),
+        (("HOMEOSTAT__PROMETHEUS__ENABLED", "false"), 404),
+    ] {
+        let daemon = Daemon::start_with(&folder, &["--listen", "127.0.0.1:0"], &[env]);
+        assert_eq!(daemon.get("/metrics").0, status, "{env:?}");
+        assert_eq!(daemon.get("/api/v1/state").0, 200);
+    }
+    for env in [("MAPEK_ENABLE_TRACING", "true"), ("HOMEOSTAT__TRACING__ENABLED", "true")] {
+        let refused = with_env(&folder, &["run", "--listen", "127.0.0.1:0"], &[env]);
+        assert!(refused.code == 2 && refused.err.contains("writes no traces yet"), "{env:?}: {}", refused.err);
+        assert!(refused.err.contains(env.0), "{}", refused.err);
+    }
+}
+
+#[test]
+fn every_earlier_variable_sets_its_key_and_none_may_contradict_it() {
+    let folder = folder();
+    for (old, key, given, shown, other) in [
+        ("MAPEK_LEARNING_WINDOW", "learning.learning_window", "7200", "2h", "3h"),
+        ("MAPEK_OPTIMIZATION_INTERVAL", "learning.optimization_interval", "600", "10m", "11m"),
+        ("MAPEK_MIN_DATA_POINTS", "learning.min_data_points", "40", "40", "41"),
+        ("MAPEK_INITIAL_MONITORING", "states.healthy.monitoring_interval", "5", "5s", "6s"),
+        ("MAPEK_INITIAL_PARALLELISM", "states.healthy.execution_parallelism", "6", "6", "7"),
+        ("MAPEK_FEEDBACK_SIGNAL_HISTORY", "feedback.signal_history", "70", "70", "71"),
+        ("MAPEK_FEEDBACK_ACTION_HISTORY", "feedback.action_history", "80", "80", "81"),
+        ("MAPEK_ENABLE_PROMETHEUS", "prometheus.enabled", "false", "false", "true"),
+        ("MAPEK_ENABLE_TRACING", "tracing.enabled", "false", "false", "true"),
+    ] {
+        let show = with_env(&folder, &["config", "show", "--output", "json"], &[(old, given)]);
+        let said: Value = serde_json::from_str(&show.out).expect("JSON");
+        let value = key.split('.').fold(&said["config"], |at, word| &at[word]);
+        assert_eq!(value.as_str().map_or_else(|| value.to_string(), str::to_owned), shown, "{old}");
+        assert_eq!(said["origin"][key], format!("environment {old}"));
+        let new = format!("HOMEOSTAT__{}", key.to_ascii_uppercase().replace('.', "__"));
+        let agreed = with_env(&folder, &["config", "check"], &[(old, given), (&new, shown)]);
+        assert_eq!(agreed.code, 0, "{old}: {}", agreed.err);
+        let torn = with_env(&folder, &["config", "check"], &[(old, given), (&new, other)]);
+        assert!(torn.code == 2 && torn.err.contains(old) && torn.err.contains(&new), "{old}: {}", torn.err);
+    }
+}
+
+#[test]
+fn unknown_keys_stop_the_start_and_unknown_variables_are_one_line() {
+    let folder = folder();
+    write(&folder, "homeostat.yaml", "host: {enabled: false, lod: true}\n");
+    let refused = run(&folder, &["run", "--config", "homeostat.yaml"]);
+    assert!(refused.code == 2 && refused.err.contains("did you mean `host.load`"), "{}", refused.err);
+    let refused = with_env(&folder, &["run"], &[("HOMEOSTAT__HTTP__LISTN", "127.0.0.1:0")]);
+    assert!(refused.code == 2 && refused.err.contains("HOMEOSTAT__HTTP__LISTEN"), "{}", refused.err);
+
+    write(&folder, "homeostat.yaml", "host: {enabled: false}\n");
+    let env = [("HOMEOSTAT_PORT", "tcp://10.0.0.1:80"), ("HOMEOSTAT_SERVICE_HOST", "10.0.0.1"), ("MAPEK_X", "1")];
+    let daemon = Daemon::start_with(&folder, &["--listen", "127.0.0.1:0"], &env);
+    daemon.stop();
+    let said = std::fs::read_to_string(folder.path().join("err")).expect("readable");
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("HOMEOSTAT_PORT")).collect();
+    assert_eq!(lines.len(), 1, "{said}");
+    assert!(lines[0].contains("HOMEOSTAT_SERVICE_HOST") && lines[0].contains("MAPEK_X"), "{said}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn each_part_of_the_host_can_be_left_out_also_while_it_runs() {
+    const PARTS: [(&str, &str); 8] = [
+        ("processor", "host_processor_"),
+        ("memory", "host_memory_"),
+        ("load", "host_load"),
+        ("pressure", "host_pressure_"),
+        ("disk", "host_disk_"),
+        ("filesystem", "host_filesystem_"),
+        ("network", "host_network_"),
+        ("process", "process_"),
+    ];
+    let folder = folder();
+    write(&folder, "homeostat.yaml", &format!("host: {{warmup_interval: 100ms}}\n{QUICK}"));
+    let daemon = Daemon::start(&folder);
+    wait_until("rates", || daemon.names().iter().any(|name| name.starts_with("host_processor")).then_some(()));
+    let all = daemon.names();
+    daemon.stop();
+    let mut left_out = 0;
+    for (part, prefix) in PARTS {
+        let held = all.iter().filter(|name| name.starts_with(prefix)).count();
+        if held == 0 {
+            continue;
+        }
+        left_out += 1;
+        write(&folder, "homeostat.yaml", &format!("host: {{{part}: false}}\n{QUICK}"));
+        let data = format!("without-{part}");
+        let daemon = Daemon::start_with(&folder, &["--listen", "127.0.0.1:0", "--data", &data], &[]);
+        let names = daemon.names();
+        assert!(!names.is_empty() && !names.iter().any(|name| name.starts_with(prefix)), "{part}: {names:?}");
+        if part == "load" {
+            // Taken in again by a reload, and the host as a whole left out by the next.
+            write(&folder, "homeostat.yaml", QUICK);
+            assert_eq!(daemon.post("/-/reload", "").0, 200);
+            wait_until("the load", || daemon.names().iter().any(|name| name.starts_with(prefix)).then_some(()));
+            write(&folder, "homeostat.yaml", &format!("host: {{enabled: false}}\n{QUICK}"));
+            let (status, said) = daemon.post("/-/reload", "");
+            assert_eq!((status, &said["data"]["restart_for"]), (200, &serde_json::json!([])));
+            let samples = |daemon: &Daemon| daemon.metric("homeostat_samples_total{fate=\"admitted\"}");
+            let (before, cycles) = (samples(&daemon), daemon.metric("homeostat_cycles_total"));
+            wait_until("cycles", || (daemon.metric("homeostat_cycles_total") > cycles.map(|n| n + 2.0)).then_some(()));
+            assert_eq!(samples(&daemon), before, "nothing is read any more");
+        }
+    }
+    // A container may lack some; these are everywhere.
+    assert!(left_out >= 4, "{all:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_host_is_read_at_the_pace_that_is_set() {
+    let folder = folder();
+    // Ten samples in about a second, and then none for an hour.
+    let host = "host: {warmup_interval: 100ms, interval: 1h}\nlearning: {min_data_points: 10}\n";
+    // A series of a file that never gets as many does not keep the host at the quick pace.
+    write(&folder, "few.csv", &format!("timestamp,value\n{},1\n{},2\n", now() - 20, now() - 10));
+    write(&folder, "homeostat.yaml", &format!("{host}files: [{{path: few.csv}}]\n{QUICK}"));
+    let daemon = Daemon::start(&folder);
+    let load = wait_until("ten samples", || {
+        Some(row(&daemon, "host_load1")).filter(|row| row["samples"].as_u64() >= Some(10))
+    });
+    assert!(load["span_s"].as_f64() < Some(9.0), "ten samples a second apart would span nine: {load}");
+    // Once none is young, two cycles pass without another reading.
+    let admitted = || daemon.metric("homeostat_samples_total{fate=\"admitted\"}");
+    let cycles = || daemon.metric("homeostat_cycles_total").unwrap_or(0.0);
+    wait_until("a pause of two cycles", || {
+        let (before, from) = (admitted(), cycles());
+        wait_until("two cycles", || (cycles() >= from + 2.0).then_some(()));
+        (admitted() == before).then_some(())
+    });
+}
+
+#[test]
+fn a_file_comes_at_once_or_at_the_pace_that_is_set() {
+    let folder = folder();
+    let mut text = "timestamp,value\n".to_owned();
+    for n in 0..200_u64 {
+        writeln!(text, "{},{}", 1_600_000_000 + n * 10, 5 + n * 7919 % 11).expect("text");
+    }
+    write(&folder, "slow.csv", &text);
+    let mut text = "timestamp,value\n".to_owned();
+    for n in 0..200_u64 {
+        writeln!(text, "{},{}", now() - 2000 + n * 10, 5 + n * 7919 % 11).expect("text");
+    }
+    write(&folder, "quick.csv", &text);
+    let files = "host: {enabled: false}\nfiles: [{path: slow.csv, speed: 1000x}, {path: quick.csv}]\n";
+    write(&folder, "homeostat.yaml", &format!("{files}{QUICK}"));
+    let daemon = Daemon::start(&folder);
+    let whole = |series: &str| row(&daemon, series)["samples"].as_u64() == Some(200);
+    wait_until("all rows", || (whole("slow") && whole("quick")).then_some(()));
+    assert_eq!(row(&daemon, "quick")["span_s"], 1990.0, "as the file says");
+    assert_eq!(row(&daemon, "slow")["span_s"], 1.99, "a thousand times as fast, from now on");
+}
+
+#[test]
+fn the_journal_is_kept_as_long_as_is_set_and_memory_written_down_as_often() {
+    let folder = folder();
+    with_rows(&folder, "store: {snapshot_interval: 1h}\n");
+    let daemon = Daemon::learned(&folder);
+    assert_eq!(daemon.metric("homeostat_snapshots_total"), Some(0.0));
+    daemon.stop();
+    let journal = folder.path().join(".local/state/homeostat/homeostat.db");
+    let edit = |sql: &str| {
+        let database = rusqlite::Connection::open(&journal).expect("the journal");
+        database.execute_batch(sql).expect(sql);
+    };
+    let count = || -> i64 {
+        let database = rusqlite::Connection::open(&journal).expect("the journal");
+        database.query_row("select count(*) from events", [], |row| row.get(0)).expect("a number")
+    };
+    // All that is there happened two hours ago, and a snapshot knows it.
+    edit(&format!("update events set at = {}", (now() - 7200) * 1000));
+    let old = count();
+    with_rows(&folder, "store: {snapshot_interval: 1s, retention: 3h}\n");
+    let snapshots = |daemon: &Daemon| daemon.metric("homeostat_snapshots_total");
+    let daemon = Daemon::start(&folder);
+    wait_until("snapshots", || (snapshots(&daemon) >= Some(2.0)).then_some(()));
+    daemon.stop();
+    assert!(count() >= old, "younger than three hours");
+    with_rows(&folder, "store: {snapshot_interval: 1s, retention: 1h}\n");
+    let daemon = Daemon::start(&folder);
+    wait_until("snapshots", || (snapshots(&daemon) >= Some(2.0)).then_some(()));
+    let first = daemon.json("/api/v1/events?limit=1000")["data"].as_array().and_then(|all| all.last().cloned());
+    assert!(first.is_none_or(|event| event["seq"].as_i64() > Some(old)), "older than an hour are gone");
+    daemon.stop();
+    // More than are to be kept, of a kind that nobody knows any more.
+    let events = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000)
+         insert into events select (select value from counters where name = 'seq') + i, ";
+    let rest = format!("{}, 99, 'unheard_of', null, '{{}}' from n;", now() * 1000);
+    edit(&format!("{events}{rest} update counters set value = value + 3000 where name = 'seq';"));
+    with_rows(&folder, "store: {snapshot_interval: 1s, retention_max: 1000}\n");
+    let daemon = Daemon::start(&folder);
+    wait_until("a snapshot", || (snapshots(&daemon) >= Some(1.0)).then_some(()));
+    daemon.stop();
+    assert!(count() <= 1000, "{}", count());
+}
+
+#[test]
+fn what_is_logged_and_in_which_form_is_as_set() {
+    let folder = folder();
+    let told = || std::fs::read_to_string(folder.path().join("err")).expect("readable");
+    let said = |log: &str, wanted: &str| {
+        with_rows(&folder, &format!("log: {log}\n"));
+        write(&folder, "rows.jsonl", "{\"timestamp\":\"soon\",\"value\":1}\n");
+        let daemon = Daemon::start_with(&folder, &["--listen", "127.0.0.1:0"], &[("HOMEOSTAT_PORT", "1")]);
+        let forced = daemon.post("/api/v1/state", r#"{"state":"critical"}"#);
+        assert_eq!(forced.0, 200);
+        wait_until("what is said", || told().contains(wanted).then_some(()));
+        daemon.stop();
+        told()
+    };
+    // An unknown variable is worth an info, a torn row a warning, a new row of parameters a look when something is wrong.
+    let text = said("{format: text}", "HOMEOSTAT_PORT");
+    assert!(text.contains("`soon` is not a time") && !text.contains("parameters:") && !text.starts_with('{'), "{text}");
+    assert!(!said("{level: warn}", "`soon` is not a time").contains("HOMEOSTAT_PORT"));
+    assert_eq!(said("{level: error}", ""), "", "nothing went wrong");
+    said("{level: debug}", "parameters:");
+    let json = said("{format: json}", "HOMEOSTAT_PORT");
+    for line in json.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
+    }
+}
