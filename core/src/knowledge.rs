@@ -503,6 +503,10 @@ impl Knowledge {
     }
 
     pub(crate) fn reconfigure(&mut self, config: Config) {
+        // Chance begins anew from another seed; with the same one it goes on from where it stands.
+        if config.feedback.seed != self.config.feedback.seed {
+            self.general.chance = config.feedback.seed;
+        }
         self.config = config;
         let Knowledge { shards, config, general, .. } = self;
         shards.iter_mut().flat_map(Shard::iter_mut).for_each(|series| series.refresh(config));

@@ -159,7 +159,7 @@ fn a_crossing_is_foreseen_as_far_ahead_as_the_lookahead_and_no_farther() {
     let long = foreseen(config, |_| {}).expect("the trend is foreseen");
     assert!(300.0 < long && long <= 1_200.0, "{short} {long}");
     let by_factor = foreseen(certain(), |world| {
-        world.cycles_with_factor(PlanningLookahead, 2.0, 30);
+        world.cycles_with_factor(PlanningLookahead, 2.0, 60);
         assert_eq!(world.parameters()[2], 600.0);
     });
     assert!(by_factor.is_some_and(|ahead| ahead > 300.0 && ahead <= 600.0), "{by_factor:?}");
