@@ -121,5 +121,9 @@ pub fn effective_count(values: &[f64], mean: f64, std_dev: f64) -> f64 {
     }
     let lagged: f64 = values.windows(2).map(|pair| (pair[0] - mean) / std_dev * ((pair[1] - mean) / std_dev)).sum();
     let rho = (lagged / count).clamp(0.0, 0.99);
+    // Differences beyond the largest double say nothing of how samples lean on one another.
+    if rho.is_nan() {
+        return 1.0;
+    }
     count * (1.0 - rho) / (1.0 + rho)
 }
