@@ -69,6 +69,8 @@ fn main() {
         kind: Kind::Gauge,
         at: &at,
         values,
+        level_since: None,
+        masked: 0,
         methods: &methods,
         wanted: &adaptive,
         keep: None,
