@@ -120,8 +120,8 @@ enum Deed {
     Sample(usize, i64, f64),
     /// So many ordinary samples of a series, one a second: what learning needs.
     Run(usize, u8),
-    /// The newest sample of a series once more.
-    Again(usize),
+    /// The newest sample of a series once more, with the same value or another.
+    Again(usize, bool),
     Wait(u32),
     Cycle,
     Measure(usize, f64),
@@ -147,7 +147,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
         6 => (series.clone(), offset, value()).prop_map(|(series, offset, value)| Deed::Sample(series, offset, value)),
         6 => (series.clone(), any::<u8>()).prop_map(|(series, count)| Deed::Run(series, count % 40)),
-        1 => series.clone().prop_map(Deed::Again),
+        1 => (series.clone(), any::<bool>()).prop_map(|(series, same)| Deed::Again(series, same)),
         3 => (0_u32..900_000).prop_map(Deed::Wait),
         4 => Just(Deed::Cycle),
         2 => (0..EvidenceKind::ALL.len(), prop_oneof![3 => 0.0..1.2, 1 => value()])
@@ -236,10 +236,11 @@ impl Life {
                 }
                 (events, Vec::new())
             }
-            Deed::Again(series) => {
-                let newest =
-                    self.engine.knowledge().find(&name(NAMES[*series])).and_then(|series| series.window().newest());
-                (self.observe(*series, newest.as_slice()), Vec::new())
+            Deed::Again(series, same) => {
+                let held = self.engine.knowledge().find(&name(NAMES[*series]));
+                let newest = held.and_then(|series| series.window().newest());
+                let again = newest.map(|(at, value)| (at, if *same { value } else { value / 2.0 + 1e9 }));
+                (self.observe(*series, again.as_slice()), Vec::new())
             }
             Deed::Wait(millis) => {
                 self.now = self.now + Span::from_millis(u64::from(*millis));
@@ -417,7 +418,7 @@ proptest! {
         for (at, deed) in script.iter().enumerate() {
             let (observed, decided) = live.does(deed);
             let again = match deed {
-                Deed::Sample(..) | Deed::Run(..) | Deed::Again(_) | Deed::Wait(_) | Deed::Backfill(..) => told.does(deed).0,
+                Deed::Sample(..) | Deed::Run(..) | Deed::Again(..) | Deed::Wait(_) | Deed::Backfill(..) => told.does(deed).0,
                 _ => {
                     decided.iter().for_each(|event| told.engine.replay(event, live.now));
                     Vec::new()
