@@ -261,6 +261,10 @@ fn no_number_of_verdicts_carries_a_sensitivity_beyond_its_ends() {
         for _ in 0..60 {
             world.verdict("latency", verdict);
             world.cycle();
+            // However wide it went, the bounds that judge went with it.
+            let (stands, judging) = (world.series(id).sensitivity(), world.series(id).in_force());
+            let follows = judging.is_some_and(|threshold| threshold.sensitivity == stands);
+            assert!(follows || verdict == Verdict::Missed, "{stands} {judging:?}");
         }
         assert_eq!(world.series(id).sensitivity().get(), end, "{verdict:?}");
     }
