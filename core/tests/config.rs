@@ -5,7 +5,9 @@
 
 mod world;
 
+use homeostat::analyze::strategy::Methods;
 use homeostat::config::{Config, Kind, Limit, SeriesRule};
+use homeostat::engine::Engine;
 use homeostat::event::{Alerted, Event, Forgotten, Phase};
 use homeostat::execute::Verification;
 use homeostat::feedback::{LoopKind, Verdict};
@@ -91,6 +93,13 @@ fn learning_sensitivity(_: &str) {
     assert_eq!(world.series(id).sensitivity().get(), 2.5);
     assert!(world.upper(id) > before + 0.2, "{} {before}", world.upper(id));
     assert_eq!(world.series(judged).sensitivity(), own, "what a person said stays");
+    // Also when the file was changed while nothing ran.
+    let mut config = certain();
+    config.learning.sensitivity = Sensitivity::clamped(3.0);
+    let parts = world.engine.snapshot();
+    let restored = Engine::restore(config, Methods::built_in(), 8, &parts, world.now).expect("readable");
+    let of = |series: &str| restored.knowledge().find(&name(series)).expect("held").sensitivity();
+    assert_eq!((of("latency").get(), of("queue")), (3.0, own));
 }
 
 fn learning_strategy(_: &str) {
