@@ -174,7 +174,8 @@ fn noise_has_no_trend_wherever_it_lies() {
 
 #[test]
 fn what_goes_wrong_is_seen_on_either_side_within_three_samples() {
-    let faults: [(&str, fn(&mut World) -> f64); 5] = [
+    type Fault = fn(&mut World) -> f64;
+    let faults: [(&str, Fault); 5] = [
         ("a spike", |_| 150.0),
         ("a dip", |_| 50.0),
         ("a shift up", |world| 115.0 + world.bell()),
