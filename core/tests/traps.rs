@@ -314,6 +314,7 @@ fn a_processor_around_a_limit_makes_at_most_two_moves_in_a_thousand_cycles() {
                 config.states.limits.optimizing_processor_max = Ratio::ZERO;
             }
             config.learning.min_data_points = 10;
+            config.learning.window_len = 50;
             config.learning.optimization_interval = Span::from_secs(1);
             let mut world = World::seeded(config, seed);
             let id = world.intern("latency");
@@ -336,6 +337,7 @@ fn optimizing_waits_for_a_host_that_has_room() {
     let run = |processor: f64| {
         let mut config = certain();
         config.learning.min_data_points = 10;
+        config.learning.window_len = 50;
         config.learning.optimization_interval = Span::from_secs(1);
         let mut world = World::new(config);
         let id = world.intern("latency");
