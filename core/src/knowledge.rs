@@ -141,9 +141,15 @@ pub struct Knowledge {
     pub(crate) general: General,
     shards: Vec<Shard>,
     names: BTreeMap<SeriesName, SeriesId>,
+<<<<<<< HEAD
     pub(crate) histograms: Histograms,
     /// Idle series that may give way, least recently sampled first, and when it is worth to look for more.
     idle: VecDeque<SeriesId>,
+=======
+    /// Idle series that may give way, least recently sampled first, with when that was; and when it is worth to look for
+    /// more.
+    idle: VecDeque<(Timestamp, SeriesId)>,
+>>>>>>> tests
     idle_next: Timestamp,
     pub(crate) scratch: Scratch,
 }
@@ -198,7 +204,7 @@ impl Knowledge {
             names: BTreeMap::new(),
             histograms: Histograms::default(),
             idle: VecDeque::new(),
-            idle_next: now,
+            idle_next: Timestamp::from_millis(i64::MIN),
             scratch: Scratch::default(),
         }
     }
@@ -498,15 +504,18 @@ impl Knowledge {
         if self.names.len() < series_max {
             return Ok(None);
         }
+        // Whether a series is idle is read off the last whole second, so that looking once in a second is enough and what
+        // is remembered of it changes nothing: an engine that was restored decides the same.
+        let second = |at: Timestamp| Timestamp::from_millis(at.millis().div_euclid(1000) * 1000);
         loop {
-            while let Some(id) = self.idle.pop_front() {
-                let still = self.get(id).filter(|series| now.since(series.last_seen) > IDLE);
-                if let Some(series) = still {
+            while let Some((last_seen, id)) = self.idle.pop_front() {
+                // Who was sampled since is no longer the least recent, however idle by now.
+                if let Some(series) = self.get(id).filter(|series| series.last_seen == last_seen) {
                     return Ok(Some(series.name.clone()));
                 }
             }
             // Looking at all series for each one that is refused would be work a sender could cause at will.
-            if now < self.idle_next {
+            if second(now) < self.idle_next {
                 self.general.refused_series += 1;
                 return Err(NoRoom { series_max });
             }
@@ -514,15 +523,15 @@ impl Knowledge {
             let mut oldest_alive = now;
             for (name, id) in &self.names {
                 let Some(series) = self.get(*id) else { continue };
-                if now.since(series.last_seen) > IDLE {
+                if second(now).since(series.last_seen) > IDLE {
                     idle.push((series.last_seen, name, *id));
                 } else {
                     oldest_alive = oldest_alive.min(series.last_seen);
                 }
             }
             idle.sort();
-            self.idle = idle.into_iter().map(|(_, _, id)| id).collect();
-            self.idle_next = oldest_alive + IDLE + Span::from_secs(1);
+            self.idle = idle.into_iter().map(|(last_seen, _, id)| (last_seen, id)).collect();
+            self.idle_next = second(oldest_alive + IDLE) + Span::from_secs(1);
         }
     }
 
@@ -554,6 +563,10 @@ impl Knowledge {
     }
 
     pub(crate) fn reconfigure(&mut self, config: Config) {
+        // Chance begins anew from another seed; with the same one it goes on from where it stands.
+        if config.feedback.seed != self.config.feedback.seed {
+            self.general.chance = config.feedback.seed;
+        }
         self.config = config;
         let Knowledge { shards, config, general, .. } = self;
         shards.iter_mut().flat_map(Shard::iter_mut).for_each(|series| series.refresh(config));

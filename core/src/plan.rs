@@ -101,7 +101,7 @@ fn plan_parameters(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
         expect: keeps_under(knowledge, EvidenceKind::CycleLatency, now),
         situation: knowledge.situation(),
     };
-    admit(knowledge, plan, Planned { change, adjustment: None }, now);
+    admit(knowledge, plan, Planned { change, adjustment: None }, false, now);
 }
 
 /// Every series whose latest threshold is trusted enough and not yet the one that judges.
@@ -122,7 +122,9 @@ fn plan_thresholds(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
             expect: holds(knowledge, series.name(), now),
             situation: knowledge.situation(),
         };
-        admit(knowledge, plan, Planned { change, adjustment: None }, now);
+        // Bounds that follow a sensitivity which a person moved are as much that person's word as the sensitivity is.
+        let ordered = series.in_force().is_some_and(|judging| judging.sensitivity != learned.sensitivity);
+        admit(knowledge, plan, Planned { change, adjustment: None }, ordered, now);
     }
 }
 
@@ -144,7 +146,7 @@ fn plan_withdrawals(knowledge: &Knowledge, plan: &mut Plan, refuted: &[(SeriesNa
             expect: keeps_under(knowledge, EvidenceKind::BreachShare, now),
             situation: knowledge.situation(),
         };
-        admit(knowledge, plan, Planned { change, adjustment: None }, now);
+        admit(knowledge, plan, Planned { change, adjustment: None }, false, now);
     }
 }
 
@@ -178,18 +180,18 @@ fn plan_adjustment(knowledge: &Knowledge, plan: &mut Plan, by: LoopKind, adjustm
         situation: knowledge.situation(),
     };
     let admitted = plan.changes.len();
-    let automatic = !adjustment.explicit;
-    admit(knowledge, plan, Planned { change, adjustment: Some(adjustment) }, now);
+    let ordered = adjustment.explicit;
+    admit(knowledge, plan, Planned { change, adjustment: Some(adjustment) }, ordered, now);
     // Chance decides among those that would go out: only they can be compared with those that do.
-    if plan.changes.len() > admitted && automatic && withhold(&mut plan.chance, knowledge.config().feedback.withhold) {
+    if plan.changes.len() > admitted && !ordered && withhold(&mut plan.chance, knowledge.config().feedback.withhold) {
         plan.withheld.extend(plan.changes.pop().and_then(|planned| Some((by, planned.adjustment?))));
     }
 }
 
-fn admit(knowledge: &Knowledge, plan: &mut Plan, planned: Planned, now: Timestamp) {
-    let explicit = planned.adjustment.as_ref().is_some_and(|adjustment| adjustment.explicit);
+/// `ordered`: by a person, so that no rate limit holds it back.
+fn admit(knowledge: &Knowledge, plan: &mut Plan, planned: Planned, ordered: bool, now: Timestamp) {
     let rules = Rules { execution: &knowledge.config().execution, frozen: knowledge.frozen() };
-    match knowledge.dispatched().refuses(&planned.change, explicit, &rules, now) {
+    match knowledge.dispatched().refuses(&planned.change, ordered, &rules, now) {
         None => plan.changes.push(planned),
         Some(_) => plan.refused += 1,
     }

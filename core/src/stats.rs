@@ -46,17 +46,18 @@ impl Statistics {
         assert!(!sorted.is_empty() && values.len() == sorted.len(), "a window with at least one value, sorted");
         let (min, max) = (sorted[0], sorted[sorted.len() - 1]);
         let count = values.len() as f64;
-        // Halved while they are summed: differences of numbers near the largest double would be infinite.
-        let huge = if max.abs().max(min.abs()) > 1e150 { max.abs().max(min.abs()) } else { 1.0 };
-        let mean = sum(values, |v| v / huge) / count;
-        let variance = sum(values, |v| (v / huge - mean) * (v / huge - mean)) / count;
+        // Brought to at most 1 while they are summed: squares of numbers near the ends of a double's range are not in it.
+        let largest = max.abs().max(min.abs());
+        let unit = if largest == 0.0 || (1e-150..=1e150).contains(&largest) { 1.0 } else { largest };
+        let mean = sum(values, |v| v / unit) / count;
+        let variance = sum(values, |v| (v / unit - mean) * (v / unit - mean)) / count;
         let at = |q: f64| quantile(sorted, q);
         let (p25, p75) = (at(0.25), at(0.75));
         Statistics {
             count: values.len(),
-            mean: (mean * huge).clamp(min, max),
+            mean: (mean * unit).clamp(min, max),
             median: at(0.5),
-            std_dev: (variance.sqrt() * huge).min(f64::MAX),
+            std_dev: (variance.sqrt() * unit).min(f64::MAX),
             min,
             max,
             p25,
@@ -122,6 +123,10 @@ pub fn effective_count(values: &[f64], mean: f64, std_dev: f64) -> f64 {
     }
     let lagged: f64 = values.windows(2).map(|pair| (pair[0] - mean) / std_dev * ((pair[1] - mean) / std_dev)).sum();
     let rho = (lagged / count).clamp(0.0, 0.99);
+    // Differences beyond the largest double say nothing of how samples lean on one another.
+    if rho.is_nan() {
+        return 1.0;
+    }
     count * (1.0 - rho) / (1.0 + rho)
 }
 

@@ -125,6 +125,26 @@ fn a_measurement_that_is_no_number_is_no_evidence_and_harms_nobody() {
 }
 
 #[test]
+fn who_was_sampled_least_recently_gives_way_also_when_another_had_been_idle_before() {
+    let mut config = Config::default();
+    config.limits.series_max = 3;
+    let mut world = World::new(config);
+    let [a, b, _] = ["a", "b", "c"].map(|name| world.learn(name, 1));
+    world.wait(Span::minutes(6));
+    world.intern("d");
+    assert!(world.engine.knowledge().get(a).is_none(), "the first to be sampled was the first to go");
+    // b was idle with it, and comes back; c stays away.
+    world.sample(b, 1.0);
+    world.wait(Span::minutes(6));
+    world.intern("e");
+    let held: Vec<&str> = world.engine.knowledge().series().map(|series| series.name().as_str()).collect();
+    assert_eq!(held, ["b", "d", "e"]);
+    // Who still has the id of a series that went finds nothing, and it is counted.
+    let late = homeostat::monitor::Sample { series: a, at: world.now, value: 1.0 };
+    assert_eq!(world.engine.observe(&[late], world.now).fates.of(homeostat::monitor::Fate::UnknownSeries), 1);
+}
+
+#[test]
 fn an_incident_is_not_learned_as_ordinary_and_the_next_one_is_found() {
     let mut world = World::new(Config::default());
     let id = world.learn("latency", 600);

@@ -5,9 +5,10 @@
 
 use homeostat::config::Config;
 use homeostat::event::{CycleCompleted, Event};
-use homeostat::execute::{Change, Knob};
+use homeostat::execute::{Change, Knob, Setting};
 use homeostat::knowledge::Knowledge;
 use homeostat::plan::state::{SystemState, Transition};
+use homeostat::series::SeriesName;
 use homeostat::threshold::Pair;
 use homeostat::time::{Span, Timestamp};
 use homeostat_sim::driver::Driver;
@@ -161,6 +162,8 @@ struct Invariants {
     forced: bool,
     transitions: VecDeque<Timestamp>,
     changes: BTreeMap<Knob, VecDeque<Timestamp>>,
+    /// Of each series: the sensitivity of its latest threshold, and of the one that judges.
+    sensitivities: BTreeMap<SeriesName, (f64, Option<f64>)>,
 }
 
 impl Invariants {
@@ -178,6 +181,7 @@ impl Invariants {
             forced: false,
             transitions: VecDeque::new(),
             changes: BTreeMap::new(),
+            sensitivities: BTreeMap::new(),
         }
     }
 
@@ -186,6 +190,7 @@ impl Invariants {
         ensure(now >= before, || format!("time runs back to {now} from {before}"))?;
         match event {
             Event::ThresholdLearned { series, threshold, .. } => {
+                self.sensitivities.entry(series.clone()).or_default().0 = threshold.sensitivity.get();
                 let (bounds, alert) = (threshold.bounds.at(now), threshold.alert.at(now));
                 holds(bounds).and_then(|()| holds(alert)).map_err(|error| format!("{series}: {error}"))?;
                 let inside =
@@ -218,8 +223,11 @@ impl Invariants {
                 Ok(())
             }
             Event::CycleCompleted(cycle) => self.see_cycle(cycle),
+            Event::SeriesForgotten { series, .. } => {
+                self.sensitivities.remove(series);
+                Ok(())
+            }
             Event::SeriesAdded { .. }
-            | Event::SeriesForgotten { .. }
             | Event::Alerted(_)
             | Event::Forecasted { .. }
             | Event::EffectMeasured { .. }
@@ -238,17 +246,24 @@ impl Invariants {
         self.fresh(change.id)?;
         ensure(!self.frozen, || format!("change {} was sent in a freeze: {:?}", change.id, change.knob))?;
         ensure(change.expect.due > change.at, || format!("change {} is due before it is sent", change.id))?;
-        // A person's word and the row of a state are not held back; loops are, and thresholds.
-        let limited = !matches!(change.knob, Knob::Sensitivity(_) | Knob::Parameters);
-        if limited {
-            let most = self.config.execution.changes_per_hour as usize;
-            let recent = self.changes.entry(change.knob.clone()).or_default();
-            recent.push_back(change.at);
-            recent.retain(|at| change.at.since(*at) < HOUR);
-            ensure(recent.len() <= most, || {
-                format!("{:?} was changed {} times in an hour", change.knob, recent.len())
-            })?;
-        }
+        // A person's word and the row of a state are not held back; loops are, and thresholds, but for those that follow a
+        // sensitivity which a person moved.
+        let limited = match &change.knob {
+            Knob::Sensitivity(_) | Knob::Parameters => false,
+            Knob::Threshold(series) => {
+                let (latest, judges) = self.sensitivities.entry(series.clone()).or_default();
+                let before = std::mem::replace(judges, (change.to != Setting::Unset).then_some(*latest));
+                before.is_none_or(|before| before == *latest)
+            }
+            Knob::Trust(_) | Knob::Preference(_) | Knob::Factor(_) => true,
+        };
+        let recent = self.changes.entry(change.knob.clone()).or_default();
+        recent.push_back(change.at);
+        recent.retain(|at| change.at.since(*at) < HOUR);
+        let most = self.config.execution.changes_per_hour as usize;
+        ensure(!limited || recent.len() <= most, || {
+            format!("{:?} was changed {} times in an hour", change.knob, recent.len())
+        })?;
         Ok(())
     }
 

@@ -40,6 +40,10 @@ pub struct Request<'a> {
 const OWN_SHARE: f64 = 0.95;
 const OWN_SHARE_ALERT: f64 = 0.99;
 
+/// A share of breaches known to within this is known: of bounds so wide that hardly anything breaches them no window could
+/// tell the share from twice that share, and they would never be trusted, however often a person asks for them.
+const SHARE_NEAR: f64 = 0.01;
+
 /// At most so many samples are read for the trend: more do not change what it says.
 const TREND_SAMPLES: usize = 500;
 
@@ -187,7 +191,8 @@ fn effective_count(baseline: &Baseline, (lower, upper): Pair) -> f64 {
 }
 
 /// How likely these bounds go on holding about what they should: the product of
-/// - the chance that the share of breaches, estimated from as many *effective* samples, is within a factor of two,
+/// - the chance that the share of breaches, estimated from as many *effective* samples, is within a factor of two, or
+///   within [`SHARE_NEAR`],
 /// - how near the share in the last quarter of the window is to the wanted one (drift),
 /// - how far the trend, gone on for the lookahead, stays inside half a width,
 /// - how near the rivals are to one another,
@@ -203,7 +208,7 @@ fn confidence(
     let statistics = &baseline.statistics;
     let wanted = 2.0 * normal::cdf(-request.sensitivity.get());
     let spread = (wanted * (1.0 - wanted) / effective).sqrt();
-    let estimated = 2.0 * normal::cdf(wanted / spread) - 1.0;
+    let estimated = 2.0 * normal::cdf(wanted.max(SHARE_NEAR) / spread) - 1.0;
 
     let last = &baseline.values[baseline.values.len() * 3 / 4..];
     let outside =

@@ -42,7 +42,7 @@ pub enum Level {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Proposal {
     pub bounds: Bounds,
-    /// The ordinary value, strictly between the bounds.
+    /// The ordinary value, between the bounds or, where most samples lie there, on one of them.
     pub center: f64,
 }
 

@@ -252,6 +252,9 @@ pub struct Series {
     pub(crate) merit_level: f64,
     pub(crate) detector: Option<DetectorState>,
     pub(crate) sensitivity: Sensitivity,
+    /// Where the configuration had it start when that was last looked at.
+    #[serde(default)]
+    prior: Sensitivity,
     pub(crate) trust: Trust,
     /// Verdicts that were heard about it.
     pub(crate) verdicts: u32,
@@ -313,6 +316,7 @@ impl Series {
             merit_level: 0.0,
             detector: None,
             sensitivity,
+            prior: sensitivity,
             trust: Trust::FULL,
             verdicts: 0,
             tally: Tally::default(),
@@ -333,10 +337,11 @@ impl Series {
 
     /// Brings back what is derived, after a restore or a new configuration.
     pub(crate) fn refresh(&mut self, config: &Config) {
-        let before = std::mem::replace(&mut self.settings, Settings::of(&self.name, config));
-        // A prior that was set anew is followed by series that no verdict has moved.
-        if self.verdicts == 0 && before != Settings::default() && before.sensitivity != self.settings.sensitivity {
-            self.sensitivity = self.settings.sensitivity;
+        self.settings = Settings::of(&self.name, config);
+        // A prior that was set anew, also while the engine was stopped, is followed by series that no verdict has moved.
+        let before = std::mem::replace(&mut self.prior, self.settings.sensitivity);
+        if self.verdicts == 0 && before != self.prior {
+            self.sensitivity = self.prior;
             self.relearn = true;
         }
         self.set_fence();

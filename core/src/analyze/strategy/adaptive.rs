@@ -93,7 +93,8 @@ pub fn candidates<'a>(
                 proposal: strategy.propose(baseline, level)?,
                 formula: strategy.formula(),
                 strategy: name,
-                loss,
+                // A loss beyond the largest double is none: it could not be stored, nor compared.
+                loss: loss.filter(|loss| loss.is_finite()),
             })
         })
         .collect()

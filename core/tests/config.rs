@@ -1,0 +1,697 @@
+//! Every key of the configuration, changed on a running engine: what it then does differently.
+//!
+//! The table at the end names a check for each key, and a test compares it with the keys that there are: a key without a
+//! check fails, so none can be added that nothing reads.
+
+mod world;
+
+use homeostat::analyze::strategy::Methods;
+use homeostat::config::{Config, Kind, Limit, SeriesRule};
+use homeostat::engine::Engine;
+use homeostat::event::{Alerted, Event, Forgotten, Phase};
+use homeostat::execute::Verification;
+use homeostat::feedback::{LoopKind, Verdict};
+use homeostat::knowledge::SeriesId;
+use homeostat::monitor::{Fate, Sample};
+use homeostat::plan::state::{EvidenceKind, SystemState};
+use homeostat::series::Selector;
+use homeostat::time::Span;
+use homeostat::units::{Confidence, Ratio, Sensitivity};
+use std::collections::BTreeSet;
+use world::{World, certain, name, numbers};
+
+// --- learning -------------------------------------------------------------------------------------------------------
+
+fn learning_window(_: &str) {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 400);
+    assert_eq!(world.series(id).window().len(), 400);
+    world.reconfigure(|config| config.learning.learning_window = Span::from_secs(2_000));
+    world.sample(id, 100.0);
+    assert_eq!(world.series(id).window().span(), Span::from_secs(2_000));
+    // It is the door's limit too: what is older is refused.
+    let late = Sample { series: id, at: world.now - Span::from_secs(2_001), value: 1.0 };
+    assert_eq!(world.engine.observe(&[late], world.now).fates.of(Fate::TooOld), 1);
+}
+
+fn window_len(_: &str) {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 300);
+    world.reconfigure(|config| config.learning.window_len = 150);
+    world.sample(id, 100.0);
+    assert_eq!(world.series(id).window().len(), 150);
+    world.reconfigure(|config| config.learning.window_len = 200);
+    world.learn("latency", 100);
+    assert_eq!(world.series(id).window().len(), 200);
+}
+
+fn min_data_points(_: &str) {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 60);
+    world.cycle();
+    assert!(world.series(id).learned().is_none());
+    world.reconfigure(|config| config.learning.min_data_points = 50);
+    world.cycle();
+    assert!(world.series(id).learned().is_some());
+    // Age alone leaves so many: the rest of the window is gone after a day of silence.
+    world.reconfigure(|config| config.limits.series_ttl = Span::hours(24 * 30));
+    world.wait(Span::hours(25));
+    world.sample(id, 100.0);
+    assert_eq!(world.series(id).window().len(), 50);
+}
+
+fn optimization_interval(_: &str) {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 200);
+    let learned_at = world.series(id).learned_at();
+    world.learn("latency", 100);
+    assert_eq!(world.series(id).learned_at(), learned_at, "not within the hour");
+    world.reconfigure(|config| config.learning.optimization_interval = Span::minutes(5));
+    world.learn("latency", 100);
+    let learned_at = world.series(id).learned_at().expect("learned");
+    assert!(world.now.since(learned_at) <= Span::minutes(7), "{learned_at} {}", world.now);
+}
+
+fn confidence_min(_: &str) {
+    let mut world = World::new(certain());
+    world.reconfigure(|config| config.learning.confidence_min = Confidence::clamped(1.0));
+    let id = world.learn("latency", 150);
+    assert!(world.series(id).learned().is_some() && world.series(id).in_force().is_none());
+    world.reconfigure(|config| config.learning.confidence_min = Confidence::clamped(0.1));
+    world.cycle();
+    assert!(world.series(id).active());
+}
+
+fn learning_sensitivity(_: &str) {
+    let mut world = World::new(certain());
+    let (id, judged) = (world.learn("latency", 200), world.learn("queue", 200));
+    world.verdict("queue", Verdict::False);
+    world.cycle();
+    let (before, own) = (world.upper(id), world.series(judged).sensitivity());
+    world.reconfigure(|config| config.learning.sensitivity = Sensitivity::clamped(2.5));
+    world.cycle();
+    assert_eq!(world.series(id).sensitivity().get(), 2.5);
+    assert!(world.upper(id) > before + 0.2, "{} {before}", world.upper(id));
+    assert_eq!(world.series(judged).sensitivity(), own, "what a person said stays");
+    // Also when the file was changed while nothing ran.
+    let mut config = certain();
+    config.learning.sensitivity = Sensitivity::clamped(3.0);
+    let parts = world.engine.snapshot();
+    let restored = Engine::restore(config, Methods::built_in(), 8, &parts, world.now).expect("readable");
+    let of = |series: &str| restored.knowledge().find(&name(series)).expect("held").sensitivity();
+    assert_eq!((of("latency").get(), of("queue")), (3.0, own));
+}
+
+fn learning_strategy(_: &str) {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 200);
+    for wanted in ["percentile", "sigma", "iqr", "robust", "ewma"] {
+        world.reconfigure(|config| config.learning.strategy = wanted.into());
+        world.learn("latency", 400);
+        let threshold = world.series(id).learned().expect("learned");
+        assert_eq!(threshold.strategy, wanted);
+    }
+}
+
+// --- states.limits --------------------------------------------------------------------------------------------------
+
+/// Evidence of any kind, shown to an engine as it would come.
+struct Shown {
+    world: World,
+    kind: EvidenceKind,
+    series: Vec<SeriesId>,
+    /// How many series are in breach now.
+    out: usize,
+}
+
+const SERIES: usize = 20;
+
+impl Shown {
+    fn new(kind: EvidenceKind, config: Config) -> Shown {
+        let mut world = World::new(config);
+        let mut series = Vec::new();
+        if kind == EvidenceKind::BreachShare {
+            series = (0..SERIES).map(|n| world.intern(&format!("series_{n}"))).collect();
+        }
+        let mut shown = Shown { world, kind, series, out: 0 };
+        if kind == EvidenceKind::BreachShare {
+            shown.samples(100);
+            shown.world.cycles(3);
+        }
+        shown
+    }
+
+    fn samples(&mut self, count: usize) {
+        for _ in 0..count {
+            self.world.now = self.world.now + Span::from_secs(1);
+            for (n, series) in self.series.iter().enumerate() {
+                let calm = 100.0 + self.world.bell().clamp(-1.5, 1.5);
+                let sample =
+                    Sample { series: *series, at: self.world.now, value: if n < self.out { 500.0 } else { calm } };
+                let _ = self.world.engine.observe(&[sample], self.world.now);
+            }
+        }
+    }
+
+    /// A cycle that decides from this value; the state after it.
+    fn cycle(&mut self, value: f64) -> SystemState {
+        match self.kind {
+            EvidenceKind::BreachShare => {
+                let out = (value * SERIES as f64).round() as usize;
+                if out != self.out {
+                    self.out = out;
+                    self.samples(10);
+                }
+            }
+            EvidenceKind::DecisionQuality => {
+                let verification =
+                    |n: usize| if (n as f64) < value * 100.0 { Verification::Met } else { Verification::Failed };
+                (0..100).for_each(|n| self.world.outcome(verification(n), "elsewhere's"));
+            }
+            EvidenceKind::FalseShare => {
+                for n in 0..50 {
+                    let verdict = if (n as f64) < value * 50.0 { Verdict::False } else { Verdict::True };
+                    self.world.signal(LoopKind::AnomalyFeedback, "verdict", 1.0, None, Some(verdict));
+                }
+            }
+            kind => _ = self.world.evidence(kind, value),
+        }
+        // Regular cycles, also where a verdict would have brought the next one forward.
+        self.world.now = self.world.now + Span::from_secs(30);
+        self.world.cycle();
+        self.world.state()
+    }
+}
+
+/// A configuration in which no limit is ever reached, all limits of all kinds can be left at once, and parameters stay.
+fn out_of_reach() -> Config {
+    let mut config = certain();
+    let limits = &mut config.states.limits;
+    for pair in [
+        &mut limits.cycle_latency,
+        &mut limits.own_memory,
+        &mut limits.host_processor,
+        &mut limits.host_memory,
+        &mut limits.breach_share,
+        &mut limits.false_share,
+    ] {
+        pair.degraded = Limit { enter: 10.0, leave: 9.0 };
+        pair.critical = Some(Limit { enter: 10.0, leave: 9.0 });
+    }
+    limits.decision_quality.degraded = Limit { enter: -9.0, leave: -8.0 };
+    limits.decision_quality.critical = Some(Limit { enter: -9.0, leave: -8.0 });
+    // No work that would raise the state by itself.
+    limits.optimizing_processor_max = Ratio::ZERO;
+    config.learning.optimization_interval = Span::hours(1_000);
+    config
+}
+
+fn limit<'a>(config: &'a mut Config, kind: &str, state: &str) -> &'a mut Limit {
+    let limits = &mut config.states.limits;
+    let pair = match kind {
+        "cycle_latency" => &mut limits.cycle_latency,
+        "own_memory" => &mut limits.own_memory,
+        "host_processor" => &mut limits.host_processor,
+        "host_memory" => &mut limits.host_memory,
+        "breach_share" => &mut limits.breach_share,
+        "decision_quality" => &mut limits.decision_quality,
+        "false_share" => &mut limits.false_share,
+        _ => panic!("{kind} is no evidence"),
+    };
+    match state {
+        "degraded" => &mut pair.degraded,
+        _ => pair.critical.get_or_insert(Limit { enter: 10.0, leave: 9.0 }),
+    }
+}
+
+/// `states.limits.KIND.STATE.enter` or `.leave`.
+fn state_limit(key: &str) {
+    let [_, _, kind, state, side] = key.split('.').collect::<Vec<_>>()[..] else { panic!("{key}") };
+    let evidence = EvidenceKind::ALL.into_iter().find(|known| known.as_str() == kind).expect(kind);
+    let bad = SystemState::parse(state).expect(state);
+    // Where low is bad everything is upside down.
+    let side_up = |value: f64| if evidence == EvidenceKind::DecisionQuality { 1.0 - value } else { value };
+    let set = |config: &mut Config, enter: f64, leave: f64| {
+        *limit(config, kind, state) = Limit { enter: side_up(enter), leave: side_up(leave) };
+    };
+    let mut config = out_of_reach();
+    let enters = side == "enter";
+    set(&mut config, if enters { 10.0 } else { 0.3 }, 0.05);
+    let mut shown = Shown::new(evidence, config);
+    let calm = |state| matches!(state, SystemState::Healthy | SystemState::Optimizing);
+    if enters {
+        for _ in 0..6 {
+            assert!(calm(shown.cycle(side_up(0.4))), "{key}");
+        }
+        shown.world.reconfigure(|config| set(config, 0.3, 0.05));
+        let states: Vec<SystemState> = (0..4).map(|_| shown.cycle(side_up(0.4))).collect();
+        assert!(states.contains(&bad), "{key}: {states:?}");
+    } else {
+        let states: Vec<SystemState> = (0..6).map(|_| shown.cycle(side_up(0.4))).collect();
+        assert_eq!(states.last(), Some(&bad), "{key}: {states:?}");
+        for _ in 0..8 {
+            assert_eq!(shown.cycle(side_up(0.2)), bad, "{key}: not behind the leave value");
+        }
+        shown.world.reconfigure(|config| set(config, 0.3, 0.25));
+        let states: Vec<SystemState> = (0..8).map(|_| shown.cycle(side_up(0.2))).collect();
+        assert!(states.contains(&SystemState::Recovering), "{key}: {states:?}");
+    }
+}
+
+fn optimizing_processor_max(_: &str) {
+    let mut world = World::new(certain());
+    let ripe = |world: &mut World, series: &str| {
+        let id = world.intern(series);
+        let history: Vec<_> =
+            (0..150_u64).map(|n| (world.now + Span::from_millis(n), 100.0 + (n * 7 % 11) as f64 + 0.5)).collect();
+        let _ = world.engine.backfill(id, &history, world.now);
+        world.cycles_under(EvidenceKind::HostProcessor, 0.5, 1)
+    };
+    world.reconfigure(|config| config.states.limits.optimizing_processor_max = Ratio::clamped(0.4));
+    assert_eq!(ripe(&mut world, "first"), SystemState::Healthy);
+    world.reconfigure(|config| config.states.limits.optimizing_processor_max = Ratio::clamped(0.8));
+    world.cycles_under(EvidenceKind::HostProcessor, 0.5, 3);
+    assert_eq!(ripe(&mut world, "second"), SystemState::Optimizing);
+}
+
+// --- states: the rows -----------------------------------------------------------------------------------------------
+
+/// `states.STATE.PARAMETER`. What each parameter does is watched in `parameters.rs`; here, that each key reaches it.
+fn row(key: &str) {
+    let [_, state, parameter] = key.split('.').collect::<Vec<_>>()[..] else { panic!("{key}") };
+    let held = SystemState::parse(state).expect(state);
+    let mut world = World::new(certain());
+    world.force(held);
+    world.cycles(60);
+    assert_eq!(world.parameters(), numbers(&world.engine.knowledge().row()));
+    let before = world.parameters();
+    let mut wanted = before;
+    let changed = |row: &mut serde_json::Value, value: serde_json::Value| row[parameter] = value;
+    let mut json = serde_json::to_value(world.engine.knowledge().config()).expect("a configuration is JSON");
+    let row = &mut json["states"][state];
+    match parameter {
+        "monitoring_interval" => {
+            changed(row, "7s".into());
+            wanted[0] = 7.0;
+        }
+        "analysis_depth" => {
+            changed(row, 77.into());
+            wanted[1] = 77.0;
+        }
+        "planning_lookahead" => {
+            changed(row, "777s".into());
+            wanted[2] = 777.0;
+        }
+        "execution_parallelism" if held == SystemState::Critical => {
+            // One value alone is allowed, and whoever writes another is told.
+            changed(row, 2.into());
+            let config: Config = serde_json::from_value(json).expect("readable");
+            let error = world.engine.reconfigure(config, world.now).expect_err("refused");
+            assert_eq!(error.key, key);
+            return;
+        }
+        "execution_parallelism" => {
+            changed(row, 7.into());
+            wanted[3] = 7.0;
+        }
+        "learning_rate" => {
+            changed(row, 0.77.into());
+            wanted[4] = 0.77;
+        }
+        _ => panic!("{key} is no parameter that is known here"),
+    }
+    let config: Config = serde_json::from_value(json).expect("readable");
+    world.reconfigure(|running| *running = config);
+    world.cycles(80);
+    assert_eq!(world.parameters(), wanted, "{key}");
+    let gap = world.engine.next_cycle().since(world.engine.knowledge().last_cycle());
+    assert_eq!(gap.secs(), wanted[0]);
+}
+
+// --- feedback -------------------------------------------------------------------------------------------------------
+
+fn signal_history(_: &str) {
+    let mut world = World::new(certain());
+    (0..20).for_each(|n| _ = world.evidence(EvidenceKind::HostProcessor, f64::from(n) / 100.0));
+    world.reconfigure(|config| config.feedback.signal_history = 5);
+    let last = |world: &World| world.engine.knowledge().signals().iter().map(|signal| signal.value).collect::<Vec<_>>();
+    assert_eq!(last(&world), [0.15, 0.16, 0.17, 0.18, 0.19]);
+    world.evidence(EvidenceKind::HostProcessor, 0.2);
+    assert_eq!(last(&world), [0.16, 0.17, 0.18, 0.19, 0.2]);
+}
+
+fn action_history(_: &str) {
+    let mut world = World::new(certain());
+    world.cycles_under(EvidenceKind::CycleLatency, 0.45, 5);
+    assert_eq!(world.engine.knowledge().actions().len(), 10);
+    world.reconfigure(|config| config.feedback.action_history = 3);
+    assert_eq!(world.engine.knowledge().actions().len(), 3);
+    world.cycles_under(EvidenceKind::CycleLatency, 0.45, 1);
+    assert_eq!((world.engine.knowledge().actions().len(), world.engine.knowledge().actions().total()), (3, 12));
+}
+
+const PERFORMANCE: LoopKind = LoopKind::PerformanceAdaptation;
+
+/// Which of the adjustments that come were withheld.
+fn withheld(world: &mut World, hours: u64) -> Vec<bool> {
+    world.events.clear();
+    for _ in 0..6 * hours {
+        world.evidence(EvidenceKind::CycleLatency, 0.4);
+        world.cycle();
+        world.wait(Span::minutes(9));
+    }
+    let fate = |event: &Event| match event {
+        Event::Withheld { by: PERFORMANCE, .. } => Some(true),
+        Event::Adjusted { by: PERFORMANCE, .. } => Some(false),
+        _ => None,
+    };
+    world.events.iter().filter_map(fate).collect()
+}
+
+fn withhold(_: &str) {
+    let mut world = World::new(Config::default());
+    world.reconfigure(|config| config.feedback.withhold = Ratio::ZERO);
+    let none = withheld(&mut world, 10);
+    assert!(none.len() > 50 && none.iter().all(|withheld| !withheld));
+    world.reconfigure(|config| config.feedback.withhold = Ratio::clamped(0.5));
+    let half = withheld(&mut world, 20);
+    let share = half.iter().filter(|withheld| **withheld).count() as f64 / half.len() as f64;
+    assert!((0.35..0.65).contains(&share), "{share} of {}", half.len());
+}
+
+fn seed(_: &str) {
+    let run = |seed: u64| {
+        let mut world = World::new(Config::default());
+        let start = withheld(&mut world, 5);
+        world.reconfigure(|config| config.feedback.seed = seed);
+        (start, withheld(&mut world, 20))
+    };
+    assert_eq!(run(1).0, run(2).0);
+    assert_ne!(run(1).1, run(2).1, "another seed, another run");
+    assert_eq!(run(2), run(2), "the same seed, the same run");
+}
+
+// --- execution ------------------------------------------------------------------------------------------------------
+
+fn freeze(_: &str) {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 200);
+    world.reconfigure(|config| config.execution.freeze = true);
+    assert!(world.engine.knowledge().frozen());
+    let (sensitivity, judged) = (world.series(id).sensitivity(), world.series(id).tally().judged);
+    world.verdict("latency", Verdict::False);
+    world.events.clear();
+    world.cycles(3);
+    world.sample(id, 100.0);
+    assert_eq!(world.series(id).sensitivity(), sensitivity);
+    assert_eq!(world.series(id).tally().judged, judged + 1, "it goes on judging");
+    assert!(!world.events.iter().any(|event| matches!(event, Event::ChangeDispatched { .. } | Event::Adjusted { .. })));
+    world.reconfigure(|config| config.execution.freeze = false);
+    world.cycle();
+    assert!(world.series(id).sensitivity() > sensitivity, "what was said meanwhile was not lost");
+}
+
+fn changes_per_hour(_: &str) {
+    let mut world = World::new(certain());
+    world.reconfigure(|config| config.execution.changes_per_hour = 1);
+    world.cycles_under(EvidenceKind::CycleLatency, 0.45, 10);
+    assert_eq!(world.memory(PERFORMANCE).actions, 2, "one for each of the two knobs");
+    let (_, _, refused) = world.engine.knowledge().losses();
+    assert!(refused >= 18, "{refused}");
+    world.reconfigure(|config| config.execution.changes_per_hour = 4);
+    world.cycles_under(EvidenceKind::CycleLatency, 0.45, 10);
+    assert_eq!(world.memory(PERFORMANCE).actions, 8);
+}
+
+// --- limits ---------------------------------------------------------------------------------------------------------
+
+fn series_max(_: &str) {
+    let mut world = World::new(certain());
+    (0..3).for_each(|n| _ = world.learn(&format!("series_{n}"), 1));
+    world.reconfigure(|config| config.limits.series_max = 3);
+    let refused = world.engine.intern(&name("fourth"), None, world.now).expect_err("all are alive");
+    assert_eq!(refused.series_max, 3);
+    // Who has been silent for more than five minutes gives way.
+    world.wait(Span::minutes(6));
+    assert!(world.engine.intern(&name("fourth"), None, world.now).is_ok());
+    assert_eq!(world.engine.knowledge().series_count(), 3);
+    assert!(world.engine.knowledge().find(&name("series_0")).is_none(), "the least recently sampled");
+    world.reconfigure(|config| config.limits.series_max = 4);
+    assert!(world.engine.intern(&name("fifth"), None, world.now).is_ok());
+    assert_eq!(world.engine.knowledge().series_count(), 4);
+}
+
+fn series_ttl(_: &str) {
+    let mut world = World::new(certain());
+    world.learn("latency", 5);
+    world.wait(Span::hours(2));
+    assert_eq!(world.engine.knowledge().series_count(), 1);
+    world.reconfigure(|config| config.limits.series_ttl = Span::hours(1));
+    world.cycle();
+    assert_eq!(world.engine.knowledge().series_count(), 0);
+    let ended = |event: &Event| matches!(event, Event::SeriesForgotten { because: Forgotten::Ended, .. });
+    assert_eq!(world.events.iter().filter(|event| ended(event)).count(), 1);
+}
+
+/// The engine cannot see its own memory: whoever runs it measures the share, of this number. What the engine does with the
+/// share is checked at `states.limits.own_memory`; here, that a number nobody could stay under is refused.
+fn memory_max(key: &str) {
+    let mut world = World::new(certain());
+    let mut config = certain();
+    config.limits.memory_max = 1 << 20;
+    assert_eq!(world.engine.reconfigure(config, world.now).expect_err("too little to run in").key, key);
+    assert_eq!(world.engine.knowledge().config().limits.memory_max, Config::default().limits.memory_max, "none of it");
+    world.reconfigure(|config| config.limits.memory_max = 64 << 20);
+    assert_eq!(world.engine.knowledge().config().limits.memory_max, 64 << 20);
+}
+
+// --- series ---------------------------------------------------------------------------------------------------------
+
+fn rule(selector: &str) -> SeriesRule {
+    SeriesRule {
+        selector: Selector::parse(selector).expect(selector),
+        kind: None,
+        watch: None,
+        page: None,
+        sensitivity: None,
+        strategy: None,
+    }
+}
+
+fn series_match(_: &str) {
+    let mut world = World::new(certain());
+    let ids = [r#"latency{host="a"}"#, r#"latency{host="b"}"#].map(|name| world.learn(name, 5));
+    let watched = |world: &World| ids.map(|id| world.series(id).watched());
+    assert_eq!(watched(&world), [true, true]);
+    let unwatched = |selector: &str| SeriesRule { watch: Some(false), ..rule(selector) };
+    world.reconfigure(|config| config.series = vec![unwatched(r#"latency{host="a"}"#)]);
+    assert_eq!(watched(&world), [false, true]);
+    world.reconfigure(|config| config.series = vec![unwatched(r#"{host=~"b|c"}"#)]);
+    assert_eq!(watched(&world), [true, false]);
+    world.reconfigure(|config| {
+        config.series = vec![unwatched("latency"), SeriesRule { watch: Some(true), ..rule(r#"{host!="a"}"#) }];
+    });
+    assert_eq!(watched(&world), [false, true], "the last that says something wins");
+}
+
+fn series_kind(_: &str) {
+    let mut world = World::new(certain());
+    let ups = |world: &mut World, name: &str| {
+        let id = world.intern(name);
+        (1..=20).for_each(|n| world.sample(id, 1_000.0 * f64::from(n)));
+        id
+    };
+    let gauge = ups(&mut world, "requests_a");
+    assert_eq!(world.series(gauge).kind(), Kind::Gauge);
+    world.reconfigure(|config| config.series = vec![SeriesRule { kind: Some(Kind::Counter), ..rule("requests_b") }]);
+    let counter = ups(&mut world, "requests_b");
+    assert_eq!(world.series(counter).kind(), Kind::Counter);
+    let newest = world.series(counter).window().newest().expect("rates");
+    assert_eq!((world.series(counter).window().len(), newest.1), (19, 100.0), "1,000 more in ten seconds");
+}
+
+fn series_watch(_: &str) {
+    let mut world = World::new(certain());
+    let id = world.intern("license_seats");
+    (0..150).for_each(|_| world.sample(id, 50.0));
+    assert!(!world.series(id).watched() && world.series(id).learned().is_none(), "a constant is only held");
+    world.reconfigure(|config| config.series = vec![SeriesRule { watch: Some(true), ..rule("license_seats") }]);
+    world.cycle();
+    assert!(world.series(id).in_force().is_some(), "until it is asked for");
+}
+
+fn series_page(_: &str) {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 200);
+    let onset_pages = |world: &mut World| {
+        world.events.clear();
+        for value in [1e4, 1e4, 1e4, 100.0, 100.0, 100.0] {
+            world.sample(id, value);
+        }
+        let pages = |event: &Event| match event {
+            Event::Alerted(Alerted { phase: Phase::Onset, pages, .. }) => Some(*pages),
+            _ => None,
+        };
+        world.events.iter().filter_map(pages).collect::<Vec<_>>()
+    };
+    assert_eq!(onset_pages(&mut world), [false]);
+    world.reconfigure(|config| config.series = vec![SeriesRule { page: Some(true), ..rule("latency") }]);
+    assert_eq!(onset_pages(&mut world), [true]);
+}
+
+fn series_sensitivity(_: &str) {
+    let mut world = World::new(certain());
+    let (named, other) = (world.learn("latency", 200), world.learn("queue", 200));
+    let before = world.upper(named);
+    let sensitivity = Some(Sensitivity::clamped(2.5));
+    world.reconfigure(|config| config.series = vec![SeriesRule { sensitivity, ..rule("latency") }]);
+    world.cycle();
+    assert!(world.upper(named) > before + 0.2);
+    assert_eq!((world.series(named).sensitivity().get(), world.series(other).sensitivity().get()), (2.5, 2.0));
+}
+
+fn series_strategy(_: &str) {
+    let mut world = World::new(certain());
+    let strategy = Some("percentile".into());
+    world.reconfigure(|config| config.series = vec![SeriesRule { strategy, ..rule("latency") }]);
+    let id = world.learn("latency", 200);
+    let threshold = world.series(id).learned().expect("learned");
+    assert_eq!(threshold.strategy, "percentile");
+    let statistics = threshold.supporting.statistics;
+    assert_eq!(threshold.bounds.at(world.now).1, Some(statistics.p95), "exactly its formula");
+}
+
+// --- the table ------------------------------------------------------------------------------------------------------
+
+type Check = fn(&str);
+
+/// A key, or all that begin so when it ends in a point, and what has to happen when it is changed.
+const CHECKS: &[(&str, Check)] = &[
+    ("learning.learning_window", learning_window),
+    ("learning.window_len", window_len),
+    ("learning.min_data_points", min_data_points),
+    ("learning.optimization_interval", optimization_interval),
+    ("learning.confidence_min", confidence_min),
+    ("learning.sensitivity", learning_sensitivity),
+    ("learning.strategy", learning_strategy),
+    ("states.limits.optimizing_processor_max", optimizing_processor_max),
+    ("states.limits.", state_limit),
+    ("states.healthy.", row),
+    ("states.optimizing.", row),
+    ("states.degraded.", row),
+    ("states.critical.", row),
+    ("states.recovering.", row),
+    ("feedback.signal_history", signal_history),
+    ("feedback.action_history", action_history),
+    ("feedback.withhold", withhold),
+    ("feedback.seed", seed),
+    ("execution.freeze", freeze),
+    ("execution.changes_per_hour", changes_per_hour),
+    ("limits.series_max", series_max),
+    ("limits.series_ttl", series_ttl),
+    ("limits.memory_max", memory_max),
+    ("series[].match", series_match),
+    ("series[].kind", series_kind),
+    ("series[].watch", series_watch),
+    ("series[].page", series_page),
+    ("series[].sensitivity", series_sensitivity),
+    ("series[].strategy", series_strategy),
+];
+
+fn check_of(key: &str) -> Option<Check> {
+    let named = |known: &str| known == key || (known.ends_with('.') && key.starts_with(known));
+    CHECKS.iter().find(|(known, _)| named(known)).map(|(_, check)| *check)
+}
+
+/// Every key there is, as `section.key`, from a configuration in which nothing is left out.
+fn keys() -> BTreeSet<String> {
+    fn walk(path: &str, value: &serde_json::Value, keys: &mut BTreeSet<String>) {
+        match value {
+            serde_json::Value::Object(map) => map.iter().for_each(|(key, value)| {
+                walk(&if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, value, keys);
+            }),
+            serde_json::Value::Array(items) => items.iter().for_each(|item| walk(&format!("{path}[]"), item, keys)),
+            _ => _ = keys.insert(path.to_owned()),
+        }
+    }
+    let mut full = Config::default();
+    full.states.limits.false_share.critical = Some(Limit { enter: 0.9, leave: 0.8 });
+    // Without `..`: a new key of a rule does not compile until it is written here.
+    full.series = vec![SeriesRule {
+        selector: Selector::parse("latency").expect("a name"),
+        kind: Some(Kind::Gauge),
+        watch: Some(true),
+        page: Some(true),
+        sensitivity: Some(Sensitivity::DEFAULT),
+        strategy: Some("sigma".into()),
+    }];
+    let mut keys = BTreeSet::new();
+    walk("", &serde_json::to_value(&full).expect("a configuration is JSON"), &mut keys);
+    keys
+}
+
+fn run(section: &str) {
+    let keys = keys();
+    let mine: Vec<&String> = keys.iter().filter(|key| key.starts_with(section)).collect();
+    assert!(!mine.is_empty(), "{section} has keys");
+    for key in mine {
+        println!("{key}");
+        check_of(key).unwrap_or_else(|| panic!("{key} has no check: nothing shows that it does anything"))(key);
+    }
+}
+
+#[test]
+fn every_key_has_a_check_and_every_check_a_key() {
+    let keys = keys();
+    let unchecked: Vec<&String> = keys.iter().filter(|key| check_of(key).is_none()).collect();
+    assert!(unchecked.is_empty(), "keys that nothing shows to do anything: {unchecked:?}");
+    for (known, _) in CHECKS.iter() {
+        assert!(keys.iter().any(|key| key == known || (known.ends_with('.') && key.starts_with(known))), "{known}");
+    }
+    assert!(keys.len() >= 70, "{}", keys.len());
+}
+
+#[test]
+fn keys_of_learning_change_how_it_learns() {
+    run("learning.");
+}
+
+#[test]
+fn limits_of_the_states_change_when_they_are_entered_and_left() {
+    run("states.limits.");
+}
+
+#[test]
+fn rows_of_the_states_change_the_parameters_in_force() {
+    SystemState::ALL.iter().for_each(|state| run(&format!("states.{state}.")));
+}
+
+#[test]
+fn keys_of_feedback_change_what_is_kept_and_withheld() {
+    run("feedback.");
+}
+
+#[test]
+fn keys_of_execution_change_what_goes_out() {
+    run("execution.");
+}
+
+#[test]
+fn keys_of_limits_change_how_much_is_held() {
+    run("limits.");
+}
+
+#[test]
+fn keys_of_a_series_rule_change_that_series_alone() {
+    run("series[].");
+}
+
+#[test]
+fn what_is_refused_changes_nothing_at_all() {
+    let mut world = World::new(certain());
+    let mut config = certain();
+    config.learning.sensitivity = Sensitivity::clamped(5.0);
+    config.learning.strategy = "magic".into();
+    assert_eq!(world.engine.reconfigure(config, world.now).expect_err("no such strategy").key, "learning.strategy");
+    assert_eq!(*world.engine.knowledge().config(), certain());
+}
