@@ -160,28 +160,29 @@ fn range(values: &[f64]) -> (f64, f64) {
 }
 
 /// Four passes of bubble sort in one: each of four registers carries the largest value its pass has met. Sorts whatever
-/// is at most four places from its own.
+/// is at most four places from its own. A pass waits for its own comparison, so the two halves are swept side by side; what
+/// should cross from one to the other is left to be mended.
 fn sweep(sorted: &mut [f64]) {
-    #[inline(always)]
-    fn order(carried: &mut f64, value: f64) -> f64 {
-        let low = if value < *carried { value } else { *carried };
-        *carried = if value < *carried { *carried } else { value };
-        low
-    }
-    let count = sorted.len();
-    let mut carried = [f64::MIN; 4];
-    for at in 0..count {
-        let mut value = sorted[at];
+    const PASSES: usize = 4;
+    let half = sorted.len() / 2;
+    let (left, right) = sorted.split_at_mut(half);
+    let right = &mut right[..half];
+    let mut carried = [[f64::MIN; 2]; PASSES];
+    for at in 0..half {
+        let mut value = [left[at], right[at]];
         for carried in &mut carried {
-            value = order(carried, value);
+            let low = [0, 1].map(|side| if value[side] < carried[side] { value[side] } else { carried[side] });
+            let high = [0, 1].map(|side| if value[side] > carried[side] { value[side] } else { carried[side] });
+            (value, *carried) = (low, high);
         }
         // The first four that fall out are the registers' own beginnings.
-        if at >= 4 {
-            sorted[at - 4] = value;
+        if at >= PASSES {
+            (left[at - PASSES], right[at - PASSES]) = (value[0], value[1]);
         }
     }
-    let [a, b, c, d] = carried;
-    sorted[count - 4..].copy_from_slice(&[d, c, b, a]);
+    for (value, at) in carried.iter().rev().zip(half - PASSES..) {
+        (left[at], right[at]) = (value[0], value[1]);
+    }
 }
 
 /// Insertion sort of what is nearly sorted.
