@@ -160,9 +160,8 @@ fn recent_trend(at: &[i64], values: &[f64]) -> Line {
     if step == 1 {
         return trend(at, values, None);
     }
-    let thin = |i: usize| i.is_multiple_of(step);
-    let at: Vec<i64> = at.iter().enumerate().filter(|(i, _)| thin(*i)).map(|(_, at)| *at).collect();
-    let values: Vec<f64> = values.iter().enumerate().filter(|(i, _)| thin(*i)).map(|(_, value)| *value).collect();
+    let at: Vec<i64> = at.iter().step_by(step).copied().collect();
+    let values: Vec<f64> = values.iter().step_by(step).copied().collect();
     trend(&at, &values, None)
 }
 
