@@ -10,7 +10,7 @@ use crate::knowledge::Knowledge;
 use crate::knowledge::series::Series;
 use crate::plan::state::{Evidence, EvidenceKind};
 use crate::series::SeriesName;
-use crate::stats::Scratch;
+use crate::stats::{Scratch, Trend};
 use crate::threshold::Threshold;
 use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
@@ -19,6 +19,10 @@ use std::collections::BTreeMap;
 
 /// Series that are learned as one task: `execution_parallelism` tasks fit one cycle.
 pub const LEARN_BATCH: usize = 64;
+
+/// Of the samples under some bounds, so many may breach before the bounds count as wrong: five times what bounds at two
+/// sigmas let through.
+pub(crate) const BREACH_SHARE_MAX: f64 = 0.25;
 
 /// A bound that moved by less than this share of the width is no news.
 const DEADBAND: f64 = 0.05;
@@ -32,6 +36,9 @@ pub struct Analysis {
     pub learned: Vec<(SeriesName, Threshold)>,
     /// Learned anew without news.
     pub confirmed: Vec<SeriesName>,
+    /// Series whose bounds in force leave out more than they may, with the share of their window in breach, and whose new
+    /// threshold is not trusted.
+    pub refuted: Vec<(SeriesName, f64)>,
     /// Series that were due before this cycle learned any, and that still are.
     pub due: usize,
     pub waiting: usize,
@@ -70,9 +77,9 @@ pub fn analyze(
     analysis.due = due.len();
     analysis.waiting = due.len().saturating_sub(budget);
     for series in due.into_iter().take(budget) {
-        match learn_one(knowledge, series, ordered.get(series.name()).copied(), scratch, now)
-            .filter(|threshold| is_news(series, threshold))
-        {
+        let learned = learn_one(knowledge, series, ordered.get(series.name()).copied(), scratch, now);
+        analysis.refuted.extend(refuted(knowledge, series, learned.as_ref()));
+        match learned.filter(|threshold| is_news(series, threshold)) {
             Some(threshold) => analysis.learned.push((series.name().clone(), threshold)),
             None => analysis.confirmed.push(series.name().clone()),
         }
@@ -128,13 +135,25 @@ fn is_news(series: &Series, threshold: &Threshold) -> bool {
 }
 
 /// How long a series takes for `count` samples, from the spacing in its window; at most a day.
-pub(crate) fn time_for_samples(series: &Series, count: u64) -> Span {
+pub(crate) fn time_for_samples(series: &Series, count: f64) -> Span {
     let window = series.window();
     let gaps = window.len().saturating_sub(1).max(1) as f64;
-    window.span().scaled(count as f64 / gaps).min(Span::hours(24))
+    window.span().scaled(count / gaps).min(Span::hours(24))
 }
 
-/// Learns one series from its window.
+/// Bounds that are not replaced by trusted ones and by which so many samples of the whole window breach that no incident
+/// explains it.
+fn refuted(knowledge: &Knowledge, series: &Series, learned: Option<&Threshold>) -> Option<(SeriesName, f64)> {
+    let trusted = learned.is_some_and(|new| new.confidence >= knowledge.config().learning.confidence_min);
+    if trusted || series.in_force().is_none() {
+        return None;
+    }
+    let samples = series.window().len();
+    let share = series.breaches_in_last(samples) as f64 / samples.max(1) as f64;
+    (share > BREACH_SHARE_MAX).then(|| (series.name().clone(), share))
+}
+
+/// Learns one series from what is ordinary in its window.
 fn learn_one(
     knowledge: &Knowledge,
     series: &Series,
@@ -143,9 +162,7 @@ fn learn_one(
     now: Timestamp,
 ) -> Option<Threshold> {
     let (mut at, mut values) = (std::mem::take(&mut scratch.window_at), std::mem::take(&mut scratch.window_values));
-    series.window().copy_into(&mut at, &mut values);
-    // After a shift what came before says nothing of what is ordinary now.
-    let before = health::shifted(knowledge, series).map_or(0, |shifted| values.len() - shifted);
+    let (level_since, masked) = ordinary(knowledge, series, &mut at, &mut values);
     // After a verdict the strategy stays, so that the bounds move with the sensitivity alone.
     let keep = series
         .learned()
@@ -153,8 +170,10 @@ fn learn_one(
         .map(|threshold| &threshold.strategy);
     let request = Request {
         kind: series.kind(),
-        at: &at[before..],
-        values: &values[before..],
+        at: &at,
+        values: &values,
+        level_since,
+        masked,
         methods: knowledge.methods(),
         wanted: series.strategy(),
         keep,
@@ -169,4 +188,29 @@ fn learn_one(
     let learned = learn(&request, scratch);
     (scratch.window_at, scratch.window_values) = (at, values);
     learned
+}
+
+/// Copies what is to be learned from; says since when the series has its present level, where that shifted, and how many
+/// samples of alerts were left out.
+///
+/// After a shift to a steady level what came before says nothing of what is ordinary now. A series that is still on its way
+/// has no new level yet: it wanders, and all of its window is what it does.
+fn ordinary(
+    knowledge: &Knowledge,
+    series: &Series,
+    at: &mut Vec<i64>,
+    values: &mut Vec<f64>,
+) -> (Option<Timestamp>, usize) {
+    let Some(shifted) = health::shifted(knowledge, series) else {
+        let masked = series.ordinary(knowledge.config().learning.min_data_points, at, values);
+        return (series.level(), masked);
+    };
+    series.window().copy_into(at, values);
+    let start = at.len() - shifted;
+    if learn::recent_trend(&at[start..], &values[start..]).trend != Trend::Stable {
+        return (series.level(), 0);
+    }
+    at.drain(..start);
+    values.drain(..start);
+    (Some(Timestamp::from_millis(at[0])), 0)
 }

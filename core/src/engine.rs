@@ -7,7 +7,7 @@ use crate::analyze::strategy::Methods;
 use crate::analyze::{self, Analysis};
 use crate::config::{Config, ConfigError, Kind};
 use crate::event::{Alerted, CycleCompleted, Event, Forgotten, Phase};
-use crate::execute::{self, Change, Outcome};
+use crate::execute::{self, Change, Knob, Outcome, Setting};
 use crate::feedback::subscription::{Subscriber, Subscription, subscribe};
 use crate::feedback::{Adjustment, FeedbackLoop, LoopKind, Signal};
 use crate::knowledge::series::Noticed;
@@ -159,6 +159,22 @@ impl Engine {
         self.emit(Event::Alerted(alerted), now, events);
     }
 
+    /// An alert whose bounds were withdrawn ends with them.
+    fn end_alert(&mut self, name: &SeriesName, now: Timestamp, events: &mut Vec<Event>) {
+        let Some(series) = self.knowledge.find(name).filter(|series| series.alert_since().is_some()) else { return };
+        let Some((at, value)) = series.window().newest() else { return };
+        let alerted = Alerted {
+            series: name.clone(),
+            at,
+            phase: Phase::End,
+            value,
+            bounds: (None, None),
+            pages: series.pages(),
+            situation: self.knowledge.situation(),
+        };
+        self.emit(Event::Alerted(alerted), now, events);
+    }
+
     /// Takes in history, in order of time, older than what is held or newer: learned from, never judged, never paged.
     pub fn backfill(&mut self, series: SeriesId, history: &[(Timestamp, f64)], now: Timestamp) -> Observed {
         let fates = self.knowledge.backfill(series, history, now);
@@ -230,8 +246,10 @@ impl Engine {
         self.knowledge.snapshot()
     }
 
-    /// One turn: settle what is due, reflect, analyze, plan, dispatch.
+    /// One turn: settle what is due, reflect, analyze, plan, dispatch. Time never runs back: a `now` before the last
+    /// cycle's is taken as that.
     pub fn cycle(&mut self, now: Timestamp) -> Cycle {
+        let now = now.max(self.knowledge.last_cycle());
         let mut events = std::mem::take(&mut self.outbox);
         for series in self.knowledge.ended(now) {
             self.emit(Event::SeriesForgotten { series, because: Forgotten::Ended }, now, &mut events);
@@ -342,7 +360,14 @@ impl Engine {
             }
             let id = self.knowledge.next_change_id();
             let by = change.by;
+            let withdrawn = match (&change.knob, &change.to) {
+                (Knob::Threshold(series), Setting::Unset) => Some(series.clone()),
+                _ => None,
+            };
             self.emit(Event::ChangeDispatched { change: Change { id, ..change } }, now, events);
+            if let Some(series) = withdrawn {
+                self.end_alert(&series, now, events);
+            }
             if let (Some(by), Some(adjustment)) = (by, adjustment) {
                 self.emit(Event::Adjusted { by, adjustment, change: id, situation }, now, events);
             }
@@ -352,6 +377,8 @@ impl Engine {
             evidence: analysis.evidence,
             state: plan.state,
             breach_share_usual: analysis.breach_share_usual,
+            parameters: plan.parameters,
+            parameters_of: plan.parameters_of,
             learned: (analysis.learned.len() + analysis.confirmed.len()) as u32,
             confirmed: analysis.confirmed,
             waiting: analysis.waiting as u32,

@@ -3,10 +3,10 @@
 //! One stream of events is the journal, the page's feed, the metrics and the test transcript. Applying the same events
 //! over the same samples gives the same memory.
 
-use crate::config::Kind;
+use crate::config::{Kind, Parameters};
 use crate::execute::{Change, Outcome};
 use crate::feedback::{Adjustment, LoopKind, Signal};
-use crate::plan::state::{Evidence, StateSince, Transition};
+use crate::plan::state::{Evidence, StateSince, SystemState, Transition};
 use crate::series::SeriesName;
 use crate::threshold::{Pair, Threshold};
 use crate::time::Timestamp;
@@ -103,6 +103,9 @@ pub struct CycleCompleted {
     pub waiting: u32,
     /// Changes held back by a limit.
     pub refused: u32,
+    /// Where the parameters stand, and the state whose row they follow.
+    pub parameters: Parameters,
+    pub parameters_of: SystemState,
     /// Signals up to this id were reflected on.
     pub heard: u64,
     /// Where chance stands.

@@ -18,7 +18,7 @@ pub enum Knob {
     Trust(SeriesName),
     Preference(StrategyName),
     Factor(ParameterKind),
-    /// The row of parameters in force.
+    /// The parameters: the change says where they are going, each cycle how far they are.
     Parameters,
 }
 

@@ -5,6 +5,7 @@
 
 mod apply;
 pub mod history;
+pub mod mask;
 pub mod series;
 mod shard;
 pub mod snapshot;

@@ -4,23 +4,20 @@ pub mod guard;
 pub mod parameters;
 pub mod state;
 
-use crate::analyze::{Analysis, LEARN_BATCH, time_for_samples};
+use crate::analyze::{Analysis, BREACH_SHARE_MAX, LEARN_BATCH, time_for_samples};
 use crate::config::Parameters;
 use crate::execute::{Change, Expectation, Knob, Measure, Setting};
 use crate::feedback::effect::withhold;
 use crate::feedback::{Adjustment, LoopKind, ParameterKind, Target};
 use crate::knowledge::Knowledge;
+use crate::knowledge::series::Series;
 use crate::plan::guard::Rules;
-use crate::plan::state::{EvidenceKind, Situation, StateSince, Transition};
+use crate::plan::state::{EvidenceKind, Situation, StateSince, SystemState, Transition};
 use crate::series::SeriesName;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
-/// Of the samples judged after a change of bounds, so many may breach before the bounds count as wrong: five times what
-/// bounds at two sigmas let through.
-const BREACH_SHARE_MAX: f64 = 0.25;
-
-/// An expectation about a series waits for this many samples.
-const SETTLE_SAMPLES: u64 = 30;
+/// An expectation about a series waits for this many independent samples.
+const SETTLE_SAMPLES: f64 = 30.0;
 
 /// What is to happen. Everything is decided: the dispatcher only gives out numbers.
 #[derive(Debug)]
@@ -28,6 +25,8 @@ pub struct Plan {
     pub state: StateSince,
     pub transition: Option<Transition>,
     pub parameters: Parameters,
+    /// The state whose row they follow.
+    pub parameters_of: SystemState,
     pub changes: Vec<Planned>,
     pub withheld: Vec<(LoopKind, Adjustment)>,
     pub refused: u32,
@@ -55,6 +54,7 @@ pub fn plan(knowledge: &Knowledge, analysis: &Analysis, wanted: Vec<(LoopKind, A
         state,
         transition,
         parameters: *knowledge.parameters(),
+        parameters_of: knowledge.parameters_of(),
         changes: Vec::new(),
         withheld: Vec::new(),
         refused: 0,
@@ -65,25 +65,29 @@ pub fn plan(knowledge: &Knowledge, analysis: &Analysis, wanted: Vec<(LoopKind, A
     }
     plan_parameters(knowledge, &mut plan, now);
     plan_thresholds(knowledge, &mut plan, now);
+    plan_withdrawals(knowledge, &mut plan, &analysis.refuted, now);
     for (by, adjustment) in wanted {
         plan_adjustment(knowledge, &mut plan, by, adjustment, now);
     }
     plan
 }
 
-/// Steps towards the row of the state: at once towards critical, by degrees on the way back.
+/// One step towards the row of the state: at once towards critical, by degrees on the way back. The change is the new
+/// row, once; its steps are told by the cycles.
 fn plan_parameters(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
-    let row = knowledge.config().states.row(plan.state.state);
-    let worse = parameters::is_worse(knowledge.parameters_of(), plan.state.state);
+    let (before, state) = (knowledge.parameters_of(), plan.state.state);
+    let row = knowledge.config().states.row(state);
     let from = *knowledge.parameters();
-    let to = parameters::step(&from, &row, knowledge.factors(), plan.state.state, worse, now);
-    if to == from {
+    let to = parameters::target(&row, knowledge.factors(), state, now);
+    plan.parameters =
+        parameters::step(&from, &row, knowledge.factors(), state, parameters::is_worse(before, state), now);
+    plan.parameters_of = state;
+    if before == state || to == from {
         return;
     }
-    plan.parameters = to;
     let because = match &plan.transition {
-        Some(moved) => format!("{} because of {}", plan.state.state.as_str(), moved.cause),
-        None => format!("on the way to the row of {}", plan.state.state.as_str()),
+        Some(moved) => format!("{} because of {}", state.as_str(), moved.cause),
+        None => format!("the row of {}", state.as_str()),
     };
     let change = Change {
         id: 0,
@@ -115,6 +119,28 @@ fn plan_thresholds(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
             because: learned.reasoning.clone(),
             by: None,
             expect: holds(knowledge, series.name(), now),
+            situation: knowledge.situation(),
+        };
+        admit(knowledge, plan, Planned { change, adjustment: None }, now);
+    }
+}
+
+/// Bounds that proved wrong judge no longer: better silence than a false alarm without end.
+fn plan_withdrawals(knowledge: &Knowledge, plan: &mut Plan, refuted: &[(SeriesName, f64)], now: Timestamp) {
+    for (name, share) in refuted {
+        let Some(before) = knowledge.find(name).and_then(Series::in_force) else { continue };
+        let change = Change {
+            id: 0,
+            at: now,
+            knob: Knob::Threshold(name.clone()),
+            from: Setting::Bounds(before.bounds.at(now)),
+            to: Setting::Unset,
+            because: format!(
+                "{:.0} % of the window lie outside, and no later threshold is trusted enough",
+                100.0 * share
+            ),
+            by: None,
+            expect: keeps_under(knowledge, EvidenceKind::BreachShare, now),
             situation: knowledge.situation(),
         };
         admit(knowledge, plan, Planned { change, adjustment: None }, now);
@@ -171,21 +197,34 @@ fn admit(knowledge: &Knowledge, plan: &mut Plan, planned: Planned, now: Timestam
 /// The series' bounds hold what they should: of the samples after the change, few enough breach.
 fn holds(knowledge: &Knowledge, name: &SeriesName, now: Timestamp) -> Expectation {
     let lookahead = knowledge.parameters().planning_lookahead;
-    let wait = knowledge.find(name).map_or(lookahead, |series| lookahead.max(time_for_samples(series, SETTLE_SAMPLES)));
+    let wait = knowledge.find(name).map_or(lookahead, |series| lookahead.max(time_to_settle(series)));
     Expectation { of: Measure::BreachShare(name.clone()), at_least: 0.0, at_most: BREACH_SHARE_MAX, due: now + wait }
 }
 
-/// A kind of evidence stays under the limit at which the degraded state is entered.
+/// Samples that lean on one another say less: a morning's says little of the evening.
+fn time_to_settle(series: &Series) -> Span {
+    let each = series.learned().map_or(1.0, |learned| {
+        let supporting = &learned.supporting;
+        supporting.statistics.count as f64 / supporting.effective_count.max(1.0)
+    });
+    time_for_samples(series, SETTLE_SAMPLES * each)
+}
+
+/// A kind of evidence stays under the limit at which the degraded state is entered. Where it is over it already, it gets no
+/// worse: the loop's own share of a host's load may be small. Over the critical limit that is not enough.
 fn keeps_under(knowledge: &Knowledge, kind: EvidenceKind, now: Timestamp) -> Expectation {
-    let pairs = knowledge.config().states.limits.pairs();
-    let at_most = pairs[kind as usize].1.degraded.enter;
+    let limit = knowledge.config().states.limits.pairs()[kind as usize].1;
+    let stands = knowledge.evidence_at(now).get(kind).unwrap_or(0.0);
+    let at_most = limit.degraded.enter.max(stands.min(limit.critical.map_or(stands, |critical| critical.enter)));
     let due = now + knowledge.parameters().planning_lookahead;
     Expectation { of: Measure::Evidence(kind), at_least: 0.0, at_most, due }
 }
 
-/// Decisions stay better than the limit at which the degraded state is entered.
+/// Decisions stay better than the limit at which the degraded state is entered, or get no worse where they are not: else
+/// every attempt to mend them would count against them.
 fn good_decisions(knowledge: &Knowledge, now: Timestamp) -> Expectation {
-    let at_least = knowledge.config().states.limits.decision_quality.degraded.enter;
+    let limit = knowledge.config().states.limits.decision_quality.degraded.enter;
+    let at_least = knowledge.decision_quality().map_or(limit, |quality| quality.min(limit));
     let due = now + knowledge.parameters().planning_lookahead;
     Expectation { of: Measure::Evidence(EvidenceKind::DecisionQuality), at_least, at_most: 1.0, due }
 }

@@ -154,6 +154,25 @@ pub fn effective_count(values: &[f64], mean: f64, std_dev: f64) -> f64 {
     count * (1.0 - rho) / (1.0 + rho)
 }
 
+/// The same of whether each value is one of those that `is` picks: how many independent looks their share comes from.
+pub fn effective_count_of(values: &[f64], is: impl Fn(f64) -> bool) -> f64 {
+    let count = values.len() as f64;
+    let (mut picked, mut pairs, mut before) = (0_u32, 0_u32, false);
+    for value in values {
+        let now = is(*value);
+        picked += u32::from(now);
+        pairs += u32::from(now && before);
+        before = now;
+    }
+    let share = f64::from(picked) / count;
+    let variance = share * (1.0 - share);
+    if variance <= 0.0 {
+        return count;
+    }
+    let rho = ((f64::from(pairs) / count - share * share) / variance).clamp(0.0, 0.99);
+    count * (1.0 - rho) / (1.0 + rho)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -66,6 +66,8 @@ pub struct Supporting {
     #[serde(flatten)]
     pub statistics: Statistics,
     pub trend: Trend,
+    /// How many independent samples the window is worth.
+    pub effective_count: f64,
 }
 
 /// How one strategy would have done in the place of the one that was chosen.
@@ -98,6 +100,8 @@ pub struct Threshold {
     pub supporting: Supporting,
     pub rivals: Vec<Rival>,
     pub learned_at: Timestamp,
+    /// The level shifted then: nothing older was learned from.
+    pub level_since: Option<Timestamp>,
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use homeostat::analyze::strategy::Methods;
 use homeostat::config::Config;
 use homeostat::engine::Engine;
 use homeostat::event::{Event, Phase};
+use homeostat::execute::Setting;
 use homeostat::feedback::{LoopKind, Verdict};
 use homeostat::plan::state::SystemState;
 use homeostat::time::Span;
@@ -121,4 +122,87 @@ fn a_measurement_that_is_no_number_is_no_evidence_and_harms_nobody() {
     }
     assert_eq!(world.engine.knowledge().state().state, SystemState::Healthy);
     assert_eq!(world.engine.knowledge().evidence().iter().count(), 0);
+}
+
+#[test]
+fn an_incident_is_not_learned_as_ordinary_and_the_next_one_is_found() {
+    let mut world = World::new(Config::default());
+    let id = world.learn("latency", 600);
+    let level = |world: &World| world.series(id).in_force().and_then(|t| t.alert.at(world.now).1).expect("a level");
+    for _ in 0..3 {
+        for _ in 0..30 {
+            let value = 140.0 + world.bell();
+            world.sample(id, value);
+        }
+        world.learn("latency", 600);
+        assert!(level(&world) < 120.0, "{}", level(&world));
+    }
+    let series = world.series(id);
+    assert_eq!(
+        (series.tally().alerts, series.masked()),
+        (3, 93),
+        "each with its first sample and the one that ends it"
+    );
+    let why = &series.learned().expect("learned").reasoning;
+    assert!(why.contains("without 93 of alerts") || why.contains("without 62 of alerts"), "{why}");
+}
+
+#[test]
+fn bounds_that_proved_wrong_are_withdrawn_and_their_alert_ends_with_them() {
+    let mut world = World::new(Config::default());
+    let id = world.learn("latency", 120);
+    assert!(world.series(id).in_force().is_some());
+    // It wanders off, and nothing that is learned on the way can be trusted.
+    let mut value = 100.0;
+    for _ in 0..400 {
+        value += 5.0 + 2.0 * world.bell();
+        world.sample(id, value);
+    }
+    let withdrawn = world.events.iter().position(|event| {
+        matches!(event, Event::ChangeDispatched { change } if change.knob.series().is_some() && change.to == Setting::Unset)
+    });
+    let after = &world.events[withdrawn.expect("withdrawn")..];
+    assert!(matches!(&after[1], Event::Alerted(alerted) if alerted.phase == Phase::End), "{:?}", after[1]);
+    assert!(world.series(id).alert_since().is_none());
+}
+
+#[test]
+fn a_series_that_moved_forgets_its_old_level() {
+    let mut world = World::new(Config::default());
+    let id = world.learn("latency", 600);
+    for _ in 0..1_200 {
+        let value = 110.0 + world.bell();
+        world.sample(id, value);
+    }
+    let threshold = world.series(id).in_force().expect("learned");
+    assert!(threshold.level_since.is_some());
+    let (lower, upper) = threshold.bounds.at(world.now);
+    assert!(lower.is_some_and(|lower| lower > 105.0) && upper.is_some_and(|upper| upper < 115.0), "{threshold:?}");
+}
+
+#[test]
+fn a_new_row_is_one_change_and_each_cycle_tells_how_far_the_parameters_are() {
+    let mut world = World::new(Config::default());
+    let forced = world.engine.force(SystemState::Critical, Span::minutes(5), world.now);
+    world.events.extend(forced);
+    for _ in 0..200 {
+        world.measure(LoopKind::ResourceOptimization, "host_processor", 0.3);
+        world.cycle();
+    }
+    let rows = world.events.iter().filter(
+        |event| matches!(event, Event::ChangeDispatched { change } if matches!(change.to, Setting::Parameters(_))),
+    );
+    let moves = world.events.iter().filter(|event| matches!(event, Event::StateChanged { .. })).count();
+    assert_eq!((rows.count(), moves), (3, 3), "to critical, to recovering, to healthy");
+    let intervals: Vec<Span> = world
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::CycleCompleted(cycle) => Some(cycle.parameters.monitoring_interval),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(intervals[0], Span::from_secs(10), "towards critical at once");
+    let between = intervals.iter().filter(|span| (21..60).contains(&(span.secs() as u64))).count();
+    assert!(between > 5 && intervals.last() == Some(&Span::minutes(1)), "by degrees on the way back: {intervals:?}");
 }

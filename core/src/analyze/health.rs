@@ -25,14 +25,12 @@ pub(crate) struct Health {
 pub(crate) fn of(knowledge: &Knowledge, now: Timestamp) -> Health {
     let depth = knowledge.parameters().analysis_depth as usize;
     let lookahead = knowledge.parameters().planning_lookahead;
-    let (mut judged, mut in_breach) = (0_usize, 0_usize);
+    let (mut judged, mut breaching) = (0_usize, 0_usize);
     let mut forecasts = Vec::new();
     let (mut at, mut values) = (Vec::with_capacity(depth), Vec::with_capacity(depth));
     for series in knowledge.series().filter(|series| series.in_force().is_some()) {
         judged += 1;
-        // A tenth of the depth: long enough that one ordinary breach in twenty does not count, short enough to be now.
-        let recent = (depth / 10).max(3).min(series.window().len());
-        in_breach += usize::from(2 * series.breaches_in_last(recent) >= recent);
+        breaching += usize::from(in_breach(series, depth));
 
         let crosses_at = crossing(series, depth, lookahead, now, &mut at, &mut values);
         // That it comes or goes is news; that it moves by a cycle is not.
@@ -40,7 +38,7 @@ pub(crate) fn of(knowledge: &Knowledge, now: Timestamp) -> Health {
             forecasts.push((series.name().clone(), crosses_at));
         }
     }
-    let share = (judged >= SERIES_MIN).then(|| in_breach as f64 / judged as f64);
+    let share = (judged >= SERIES_MIN).then(|| breaching as f64 / judged as f64);
     let usual = match (knowledge.breach_share_usual(), share) {
         (Some(usual), Some(share)) => Some(usual + USUAL_RATE * (share - usual)),
         (None, share) => share,
@@ -50,23 +48,40 @@ pub(crate) fn of(knowledge: &Knowledge, now: Timestamp) -> Health {
     Health { breach_share_usual: usual, breach_share_above_usual: above, forecasts }
 }
 
-/// How many of the last samples belong to a new level: going back from the newest, in steps of the depth, as long as more
-/// than half of each breach. None while they are fewer than a series is learned from: an excursion is no new level.
+/// Whether a series is in breach now, by a tenth of the depth: long enough that one ordinary breach in twenty does not
+/// count, short enough to be now.
+fn in_breach(series: &Series, depth: usize) -> bool {
+    let recent = (depth / 10).max(3).min(series.window().len());
+    2 * series.breaches_in_last(recent) >= recent
+}
+
+/// How many of the last samples belong to a new level: going back from the newest, in steps of a quarter of the depth, as
+/// long as more than half of each breach; from the first two in a row that do. None while they are fewer than a series is
+/// learned from: an excursion is no new level.
 pub(crate) fn shifted(knowledge: &Knowledge, series: &Series) -> Option<usize> {
     let depth = knowledge.parameters().analysis_depth as usize;
-    series.in_force()?;
-    let mut newest_first = series.window().iter().rev();
-    let mut shifted = 0;
+    // What is over is no new level, however many of the last samples it takes up.
+    if series.in_force().is_none() || !in_breach(series, depth) {
+        return None;
+    }
+    let step = (depth / 4).max(10);
+    let mut newest_first = series.window().iter().rev().map(|(at, value)| series.breaches(at, value));
+    // Up to the earliest two in a row that breach, of those that were walked over.
+    let (mut walked, mut shifted, mut before) = (0, 0, false);
     loop {
         let (mut seen, mut breached) = (0, 0);
-        for (at, value) in newest_first.by_ref().take(depth) {
+        for breach in newest_first.by_ref().take(step) {
             seen += 1;
-            breached += usize::from(series.breaches(at, value));
+            breached += usize::from(breach);
+            if breach && before {
+                shifted = walked + seen;
+            }
+            before = breach;
         }
-        if seen < depth || 2 * breached <= depth {
+        if seen < step || 2 * breached <= step {
             break;
         }
-        shifted += depth;
+        walked += step;
     }
     (shifted >= knowledge.config().learning.min_data_points).then_some(shifted)
 }

@@ -5,7 +5,7 @@ use super::strategy::{ADAPTIVE, Baseline, Level, Methods, Proposal, Strategy, pr
 use crate::config::{Kind, StrategyName};
 use crate::knowledge::series::ALERT_SIGMAS;
 use crate::stats::trend::{Line, trend};
-use crate::stats::{Scratch, Statistics, Trend, effective_count, normal, quantile, sort_into, tail};
+use crate::stats::{self, Scratch, Statistics, Trend, normal, quantile, sort_into, tail};
 use crate::threshold::{Bounds, Pair, Rival, Supporting, Threshold};
 use crate::time::{Span, Timestamp};
 use crate::units::{Confidence, Sensitivity};
@@ -16,6 +16,10 @@ pub struct Request<'a> {
     /// Milliseconds since the epoch, ascending; at least one, as many as values.
     pub at: &'a [i64],
     pub values: &'a [f64],
+    /// The level shifted then, and these are the samples since.
+    pub level_since: Option<Timestamp>,
+    /// Samples of alerts that were left out.
+    pub masked: usize,
     pub methods: &'a Methods,
     /// A strategy's name, a detector's, or `adaptive`.
     pub wanted: &'a StrategyName,
@@ -58,7 +62,8 @@ fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) 
     let alert_sigmas = alert_sigmas(request.sensitivity, request.default_sensitivity);
     let alert = alert_bounds(baseline, bounds, alert_sigmas)?;
     let line = recent_trend(request.at, request.values);
-    let confidence = confidence(request, baseline, bounds, &line, &chosen.rivals);
+    let effective_count = effective_count(baseline, bounds);
+    let confidence = confidence(request, baseline, bounds, effective_count, &line, &chosen.rivals);
     let formula = match methods.detector(&chosen.strategy) {
         Some(detector) => detector.formula(),
         None => chosen.formula,
@@ -73,9 +78,10 @@ fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) 
         confidence,
         strategy: chosen.strategy,
         reasoning,
-        supporting: Supporting { statistics: baseline.statistics, trend: line.trend },
+        supporting: Supporting { statistics: baseline.statistics, trend: line.trend, effective_count },
         rivals: chosen.rivals,
         learned_at: request.now,
+        level_since: request.level_since,
     })
 }
 
@@ -154,7 +160,7 @@ fn alert_bounds(baseline: &Baseline, (lower, upper): Pair, sigmas: f64) -> Optio
     Bounds::constant(below, above).or_else(|_| Bounds::constant(lower, upper)).ok()
 }
 
-fn recent_trend(at: &[i64], values: &[f64]) -> Line {
+pub(crate) fn recent_trend(at: &[i64], values: &[f64]) -> Line {
     // Every so-manieth sample over the whole window: the trend is the window's, not its end's.
     let step = values.len().div_ceil(TREND_SAMPLES).max(1);
     if step == 1 {
@@ -163,6 +169,17 @@ fn recent_trend(at: &[i64], values: &[f64]) -> Line {
     let at: Vec<i64> = at.iter().step_by(step).copied().collect();
     let values: Vec<f64> = values.iter().step_by(step).copied().collect();
     trend(&at, &values, None)
+}
+
+/// How many independent samples say where these bounds hold. Two things lean on one another: the values, which tells how
+/// far the level may wander outside of what was seen, and the breaches, which tells how well their share is known inside of
+/// it (the variance of an empirical quantile is that of its indicator). The geometric mean of both counts.
+fn effective_count(baseline: &Baseline, (lower, upper): Pair) -> f64 {
+    let Statistics { mean, std_dev, .. } = baseline.statistics;
+    let by_value = stats::effective_count(baseline.values, mean, std_dev).max(1.0);
+    let (lower, upper) = (lower.unwrap_or(f64::NEG_INFINITY), upper.unwrap_or(f64::INFINITY));
+    let by_breach = stats::effective_count_of(baseline.values, |value| value < lower || value > upper).max(1.0);
+    (by_value * by_breach).sqrt()
 }
 
 /// How likely these bounds go on holding about what they should: the product of
@@ -175,12 +192,12 @@ fn confidence(
     request: &Request,
     baseline: &Baseline,
     (lower, upper): Pair,
+    effective: f64,
     line: &Line,
     rivals: &[Rival],
 ) -> Confidence {
     let statistics = &baseline.statistics;
     let wanted = 2.0 * normal::cdf(-request.sensitivity.get());
-    let effective = effective_count(baseline.values, statistics.mean, statistics.std_dev).max(1.0);
     let spread = (wanted * (1.0 - wanted) / effective).sqrt();
     let estimated = 2.0 * normal::cdf(wanted / spread) - 1.0;
 
@@ -215,6 +232,12 @@ fn reasoning(request: &Request, baseline: &Baseline, chosen: &Chosen, formula: &
     let count = baseline.values.len();
     let hours = (request.at[count - 1] - request.at[0]) as f64 / 3_600_000.0;
     let mut text = format!("{formula}, at {} sigmas, over {count} samples of {hours:.1} hours", request.sensitivity);
+    if let Some(since) = request.level_since {
+        text += &format!(" since its level shifted at {since}");
+    }
+    if request.masked > 0 {
+        text += &format!(" without {} of alerts", request.masked);
+    }
     if chosen.by_merit {
         let others = chosen.rivals.len().saturating_sub(1);
         let kept = request.keep.is_some_and(|kept| *kept == chosen.strategy);

@@ -23,8 +23,10 @@ impl Knowledge {
             }
             Event::Alerted(alerted) => {
                 if let Some(series) = self.find_mut(&alerted.series) {
-                    series.alert_since = (alerted.phase == Phase::Onset).then_some(alerted.at);
-                    series.tally.alerts += u64::from(alerted.phase == Phase::Onset);
+                    match alerted.phase {
+                        Phase::Onset => series.alert_begins(alerted.at),
+                        Phase::End => series.alert_ends(alerted.at),
+                    }
                 }
             }
             Event::Forecasted { series, crosses_at } => {
@@ -98,17 +100,19 @@ impl Knowledge {
     fn apply_learned(&mut self, name: &SeriesName, threshold: &Arc<crate::threshold::Threshold>) {
         let methods = Arc::clone(&self.methods);
         let mut scratch = std::mem::take(&mut self.scratch);
+        let least = self.config.learning.min_data_points;
         if let Some(series) = self.find_mut(name) {
             let losses = std::mem::take(&mut series.merits);
             series.merits = threshold.rivals.iter().map(|rival| Merit::carried_over(rival, &losses)).collect();
             series.merit_level = crate::stats::normal::cdf(threshold.sensitivity.get());
+            series.level_since(threshold.level_since);
             series.learned = Some(Arc::clone(threshold));
             series.learned_at = Some(threshold.learned_at);
             series.learned_admitted = series.admitted;
             series.relearn = false;
             series.detector = methods.detector(&threshold.strategy).map(|detector| {
                 let (mut at, mut values) = (Vec::new(), Vec::new());
-                series.window.copy_into(&mut at, &mut values);
+                series.ordinary(least, &mut at, &mut values);
                 detector.start(&Baseline::sorted(series.kind(), &at, &values, &mut scratch))
             });
         }
@@ -119,7 +123,12 @@ impl Knowledge {
         self.general.change_id = self.general.change_id.max(change.id);
         self.general.dispatched.note(&change.knob, change.at);
         match (&change.knob, &change.to) {
-            (Knob::Threshold(name), _) => {
+            (Knob::Threshold(name), Setting::Unset) => {
+                if let Some(series) = self.find_mut(name) {
+                    series.withdraw();
+                }
+            }
+            (Knob::Threshold(name), Setting::Bounds(_)) => {
                 if let Some(series) = self.find_mut(name)
                     && let Some(learned) = series.learned.clone()
                 {
@@ -144,7 +153,8 @@ impl Knowledge {
             (Knob::Factor(parameter), Setting::Number(value)) => {
                 self.general.factors.set(*parameter, *value, change.at)
             }
-            (Knob::Parameters, Setting::Parameters(parameters)) => self.general.parameters = *parameters,
+            // Where they are going; how far they came, each cycle says.
+            (Knob::Parameters, Setting::Parameters(_)) => {}
             // An event whose setting does not fit its knob was not written by this engine; it changes nothing.
             _ => {}
         }
@@ -211,7 +221,8 @@ impl Knowledge {
         let general = &mut self.general;
         general.evidence = cycle.evidence;
         general.state = cycle.state.clone();
-        general.parameters_of = cycle.state.state;
+        general.parameters = cycle.parameters;
+        general.parameters_of = cycle.parameters_of;
         general.breach_share_usual = cycle.breach_share_usual;
         general.refused_changes += u64::from(cycle.refused);
         general.cycles += 1;

@@ -4,6 +4,7 @@ use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::Merit;
 use crate::analyze::strategy::{Detector, DetectorState};
 use crate::config::{Config, Kind, StrategyName};
+use crate::knowledge::mask::Masks;
 use crate::knowledge::window::Window;
 use crate::monitor::{Fate, Fates, Judged};
 use crate::series::SeriesName;
@@ -21,6 +22,9 @@ const SUSTAINED: u8 = 2;
 
 /// The peak that an onset has to exceed to count as one fades by this much per sample.
 const PEAK_DECAY: f64 = 0.999;
+
+/// Bounds by which more than this share of a window is in alert are wrong themselves.
+const MASKED_MAX: f64 = 0.25;
 
 /// How many distinct whole numbers a state may have, and how large they may be.
 const STATE_VALUES_MAX: usize = 6;
@@ -262,6 +266,10 @@ pub struct Series {
     pub(crate) trust: Trust,
     /// Verdicts that were heard about it.
     pub(crate) verdicts: u32,
+    /// Samples that are not learned from.
+    masks: Masks,
+    /// Since when the series has its present level, after a shift: what came before is not learned from.
+    pub(crate) level_since: Option<Timestamp>,
     /// When its trend will have carried it beyond its alert level, if it goes on.
     pub(crate) forecast: Option<Timestamp>,
     /// When it was learned last, and how many samples had been admitted then.
@@ -305,6 +313,8 @@ impl Series {
             tally: Tally::default(),
             alarm: Alarm::default(),
             alert_since: None,
+            masks: Masks::default(),
+            level_since: None,
             last_breach: None,
             forecast: None,
             last_seen: now,
@@ -334,6 +344,77 @@ impl Series {
     pub(crate) fn put_in_force(&mut self, threshold: Arc<Threshold>) {
         self.in_force = Some(threshold);
         self.set_fence();
+    }
+
+    /// It is judged no longer, until there is a threshold to trust.
+    pub(crate) fn withdraw(&mut self) {
+        self.in_force = None;
+        self.set_fence();
+    }
+
+    pub(crate) fn alert_begins(&mut self, at: Timestamp) {
+        self.alert_since = Some(at);
+        self.tally.alerts += 1;
+        // It is noticed at the last of the samples that make it.
+        let mut sustained = self.window.iter().rev().skip_while(|(time, _)| *time > at);
+        let first = sustained.nth(usize::from(SUSTAINED) - 1).map_or(at, |(first, _)| first);
+        self.masks.open(first);
+    }
+
+    pub(crate) fn alert_ends(&mut self, at: Timestamp) {
+        self.alert_since = None;
+        self.masks.close(at);
+        if let Some((oldest, _)) = self.window.oldest() {
+            self.masks.forget(oldest);
+        }
+    }
+
+    /// From here on it has another level: what came before is not learned from, and no alert since then stands out.
+    pub(crate) fn level_since(&mut self, since: Option<Timestamp>) {
+        if self.level_since != since {
+            self.level_since = since;
+            self.masks.clear();
+        }
+    }
+
+    /// How many samples of the window are those of alerts.
+    pub fn masked(&self) -> usize {
+        if self.masks.is_empty() { 0 } else { self.window.iter().filter(|(at, _)| self.masks.covers(*at)).count() }
+    }
+
+    /// Since when it has its present level; none: it did not shift within the window.
+    pub fn level(&self) -> Option<Timestamp> {
+        self.level_since.filter(|since| self.window.oldest().is_some_and(|(oldest, _)| oldest < *since))
+    }
+
+    /// Copies what may be learned from, times in milliseconds and values, into `at` and `values`: at least `least`. Returns
+    /// how many samples of alerts were left out.
+    pub(crate) fn ordinary(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
+        self.window.copy_into(at, values);
+        let since = self.level_since.map_or(0, |since| at.partition_point(|time| *time < since.millis()));
+        if at.len() - since >= least {
+            at.drain(..since);
+            values.drain(..since);
+        }
+        if self.masks.is_empty() {
+            return 0;
+        }
+        let masked = |time: i64| self.masks.covers(Timestamp::from_millis(time));
+        let (len, covered) = (at.len(), at.iter().filter(|time| masked(**time)).count());
+        if covered as f64 > MASKED_MAX * len as f64 || len - covered < least {
+            return 0;
+        }
+        let mut kept = 0;
+        for from in 0..len {
+            if !masked(at[from]) {
+                at[kept] = at[from];
+                values[kept] = values[from];
+                kept += 1;
+            }
+        }
+        at.truncate(kept);
+        values.truncate(kept);
+        covered
     }
 
     pub fn name(&self) -> &SeriesName {

@@ -153,6 +153,7 @@ fn misfit(knob: &Knob, to: &Setting) -> Option<Refusal> {
     let within = |range: RangeInclusive<f64>, number: &f64| range.contains(number);
     let fits = match (knob, to) {
         (Knob::Threshold(_), Setting::Bounds((lower, upper))) => Bounds::constant(*lower, *upper).is_ok(),
+        (Knob::Threshold(_), Setting::Unset) => true,
         (Knob::Sensitivity(_), Setting::Number(to)) => within(Sensitivity::MIN..=Sensitivity::MAX, to),
         (Knob::Trust(_), Setting::Number(to)) => within(TRUST, to),
         (Knob::Preference(_), Setting::Number(to)) => within(PREFERENCE, to),

@@ -568,8 +568,11 @@ pub struct WindowRow {
     span_s: f64,
     /// Samples the threshold was learned from; null while nothing was learned.
     used: Option<usize>,
-    /// Samples of the window that were left out when it was learned.
+    /// Samples of the window that belong to alerts: left out when it is learned, as long as they are few.
     masked: usize,
+    /// The level shifted then; what came before is not learned from. Null: it did not within the window.
+    #[schemars(with = "Option<String>")]
+    level_since: Option<Timestamp>,
 }
 
 /// How another strategy would have done.
@@ -684,7 +687,8 @@ impl Explained {
                 newest: window.newest().map(|(at, _)| at),
                 span_s: window.span().secs(),
                 used: learned.map(|threshold| threshold.supporting.statistics.count),
-                masked: 0,
+                masked: series.masked(),
+                level_since: series.level(),
             },
             fates: fates(series.fates()),
             threshold: threshold_row(series, view.now),

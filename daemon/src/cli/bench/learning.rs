@@ -155,6 +155,7 @@ fn hundred_series(samples: usize) -> Result<Measured, Failed> {
         kind: Kind::Gauge,
         at: &at,
         values,
+        level_since: None,
         methods: &methods,
         wanted: &adaptive,
         keep: None,

@@ -1,0 +1,85 @@
+//! Which samples of a window are not learned from: those of alerts.
+//!
+//! An incident that is learned as ordinary carries the bounds away, and the next one like it is missed. So the samples
+//! from an alert's first to its last are left out, as long as they are few: bounds by which much of a window is in alert
+//! are wrong themselves.
+
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Alerts that are remembered; the oldest is forgotten first.
+const ALERTS_MAX: usize = 64;
+
+/// The alerts of one series, oldest first, each from its first sample up to its end; the last may be open.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Masks(VecDeque<(Timestamp, Option<Timestamp>)>);
+
+impl Masks {
+    pub(crate) fn open(&mut self, from: Timestamp) {
+        if self.0.len() == ALERTS_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((from, None));
+    }
+
+    pub(crate) fn close(&mut self, until: Timestamp) {
+        if let Some((_, end @ None)) = self.0.back_mut() {
+            *end = Some(until);
+        }
+    }
+
+    /// Lets go of alerts that ended before the window's oldest sample.
+    pub(crate) fn forget(&mut self, before: Timestamp) {
+        while self.0.front().is_some_and(|(_, end)| end.is_some_and(|end| end <= before)) {
+            self.0.pop_front();
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn covers(&self, at: Timestamp) -> bool {
+        // The last alert that began by then is the only one that can hold it: they do not overlap.
+        let after = self.0.partition_point(|(from, _)| *from <= at);
+        after.checked_sub(1).is_some_and(|last| self.0[last].1.is_none_or(|end| at < end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    #[test]
+    fn it_covers_alerts_from_their_first_sample_up_to_their_end() {
+        let mut masks = Masks::default();
+        masks.open(at(10));
+        assert!(!masks.covers(at(9)) && masks.covers(at(10)) && masks.covers(at(1_000)), "open");
+        masks.close(at(20));
+        masks.close(at(30));
+        masks.open(at(40));
+        let covered: Vec<i64> = (0..60).filter(|secs| masks.covers(at(*secs))).collect();
+        assert_eq!(covered, (10..20).chain(40..60).collect::<Vec<_>>());
+        masks.forget(at(20));
+        assert!(!masks.covers(at(15)) && masks.covers(at(45)));
+    }
+
+    #[test]
+    fn it_is_bounded() {
+        let mut masks = Masks::default();
+        for n in 0..1_000 {
+            masks.open(at(10 * n));
+            masks.close(at(10 * n + 5));
+        }
+        assert!(!masks.covers(at(9_351)) && masks.covers(at(9_361)), "the last 64 are held");
+    }
+}
