@@ -40,7 +40,8 @@ struct Work {
     goal: f64,
     /// The naive version in a few words.
     reference: &'static str,
-    measure: fn() -> Result<Measured, Failed>,
+    /// None: this machine has no room for it, which was told.
+    measure: fn() -> Result<Option<Measured>, Failed>,
 }
 
 /// What was measured, both in the unit of the work.
@@ -102,12 +103,13 @@ fn measure(wanted: &[&Work]) -> Result<Vec<Row>, Failed> {
     let mut rows = Vec::new();
     for work in wanted {
         bar.set_message(work.name);
-        let measured = (work.measure)()?;
-        match measured.keep {
-            Some(held) => kept.push(held),
-            None => kept.clear(),
+        if let Some(measured) = (work.measure)()? {
+            match measured.keep {
+                Some(held) => kept.push(held),
+                None => kept.clear(),
+            }
+            rows.push(row(work, measured.ours, measured.reference));
         }
-        rows.push(row(work, measured.ours, measured.reference));
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -173,13 +175,13 @@ fn fastest(round: impl FnMut() -> f64) -> f64 {
 }
 
 /// Ours and the reference, both times in seconds, in a unit of which a second has `units`.
-fn times(units: f64, ours: f64, reference: f64) -> Result<Measured, Failed> {
-    Ok(Measured { ours: ours * units, reference: reference * units, keep: None })
+fn times(units: f64, ours: f64, reference: f64) -> Result<Option<Measured>, Failed> {
+    Ok(Some(Measured { ours: ours * units, reference: reference * units, keep: None }))
 }
 
 /// The same as rates, of `count` per time.
-fn rates(count: usize, ours: f64, reference: f64) -> Result<Measured, Failed> {
-    Ok(Measured { ours: count as f64 / ours, reference: count as f64 / reference, keep: None })
+fn rates(count: usize, ours: f64, reference: f64) -> Result<Option<Measured>, Failed> {
+    Ok(Some(Measured { ours: count as f64 / ours, reference: count as f64 / reference, keep: None }))
 }
 
 const MS: f64 = 1e3;

@@ -83,7 +83,7 @@ fn shapes(count: usize) -> Vec<Vec<f64>> {
 }
 
 /// The window for which it takes longest.
-fn statistics(windows: &[Vec<f64>]) -> Result<Measured, Failed> {
+fn statistics(windows: &[Vec<f64>]) -> Result<Option<Measured>, Failed> {
     let mut scratch = Scratch::default();
     let costs = windows.iter().map(|values| {
         let ours = seconds(20, || {
@@ -144,7 +144,7 @@ pub fn naive_learn(values: &[f64]) -> (f64, f64) {
     NAIVE_STRATEGIES[best](values)
 }
 
-fn hundred_series(samples: usize) -> Result<Measured, Failed> {
+fn hundred_series(samples: usize) -> Result<Option<Measured>, Failed> {
     const SERIES: usize = 100;
     let all = values(SERIES * samples);
     let at: Vec<i64> = (0..samples as i64).map(|n| 1_700_000_000_000 + n * 10_000).collect();
@@ -156,6 +156,7 @@ fn hundred_series(samples: usize) -> Result<Measured, Failed> {
         at: &at,
         values,
         level_since: None,
+        masked: 0,
         methods: &methods,
         wanted: &adaptive,
         keep: None,
@@ -178,7 +179,7 @@ fn hundred_series(samples: usize) -> Result<Measured, Failed> {
 }
 
 /// What `homeostat learn` does between its start and the printing: the start of a process costs about a millisecond more.
-fn file() -> Result<Measured, Failed> {
+fn file() -> Result<Option<Measured>, Failed> {
     let mut text = "timestamp,value\n".to_owned();
     for (n, value) in values(10_000).iter().enumerate() {
         let _ = writeln!(text, "{},{value:.4}", 1_700_000_000 + n * 60);
@@ -191,7 +192,7 @@ fn file() -> Result<Measured, Failed> {
     measured
 }
 
-fn both(path: &Path) -> Result<Measured, Failed> {
+fn both(path: &Path) -> Result<Option<Measured>, Failed> {
     let files = [path.to_owned()];
     let mut outcome = Ok(());
     let ours = fastest(|| {

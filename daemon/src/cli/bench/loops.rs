@@ -112,7 +112,7 @@ fn naive_signals(count: usize, of: LoopKind, reflects: bool) -> f64 {
     })
 }
 
-fn taken_in() -> Result<Measured, Failed> {
+fn taken_in() -> Result<Option<Measured>, Failed> {
     const COUNT: usize = 100_000;
     let mut engine = Engine::new(Config::default(), NOW);
     let ours = seconds(1, || {
@@ -125,7 +125,7 @@ fn taken_in() -> Result<Measured, Failed> {
 }
 
 /// Signals of one loop, a thousand between two cycles where the loop is to reflect on them.
-fn many(of: LoopKind, source: &'static str, reflects: bool) -> Result<Measured, Failed> {
+fn many(of: LoopKind, source: &'static str, reflects: bool) -> Result<Option<Measured>, Failed> {
     const COUNT: usize = 20_000;
     const BETWEEN: usize = 1_000;
     const SERIES: usize = 10;
@@ -153,7 +153,7 @@ fn many(of: LoopKind, source: &'static str, reflects: bool) -> Result<Measured, 
     rates(COUNT, ours, naive_signals(COUNT, of, reflects))
 }
 
-fn hundred() -> Result<Measured, Failed> {
+fn hundred() -> Result<Option<Measured>, Failed> {
     const SERIES: usize = 10;
     let mut watched = Watched::new(eager(SERIES), SERIES)?;
     watched.samples(200);
@@ -177,7 +177,7 @@ fn hundred() -> Result<Measured, Failed> {
     times(MS, ours, naive_signals(100, LoopKind::DecisionQuality, true))
 }
 
-fn action() -> Result<Measured, Failed> {
+fn action() -> Result<Option<Measured>, Failed> {
     let mut watched = Watched::new(eager(1), 1)?;
     watched.samples(200);
     watched.learn();
@@ -205,7 +205,7 @@ fn action() -> Result<Measured, Failed> {
     times(US, ours, reference)
 }
 
-fn history() -> Result<Measured, Failed> {
+fn history() -> Result<Option<Measured>, Failed> {
     let mut engine = Engine::new(Config::default(), NOW);
     for n in 0..10_000 {
         let _ = engine.signal(signal(LoopKind::ALL[n % 5], "outside", n as f64, NOW), NOW);
@@ -226,7 +226,7 @@ fn history() -> Result<Measured, Failed> {
     times(US, ours, reference)
 }
 
-fn subscriber() -> Result<Measured, Failed> {
+fn subscriber() -> Result<Option<Measured>, Failed> {
     const COUNT: usize = 1_000;
     let mut engine = Engine::new(Config::default(), NOW);
     let subscription = engine.subscribe(LoopKind::DecisionQuality, COUNT);

@@ -54,7 +54,7 @@ fn growth<O: 'static, R: 'static>(
     copies: usize,
     ours: impl Fn() -> Result<O, Failed>,
     reference: impl Fn() -> R,
-) -> Result<Measured, Failed> {
+) -> Result<Option<Measured>, Failed> {
     let before = resident()?;
     let held = (0..copies).map(|_| ours()).collect::<Result<Vec<_>, _>>()?;
     let between = resident()?;
@@ -62,7 +62,7 @@ fn growth<O: 'static, R: 'static>(
     let after = resident()?;
     let each = |from: f64, to: f64| (to - from) / copies as f64;
     let keep: Option<Box<dyn Any>> = Some(Box::new((held, also)));
-    Ok(Measured { ours: each(before, between), reference: each(between, after), keep })
+    Ok(Some(Measured { ours: each(before, between), reference: each(between, after), keep }))
 }
 
 fn rows(count: usize) -> VecDeque<(String, Timestamp, f64)> {
@@ -73,7 +73,7 @@ fn texts(count: usize) -> VecDeque<String> {
     (0..count).map(|n| format!("{NOW}: from healthy to degraded because of evidence number {n}")).collect()
 }
 
-fn samples() -> Result<Measured, Failed> {
+fn samples() -> Result<Option<Measured>, Failed> {
     let window = || {
         let mut watched = Watched::new(Config::default(), 1)?;
         watched.samples(10_000);
@@ -82,7 +82,7 @@ fn samples() -> Result<Measured, Failed> {
     growth(100, window, || rows(10_000))
 }
 
-fn whole() -> Result<Measured, Failed> {
+fn whole() -> Result<Option<Measured>, Failed> {
     let engine = || {
         let mut watched = Watched::new(eager(100), 100)?;
         watched.samples(1_000);
@@ -96,7 +96,7 @@ fn whole() -> Result<Measured, Failed> {
     growth(10, engine, || ((0..100).map(|_| rows(1_000)).collect::<Vec<_>>(), texts(10_000)))
 }
 
-fn transitions() -> Result<Measured, Failed> {
+fn transitions() -> Result<Option<Measured>, Failed> {
     // An engine has other memory too; here it is small beside what is asked for.
     let engine = || {
         let mut engine = Engine::new(Config::default(), NOW);

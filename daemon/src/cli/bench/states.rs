@@ -87,7 +87,7 @@ fn naive_step(parameters: &mut BTreeMap<String, f64>, row: f64) {
     }
 }
 
-fn decide() -> Result<Measured, Failed> {
+fn decide() -> Result<Option<Measured>, Failed> {
     let limits = Config::default().states.limits;
     let turns: Vec<Evidence> = (0..100).map(evidence).collect();
     let mut state = StateSince::new(NOW);
@@ -105,7 +105,7 @@ fn decide() -> Result<Measured, Failed> {
     times(US, ours / 100.0, reference / 100.0)
 }
 
-fn parameters() -> Result<Measured, Failed> {
+fn parameters() -> Result<Option<Measured>, Failed> {
     let states = Config::default().states;
     let mut factors = Factors::default();
     ParameterKind::ALL.into_iter().for_each(|kind| factors.set(kind, 1.3, NOW));
@@ -121,7 +121,7 @@ fn parameters() -> Result<Measured, Failed> {
     times(US, ours / 5.0, reference / 5.0)
 }
 
-fn transitions() -> Result<Measured, Failed> {
+fn transitions() -> Result<Option<Measured>, Failed> {
     const COUNT: usize = 10_000;
     let mut engine = Engine::new(Config::default(), NOW);
     let ours = seconds(1, || {
@@ -143,7 +143,7 @@ fn transitions() -> Result<Measured, Failed> {
     rates(COUNT, ours, reference)
 }
 
-fn cycles() -> Result<Measured, Failed> {
+fn cycles() -> Result<Option<Measured>, Failed> {
     const COUNT: usize = 2_000;
     let mut engine = Engine::new(Config::default(), NOW);
     let mut now = NOW;
@@ -171,7 +171,7 @@ fn cycles() -> Result<Measured, Failed> {
     rates(COUNT, ours, reference)
 }
 
-fn whole_cycle() -> Result<Measured, Failed> {
+fn whole_cycle() -> Result<Option<Measured>, Failed> {
     const SERIES: usize = 100;
     const SAMPLES: usize = 1_000;
     let mut watched = Vec::new();
