@@ -45,9 +45,9 @@ const TREND_SAMPLES: usize = 500;
 
 /// Learns one threshold. None: no strategy can say anything of this window.
 pub fn learn(request: &Request, scratch: &mut Scratch) -> Option<Threshold> {
-    let mut sorted = std::mem::take(&mut scratch.window_sorted);
-    sorted.clear();
-    sorted.extend_from_slice(sort_into(request.values, scratch));
+    sort_into(request.values, scratch);
+    // Kept while a part of the window is sorted too: the buffers change places.
+    let sorted = std::mem::replace(&mut scratch.sorted, std::mem::take(&mut scratch.window_sorted));
     let statistics = Statistics::of(request.values, &sorted);
     let baseline = Baseline { kind: request.kind, at: request.at, values: request.values, sorted: &sorted, statistics };
     let threshold = from_baseline(request, &baseline, scratch);
