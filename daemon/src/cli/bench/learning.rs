@@ -107,8 +107,11 @@ fn naive_statistics(values: &[f64]) -> (f64, f64, Vec<f64>) {
     (mean, variance.sqrt(), sorted)
 }
 
+/// A lower and an upper bound from a window.
+type Bounds = fn(&[f64]) -> (f64, f64);
+
 /// The four ways to find bounds, written down as they are defined.
-const NAIVE_STRATEGIES: [fn(&[f64]) -> (f64, f64); 4] = [
+const NAIVE_STRATEGIES: [Bounds; 4] = [
     |values| {
         let (_, _, sorted) = naive_statistics(values);
         (sorted[sorted.len() / 20], sorted[sorted.len() * 19 / 20])
@@ -135,7 +138,7 @@ const NAIVE_STRATEGIES: [fn(&[f64]) -> (f64, f64); 4] = [
 /// The bounds of the strategy that would have cost least on the last three tenths.
 pub fn naive_learn(values: &[f64]) -> (f64, f64) {
     let (seen, unseen) = values.split_at(values.len() * 7 / 10);
-    let cost = |strategy: &fn(&[f64]) -> (f64, f64)| {
+    let cost = |strategy: &Bounds| {
         let (lower, upper) = strategy(seen);
         unseen.iter().map(|v| 0.0455 * (upper - lower) + (v - upper).max(0.0) + (lower - v).max(0.0)).sum::<f64>()
     };

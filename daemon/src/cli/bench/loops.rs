@@ -218,7 +218,7 @@ fn history() -> Result<Option<Measured>, Failed> {
     });
     let reference = seconds(20, || {
         let all: Vec<Signal> = signals.iter().cloned().collect();
-        let named = |signal: &Signal| signal.of.as_str().to_owned() == "decision_quality";
+        let named = |signal: &Signal| signal.of.as_str() == "decision_quality";
         let mut last: Vec<Signal> = all.into_iter().filter(named).collect();
         last.drain(..last.len() - 1_000);
         black_box(last);
