@@ -26,6 +26,9 @@ use std::sync::Arc;
 /// Cycles brought forward keep this distance, so that a flood of reasons does not become a flood of cycles.
 const CYCLE_GAP_MIN: Span = Span::from_secs(1);
 
+/// So many samples are read ahead at once: what they touch fits the nearest cache.
+const READ_AHEAD: usize = 32;
+
 /// A forced state ends after this long unless said otherwise.
 pub const FORCED_FOR: Span = Span::minutes(15);
 
@@ -138,16 +141,19 @@ impl Engine {
         mut each: impl FnMut(&Sample, Fate, &Judged),
     ) -> Observed {
         let mut observed = Observed { events: std::mem::take(&mut self.outbox), fates: Fates::default() };
-        for sample in samples {
-            let noticed = self.knowledge.record(sample, now);
-            observed.fates.add(noticed.fate);
-            if noticed.onset || noticed.end {
-                self.alert(sample, &noticed, now, &mut observed.events);
-            }
-            each(sample, noticed.fate, &noticed.judged);
-            // Only what was held back can have made a histogram whole.
-            if noticed.fate == Fate::Folded {
-                self.derive(now, &mut observed.events);
+        for some in samples.chunks(READ_AHEAD) {
+            self.knowledge.read_ahead(some);
+            for sample in some {
+                let noticed = self.knowledge.record(sample, now);
+                observed.fates.add(noticed.fate);
+                if noticed.onset || noticed.end {
+                    self.alert(sample, &noticed, now, &mut observed.events);
+                }
+                each(sample, noticed.fate, &noticed.judged);
+                // Only what was held back can have made a histogram whole.
+                if noticed.fate == Fate::Folded {
+                    self.derive(now, &mut observed.events);
+                }
             }
         }
         observed

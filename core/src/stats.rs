@@ -45,12 +45,13 @@ impl Statistics {
     pub fn of(values: &[f64], sorted: &[f64]) -> Statistics {
         assert!(!sorted.is_empty() && values.len() == sorted.len(), "a window with at least one value, sorted");
         let (min, max) = (sorted[0], sorted[sorted.len() - 1]);
-        let count = values.len() as f64;
-        // Brought to at most 1 while they are summed: squares of numbers near the ends of a double's range are not in it.
+        // Brought to at most 1 while they are summed where squares would leave a double's range. No others are, since
+        // dividing each would cost more than all the rest.
         let largest = max.abs().max(min.abs());
-        let unit = if largest == 0.0 || (1e-150..=1e150).contains(&largest) { 1.0 } else { largest };
-        let mean = sum(values, |v| v / unit) / count;
-        let variance = sum(values, |v| (v / unit - mean) * (v / unit - mean)) / count;
+        let (unit, (mean, variance)) = match largest == 0.0 || (1e-150..=1e150).contains(&largest) {
+            true => (1.0, moments(values, |v| v)),
+            false => (largest, moments(values, |v| v / largest)),
+        };
         let at = |q: f64| quantile(sorted, q);
         let (p25, p75) = (at(0.25), at(0.75));
         Statistics {
@@ -70,8 +71,15 @@ impl Statistics {
     }
 }
 
+/// Mean and variance of what `of` makes of each value.
+fn moments(values: &[f64], of: impl Fn(f64) -> f64) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = sum(values, &of) / count;
+    (mean, sum(values, |v| (of(v) - mean) * (of(v) - mean)) / count)
+}
+
 /// Four sums side by side: one after the other they would wait for each addition.
-fn sum(values: &[f64], of: impl Fn(f64) -> f64) -> f64 {
+pub(crate) fn sum(values: &[f64], of: impl Fn(f64) -> f64) -> f64 {
     let mut sums = [0.0; 4];
     let mut fours = values.chunks_exact(4);
     for four in &mut fours {
@@ -93,35 +101,58 @@ pub fn quantile(sorted: &[f64], q: f64) -> f64 {
     }
 }
 
-/// The median of the distances from `center`, from values in ascending order: the two halves are walked outwards at once.
+/// The median of the distances from `center`, from values in ascending order.
 pub fn median_deviation(sorted: &[f64], center: f64) -> f64 {
-    let above = sorted.partition_point(|v| *v < center);
-    let (mut low, mut high) = (above, above);
+    let (below, above) = sorted.split_at(sorted.partition_point(|v| *v < center));
     let wanted = (sorted.len() - 1) as f64 * 0.5;
-    let (mut before, mut last) = (0.0, 0.0);
-    for _ in 0..=wanted.ceil() as usize {
-        let down = if low > 0 { center - sorted[low - 1] } else { f64::INFINITY };
-        let up = sorted.get(high).map_or(f64::INFINITY, |v| v - center);
-        before = last;
-        last = if down <= up {
-            low -= 1;
-            down
+    let (rank, part) = (wanted.floor() as usize, wanted.fract());
+    let low = distance_of_rank(below, above, center, rank);
+    let median =
+        if part > 0.0 { low * (1.0 - part) + distance_of_rank(below, above, center, rank + 1) * part } else { low };
+    median.min(f64::MAX)
+}
+
+/// The distance from `center` that `rank` others are not beyond. Outwards from it, values below and above are two ascending
+/// lists of distances; halving finds how many of the nearest `rank + 1` come from below, without walking through them.
+fn distance_of_rank(below: &[f64], above: &[f64], center: f64, rank: usize) -> f64 {
+    let down = |i: usize| center - below[below.len() - 1 - i];
+    let up = |i: usize| above[i] - center;
+    let nearest = rank + 1;
+    let (mut least, mut most) = (nearest.saturating_sub(above.len()), nearest.min(below.len()));
+    while least < most {
+        let from_below = (least + most) / 2;
+        // One more from below is nearer than the last of those taken from above.
+        if down(from_below) < up(nearest - from_below - 1) {
+            least = from_below + 1;
         } else {
-            high += 1;
-            up
-        };
+            most = from_below;
+        }
     }
-    let part = wanted.fract();
-    (if part > 0.0 { before * (1.0 - part) + last * part } else { last }).min(f64::MAX)
+    let last_down = if least > 0 { down(least - 1) } else { f64::NEG_INFINITY };
+    let last_up = if least < nearest { up(nearest - least - 1) } else { f64::NEG_INFINITY };
+    last_down.max(last_up)
 }
 
 /// How many independent samples a window is worth: n (1 − ρ) / (1 + ρ) with its lag-1 correlation ρ, never more than n.
 pub fn effective_count(values: &[f64], mean: f64, std_dev: f64) -> f64 {
     let count = values.len() as f64;
-    if std_dev <= 0.0 || !std_dev.is_finite() {
+    // Scaled before they are multiplied: squares of 1e200 would be infinite.
+    let unit = 1.0 / std_dev;
+    if !(unit > 0.0 && unit.is_finite()) {
         return count;
     }
-    let lagged: f64 = values.windows(2).map(|pair| (pair[0] - mean) / std_dev * ((pair[1] - mean) / std_dev)).sum();
+    let product = |a: f64, b: f64| (a - mean) * unit * ((b - mean) * unit);
+    // Four sums side by side, as in `sum`.
+    let mut sums = [0.0; 4];
+    let next = &values[values.len().min(1)..];
+    let (mut fours, mut next_fours) = (values[..next.len()].chunks_exact(4), next.chunks_exact(4));
+    for (four, next) in (&mut fours).zip(&mut next_fours) {
+        for ((sum, a), b) in sums.iter_mut().zip(four).zip(next) {
+            *sum += product(*a, *b);
+        }
+    }
+    let rest = fours.remainder().iter().zip(next_fours.remainder()).map(|(a, b)| product(*a, *b));
+    let lagged = sums.iter().sum::<f64>() + rest.sum::<f64>();
     let rho = (lagged / count).clamp(0.0, 0.99);
     // Differences beyond the largest double say nothing of how samples lean on one another.
     if rho.is_nan() {
@@ -147,4 +178,50 @@ pub fn effective_count_of(values: &[f64], is: impl Fn(f64) -> bool) -> f64 {
     }
     let rho = ((f64::from(pairs) / count - share * share) / variance).clamp(0.0, 0.99);
     count * (1.0 - rho) / (1.0 + rho)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ascending(mut values: Vec<f64>) -> Vec<f64> {
+        values.sort_by(f64::total_cmp);
+        values
+    }
+
+    proptest! {
+        #[test]
+        fn the_median_deviation_is_the_median_of_the_distances(
+            values in prop::collection::vec(prop_oneof![-5.0..5.0_f64, (-3..3).prop_map(f64::from), Just(1e6)], 1..60),
+            center in prop_oneof![-6.0..6.0_f64, (-3..3).prop_map(f64::from), Just(2e6)])
+        {
+            let sorted = ascending(values);
+            let distances = ascending(sorted.iter().map(|v| (v - center).abs()).collect());
+            prop_assert_eq!(median_deviation(&sorted, center), quantile(&distances, 0.5));
+        }
+
+        #[test]
+        fn sums_side_by_side_are_the_sums(values in prop::collection::vec(-100.0..100.0_f64, 2..60)) {
+            let count = values.len() as f64;
+            let mean = values.iter().sum::<f64>() / count;
+            let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / count;
+            let said = Statistics::of(&values, &ascending(values.clone()));
+            prop_assert!((said.mean - mean).abs() < 1e-9 && (said.std_dev - variance.sqrt()).abs() < 1e-9, "{said:?}");
+            let lagged = values.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum::<f64>();
+            let rho = (lagged / variance / count).clamp(0.0, 0.99);
+            let effective = count * (1.0 - rho) / (1.0 + rho);
+            prop_assert!((effective_count(&values, mean, variance.sqrt()) / effective - 1.0).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn the_largest_doubles_have_statistics_too() {
+        let values: Vec<f64> = (0..100).map(|n| if n % 2 == 0 { f64::MAX } else { f64::MIN }).collect();
+        let said = Statistics::of(&values, &ascending(values.clone()));
+        assert_eq!((said.mean, said.std_dev, said.iqr), (0.0, f64::MAX, f64::MAX));
+        assert_eq!(median_deviation(&ascending(values.clone()), 0.0), f64::MAX);
+        assert!((effective_count(&values, said.mean, said.std_dev) - 100.0).abs() < 1e-9);
+        assert_eq!(effective_count(&[1.0; 50], 1.0, 0.0), 50.0, "a constant has no memory to take away");
+    }
 }

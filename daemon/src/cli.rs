@@ -3,6 +3,7 @@
 //! One file per command. A command returns what it found or why it failed; exit codes are made here and nowhere else,
 //! because scripts rely on them: 0 done, 1 done and found something, 2 wrong use or configuration, 3 the world failed.
 
+mod bench;
 mod client;
 mod completions;
 mod config;
@@ -75,6 +76,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Run the loop in a simulated world, and judge it against the best static threshold
     Simulate(simulate::SimulateArgs),
+    /// Measure what the engine costs on this machine, each work beside a naive version of it
+    Bench(bench::BenchArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Thresholds(args) => thresholds::thresholds(&args, &out),
         Command::Config(args) => config::config(&args, &out),
         Command::Simulate(args) => simulate::simulate(&args, &out),
+        Command::Bench(args) => bench::bench(&args, &out),
         Command::Completions(args) => completions::completions(&args),
     };
     match done {

@@ -378,6 +378,7 @@ fn help_teaches_with_examples() {
         "freeze",
         "thresholds",
         "config",
+        "bench",
         "simulate",
         "completions",
     ];
@@ -436,6 +437,26 @@ fn simulate_tells_the_same_story_twice() {
     assert_eq!((first.code, first.err.as_str()), (0, ""));
     assert_eq!(first.out, run(&folder, &["simulate", "flat_line"]).out);
     assert_eq!(run(&folder, &["simulate"]).code, 2);
+}
+
+#[test]
+fn bench_measures_works_by_name_each_beside_a_reference() {
+    let folder = folder();
+    let ran = run(&folder, &["bench", "--work", "statistics of 1,000", "--output", "json"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let answer: Value = serde_json::from_str(&ran.out).expect("JSON");
+    let rows = answer["rows"].as_array().expect("rows");
+    let [row] = &rows[..] else { panic!("one work has this name: {}", ran.out) };
+    let number = |key: &str| row[key].as_f64().unwrap_or_else(|| panic!("{key} is a number: {row}"));
+    assert_eq!((row["work"].as_str(), row["unit"].as_str()), (Some("all statistics of 1,000 samples"), Some("µs")));
+    assert!(row["reference"].as_str().is_some_and(|reference| reference.contains("sort")), "{row}");
+    assert!(number("figure") > 0.0 && number("reference_figure") > 0.0, "{row}");
+    assert!((number("ratio") * number("figure") / number("reference_figure") - 1.0).abs() < 1e-9, "{row}");
+    assert_eq!(row["met"].as_bool(), Some(number("figure") <= number("goal")), "{row}");
+    let table = run(&folder, &["bench", "--work", "statistics of 1,000"]);
+    assert!(table.out.starts_with("work\t") && table.out.lines().count() == 2, "{}", table.out);
+    let unknown = run(&folder, &["bench", "--work", "flying"]);
+    assert!(unknown.code == 2 && unknown.err.contains("all statistics of 1,000 samples"), "{}", unknown.err);
 }
 
 // --- a daemon -------------------------------------------------------------------------------------------------------

@@ -49,9 +49,9 @@ const TREND_SAMPLES: usize = 500;
 
 /// Learns one threshold. None: no strategy can say anything of this window.
 pub fn learn(request: &Request, scratch: &mut Scratch) -> Option<Threshold> {
-    let mut sorted = std::mem::take(&mut scratch.window_sorted);
-    sorted.clear();
-    sorted.extend_from_slice(sort_into(request.values, scratch));
+    sort_into(request.values, scratch);
+    // Kept while a part of the window is sorted too: the buffers change places.
+    let sorted = std::mem::replace(&mut scratch.sorted, std::mem::take(&mut scratch.window_sorted));
     let statistics = Statistics::of(request.values, &sorted);
     let baseline = Baseline { kind: request.kind, at: request.at, values: request.values, sorted: &sorted, statistics };
     let threshold = from_baseline(request, &baseline, scratch);
@@ -173,9 +173,8 @@ pub(crate) fn recent_trend(at: &[i64], values: &[f64]) -> Line {
     if step == 1 {
         return trend(at, values, None);
     }
-    let thin = |i: usize| i.is_multiple_of(step);
-    let at: Vec<i64> = at.iter().enumerate().filter(|(i, _)| thin(*i)).map(|(_, at)| *at).collect();
-    let values: Vec<f64> = values.iter().enumerate().filter(|(i, _)| thin(*i)).map(|(_, value)| *value).collect();
+    let at: Vec<i64> = at.iter().step_by(step).copied().collect();
+    let values: Vec<f64> = values.iter().step_by(step).copied().collect();
     trend(&at, &values, None)
 }
 

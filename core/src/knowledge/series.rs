@@ -79,10 +79,11 @@ pub enum Door {
 
 /// The few values a series has had so far, as long as they are few.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[repr(C)]
 struct Distinct {
-    values: [f64; STATE_VALUES_MAX],
     /// How many of `values` are in use; more than it has room for: no state.
     len: u8,
+    values: [f64; STATE_VALUES_MAX],
 }
 
 impl Distinct {
@@ -118,6 +119,8 @@ struct Fence {
     center: f64,
     sensitivity: f64,
     alert_sigmas: f64,
+    /// It is the same at all times.
+    stands: bool,
 }
 
 impl Fence {
@@ -130,17 +133,20 @@ impl Fence {
             center,
             sensitivity: sensitivity.get(),
             alert_sigmas,
+            stands: false,
         }
     }
 
     fn of(threshold: &Threshold, at: Timestamp) -> Fence {
-        Fence::new(
+        let stands = [&threshold.bounds, &threshold.alert].iter().all(|b| matches!(b, Bounds::Constant { .. }));
+        let fence = Fence::new(
             threshold.bounds.at(at),
             threshold.alert.at(at),
             threshold.center,
             threshold.sensitivity,
             threshold.alert_sigmas,
-        )
+        );
+        Fence { stands, ..fence }
     }
 
     /// How strange, in sigma-equivalents: the bounds lie at the sensitivity, the alert level at [`ALERT_SIGMAS`] (scaled
@@ -226,8 +232,31 @@ pub(crate) struct Admission {
     pub min_data_points: usize,
 }
 
+/// What every sample touches stands first, in as few lines of the processor's cache as it fits: with many series, waiting
+/// for memory is most of what a sample costs.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Series {
+    /// When the last sample came, by the caller's clock.
+    pub(crate) last_seen: Timestamp,
+    /// Samples ever admitted.
+    pub(crate) admitted: u64,
+    pub(crate) window: Window,
+    pub(crate) door: Door,
+    #[serde(skip)]
+    fence: Option<Fence>,
+    pub(crate) merits: Vec<Merit>,
+    /// The quantile on each side that the bounds of `merits` are to hold.
+    pub(crate) merit_level: f64,
+    pub(crate) tally: Tally,
+    alarm: Alarm,
+    pub(crate) alert_since: Option<Timestamp>,
+    pub(crate) detector: Option<DetectorState>,
+    /// The one that judges.
+    pub(crate) in_force: Option<Arc<Threshold>>,
+    pub(crate) fates: Fates,
+    distinct: Distinct,
+    pub(crate) last_breach: Option<(Timestamp, f64)>,
     pub(crate) name: SeriesName,
     pub(crate) declared: Option<Kind>,
     /// The histogram it is made of, by name; none: samples of it come from outside.
@@ -238,19 +267,8 @@ pub struct Series {
     pub(crate) part: Option<Part>,
     #[serde(skip)]
     pub(crate) settings: Settings,
-    pub(crate) door: Door,
-    distinct: Distinct,
-    pub(crate) window: Window,
     /// The latest threshold that was learned.
     pub(crate) learned: Option<Arc<Threshold>>,
-    /// The one that judges.
-    pub(crate) in_force: Option<Arc<Threshold>>,
-    #[serde(skip)]
-    fence: Option<Fence>,
-    pub(crate) merits: Vec<Merit>,
-    /// The quantile on each side that the bounds of `merits` are to hold.
-    pub(crate) merit_level: f64,
-    pub(crate) detector: Option<DetectorState>,
     pub(crate) sensitivity: Sensitivity,
     /// Where the configuration had it start when that was last looked at.
     #[serde(default)]
@@ -258,23 +276,14 @@ pub struct Series {
     pub(crate) trust: Trust,
     /// Verdicts that were heard about it.
     pub(crate) verdicts: u32,
-    pub(crate) tally: Tally,
-    alarm: Alarm,
-    pub(crate) alert_since: Option<Timestamp>,
     /// Samples that are not learned from.
     #[serde(default)]
     masks: Masks,
     /// Since when the series has its present level, after a shift: what came before is not learned from.
     #[serde(default)]
     pub(crate) level_since: Option<Timestamp>,
-    pub(crate) last_breach: Option<(Timestamp, f64)>,
     /// When its trend will have carried it beyond its alert level, if it goes on.
     pub(crate) forecast: Option<Timestamp>,
-    /// When the last sample came, by the caller's clock.
-    pub(crate) last_seen: Timestamp,
-    pub(crate) fates: Fates,
-    /// Samples ever admitted.
-    pub(crate) admitted: u64,
     /// When it was learned last, and how many samples had been admitted then.
     pub(crate) learned_at: Option<Timestamp>,
     pub(crate) learned_admitted: u64,
@@ -566,11 +575,22 @@ impl Series {
         self.window.last(depth).filter(|(at, value)| self.breaches(*at, *value)).count()
     }
 
+    #[inline]
     fn fence_at(&self, at: Timestamp) -> Option<Fence> {
-        match self.in_force.as_deref() {
-            Some(threshold) if !matches!(threshold.bounds, Bounds::Constant { .. }) => Some(Fence::of(threshold, at)),
-            _ => self.fence,
+        match self.fence {
+            Some(fence) if fence.stands => Some(fence),
+            _ => self.in_force.as_deref().map(|threshold| Fence::of(threshold, at)),
         }
+    }
+
+    /// Reads from everywhere that [`record`](Series::record) will: see [`Knowledge::read_ahead`](super::Knowledge::read_ahead).
+    #[inline]
+    pub(crate) fn touched(&self) -> u64 {
+        let newest = self.window.newest().map_or(0, |(at, value)| at.millis() as u64 ^ value.to_bits());
+        let merits = self.merits.iter().fold(0, |all, merit| all ^ merit.count);
+        let upper = self.fence.map_or(0, |fence| fence.upper.to_bits());
+        let own = self.tally.judged ^ self.fates.of(Fate::Admitted) ^ u64::from(self.distinct.len);
+        newest ^ merits ^ upper ^ own
     }
 
     /// One sample: what becomes of it, what is said of it, and only then is it learned from.

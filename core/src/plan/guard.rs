@@ -91,7 +91,8 @@ impl Dispatched {
         if let Some(refusal) = misfit(&change.knob, &change.to) {
             return Some(refusal);
         }
-        if change.from == change.to {
+        // A threshold is more than its bounds: a new one with the same bounds has another confidence, or another width.
+        if change.from == change.to && !matches!(change.knob, Knob::Threshold(_)) {
             return Some(Refusal::Unchanged);
         }
         let limited = !explicit && is_limited(&change.knob);

@@ -1,4 +1,4 @@
-//! A small seeded source of chance for tests and benches: the same seed, the same world.
+//! A small seeded source of chance for tests: the same seed, the same world.
 
 /// xorshift64* (Vigna, ACM TOMS 42, 2016).
 pub struct Noise(u64);

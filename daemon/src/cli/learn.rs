@@ -55,11 +55,8 @@ pub enum LearnFormat {
 }
 
 pub fn learn(args: &LearnArgs, out: &Out) -> Result<Done, Failed> {
-    let config = args.method.engine_config(WindowAge::Any)?;
-    let (histories, bad) = read(&args.files, config.learning.window_len)?;
-    let (engine, now) = learned(config, &histories)?;
-    let knowledge = engine.knowledge();
-    let rows: Vec<ThresholdRow> = knowledge.series().filter_map(|series| threshold_row(series, now)).collect();
+    let learned = from_files(&args.files, args.method.engine_config(WindowAge::Any)?)?;
+    let knowledge = learned.engine.knowledge();
     let missing = |series: &&Series| series.learned().is_none() && series.kind() != Kind::Histogram;
     for series in knowledge.series().filter(missing) {
         let (held, wanted) = (series.window().len(), knowledge.config().learning.min_data_points);
@@ -69,8 +66,30 @@ pub fn learn(args: &LearnArgs, out: &Out) -> Result<Done, Failed> {
         }
     }
     let format = args.format.unwrap_or(if out.is_json() { LearnFormat::Json } else { LearnFormat::Table });
-    print(&rows, format, out)?;
-    Ok(if args.strict && bad > 0 { Done::WithFindings } else { Done::Quietly })
+    print(&learned.rows(), format, out)?;
+    Ok(if args.strict && learned.bad > 0 { Done::WithFindings } else { Done::Quietly })
+}
+
+/// What files said.
+pub struct Learned {
+    engine: Engine,
+    /// The time of the last row.
+    now: Timestamp,
+    /// How many rows did not parse.
+    bad: u64,
+}
+
+impl Learned {
+    pub fn rows(&self) -> Vec<ThresholdRow> {
+        self.engine.knowledge().series().filter_map(|series| threshold_row(series, self.now)).collect()
+    }
+}
+
+/// Reads files and learns from all of their rows at once.
+pub fn from_files(files: &[PathBuf], config: Config) -> Result<Learned, Failed> {
+    let (histories, bad) = read(files, config.learning.window_len)?;
+    let (engine, now) = learned(config, &histories)?;
+    Ok(Learned { engine, now, bad })
 }
 
 type Histories = BTreeMap<SeriesName, History>;

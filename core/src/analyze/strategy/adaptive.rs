@@ -7,7 +7,7 @@
 
 use super::{Baseline, Level, Proposal, Strategy};
 use crate::config::StrategyName;
-use crate::stats::{Scratch, normal};
+use crate::stats::{Scratch, normal, sum};
 use crate::threshold::{Bounds, Rival};
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
@@ -59,6 +59,23 @@ fn pinball(value: f64, lower: f64, upper: f64, level: f64) -> f64 {
     let above = if over > 0.0 { level * over } else { (level - 1.0) * over };
     let below = if under > 0.0 { level * under } else { (level - 1.0) * under };
     (if above.is_finite() { above } else { 0.0 }) + (if below.is_finite() { below } else { 0.0 })
+}
+
+/// The mean of [`pinball`] over many values. With both bounds there it is the interval score (Gneiting and Raftery, 2007):
+/// a share of the width, which no value changes, and how far values lie outside.
+fn mean_loss(values: &[f64], lower: f64, upper: f64, level: f64) -> f64 {
+    let width = (1.0 - level) * (upper - lower);
+    if width.is_finite() {
+        let outside = sum(values, |v| {
+            let (over, under) = (v - upper, lower - v);
+            (if over > 0.0 { over } else { 0.0 }) + (if under > 0.0 { under } else { 0.0 })
+        });
+        let loss = width + outside / values.len() as f64;
+        if loss.is_finite() {
+            return loss;
+        }
+    }
+    values.iter().map(|value| pinball(*value, lower, upper, level)).sum::<f64>() / values.len() as f64
 }
 
 /// What each strategy would set, at one level, and what it costs.
@@ -129,8 +146,7 @@ fn back_test<'a>(
                 bounds => bounds.at(Timestamp::from_millis(baseline.at[split])),
             };
             let (lower, upper) = (lower.unwrap_or(f64::NEG_INFINITY), upper.unwrap_or(f64::INFINITY));
-            let losses: f64 = unseen.iter().map(|value| pinball(*value, lower, upper, quantile)).sum();
-            Some((strategy.name(), losses / unseen.len() as f64))
+            Some((strategy.name(), mean_loss(unseen, lower, upper, quantile)))
         })
         .collect()
 }
