@@ -141,15 +141,10 @@ pub struct Knowledge {
     pub(crate) general: General,
     shards: Vec<Shard>,
     names: BTreeMap<SeriesName, SeriesId>,
-<<<<<<< HEAD
     pub(crate) histograms: Histograms,
-    /// Idle series that may give way, least recently sampled first, and when it is worth to look for more.
-    idle: VecDeque<SeriesId>,
-=======
     /// Idle series that may give way, least recently sampled first, with when that was; and when it is worth to look for
     /// more.
     idle: VecDeque<(Timestamp, SeriesId)>,
->>>>>>> tests
     idle_next: Timestamp,
     pub(crate) scratch: Scratch,
 }
