@@ -4,7 +4,7 @@ mod world;
 
 use homeostat::config::Config;
 use homeostat::event::Event;
-use homeostat::execute::Verification;
+use homeostat::execute::{Knob, Outcome, Verification};
 use homeostat::feedback::effect::Reading;
 use homeostat::feedback::{Adjustment, LoopKind, ParameterKind, Target, Verdict};
 use homeostat::plan::state::{EvidenceKind, SystemState};
@@ -52,7 +52,7 @@ fn a_threshold_that_did_not_hold_costs_trust_and_trust_comes_back() {
     let heard = signals.iter().find(|signal| signal.id == first.cause).expect("the signal that caused it is kept");
     assert_eq!((heard.of, heard.value), (LoopKind::MetricsLearning, 0.0));
 
-    // A day at the new level: trust is back, and the bounds in force hold what they should.
+    // Half a day at the new level: trust is back, and the bounds in force hold what they should.
     for _ in 0..12 * 360 {
         let value = 200.0 + world.bell();
         world.sample(id, value);
@@ -63,16 +63,16 @@ fn a_threshold_that_did_not_hold_costs_trust_and_trust_comes_back() {
 }
 
 #[test]
-fn a_loss_of_trust_keeps_the_next_threshold_from_judging() {
-    // The same samples twice; once nothing that failed is ever held against a series.
+fn a_loss_of_trust_lowers_the_confidence_of_the_next_threshold() {
+    // The same samples twice: once all that was claimed came true, once nothing.
     let confidence = |trusting: bool| {
         let mut world = World::new(certain());
         let id = world.learn("latency", 101);
         for _ in 0..10 {
-            let outcome = homeostat::execute::Outcome {
+            let outcome = Outcome {
                 change: 0,
                 at: world.now,
-                knob: homeostat::execute::Knob::Threshold(name("latency")),
+                knob: Knob::Threshold(name("latency")),
                 by: None,
                 strategy: None,
                 verification: if trusting { Verification::Met } else { Verification::Failed },

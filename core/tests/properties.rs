@@ -98,13 +98,15 @@ proptest! {
         values in prop::collection::vec(finite(), 1..200),
         steps in prop::collection::vec(1_i64..10_000_000, 200),
         share in 1e-9..0.05,
+        independent in 0.0..1.0,
     ) {
         let at: Vec<i64> = steps.iter().take(values.len()).scan(0, |now, step| { *now += step; Some(*now) }).collect();
         let line = trend(&at, &values, None);
         prop_assert!(line.effective >= 0.0 && line.effective <= values.len() as f64, "{line:?}");
         let mut scratch = Scratch::default();
         let sorted = sort_into(&values, &mut scratch);
-        let (below, above) = (tail::lower_level(sorted, share, 1e-9), tail::upper_level(sorted, share, 1e-9));
+        let below = tail::lower_level(sorted, share, 1e-9, independent);
+        let above = tail::upper_level(sorted, share, 1e-9, independent);
         prop_assert!(!below.is_nan() && !above.is_nan(), "{below} {above}");
         let middle = quantile(sorted, 0.5);
         prop_assert!(below <= middle && above >= middle, "{below} {middle} {above}");
