@@ -10,7 +10,7 @@ use crate::knowledge::Knowledge;
 use crate::knowledge::series::Series;
 use crate::plan::state::{Evidence, EvidenceKind};
 use crate::series::SeriesName;
-use crate::stats::{Scratch, Trend};
+use crate::stats::{Scratch, Trend, normal};
 use crate::threshold::Threshold;
 use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
@@ -20,9 +20,12 @@ use std::collections::BTreeMap;
 /// Series that are learned as one task: `execution_parallelism` tasks fit one cycle.
 pub const LEARN_BATCH: usize = 64;
 
-/// Of the samples under some bounds, so many may breach before the bounds count as wrong: five times what bounds at two
-/// sigmas let through.
-pub(crate) const BREACH_SHARE_MAX: f64 = 0.25;
+/// Of the samples under bounds at this sensitivity, so many may breach before the bounds count as wrong: five times what
+/// bounds at two sigmas let through, and one and a half times what narrower ones promise.
+pub(crate) fn breach_share_max(sensitivity: Sensitivity) -> f64 {
+    let promised = 2.0 * normal::cdf(-sensitivity.get());
+    (1.5 * promised).max(0.25)
+}
 
 /// A bound that moved by less than this share of the width is no news.
 const DEADBAND: f64 = 0.05;
@@ -145,12 +148,10 @@ pub(crate) fn time_for_samples(series: &Series, count: f64) -> Span {
 /// explains it.
 fn refuted(knowledge: &Knowledge, series: &Series, learned: Option<&Threshold>) -> Option<(SeriesName, f64)> {
     let trusted = learned.is_some_and(|new| new.confidence >= knowledge.config().learning.confidence_min);
-    if trusted || series.in_force().is_none() {
-        return None;
-    }
+    let in_force = series.in_force().filter(|_| !trusted)?;
     let samples = series.window().len();
     let share = series.breaches_in_last(samples) as f64 / samples.max(1) as f64;
-    (share > BREACH_SHARE_MAX).then(|| (series.name().clone(), share))
+    (share > breach_share_max(in_force.sensitivity)).then(|| (series.name().clone(), share))
 }
 
 /// Learns one series from what is ordinary in its window.

@@ -77,7 +77,9 @@ impl Engine {
         parts: &[(String, Vec<u8>)],
         now: Timestamp,
     ) -> Result<Engine, SnapshotError> {
-        Knowledge::from_snapshot(config, Arc::new(methods), shards, parts, now).map(Engine::over)
+        let mut engine = Knowledge::from_snapshot(config, Arc::new(methods), shards, parts, now).map(Engine::over)?;
+        engine.outbox = engine.forget_read_otherwise(now);
+        Ok(engine)
     }
 
     fn over(knowledge: Knowledge) -> Engine {
@@ -95,10 +97,20 @@ impl Engine {
             (config.execution.freeze != self.knowledge.config().execution.freeze).then_some(config.execution.freeze);
         self.knowledge.reconfigure(config);
         let mut events = std::mem::take(&mut self.outbox);
+        events.extend(self.forget_read_otherwise(now));
         if let Some(frozen) = frozen {
             self.emit(Event::Frozen { frozen, because: "the configuration says so".to_owned() }, now, &mut events);
         }
         Ok(events)
+    }
+
+    /// What a series holds was read as one kind; as another it begins anew.
+    fn forget_read_otherwise(&mut self, now: Timestamp) -> Vec<Event> {
+        let mut events = Vec::new();
+        for series in self.knowledge.read_otherwise() {
+            self.emit(Event::SeriesForgotten { series, because: Forgotten::ReadOtherwise }, now, &mut events);
+        }
+        events
     }
 
     /// The id of a series, which is made when it is new. `declared` is what the source says it measures. What this decided

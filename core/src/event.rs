@@ -123,6 +123,8 @@ pub enum Forgotten {
     Ended,
     /// It gave way to a new one at `series_max`.
     GaveWay,
+    /// The configuration says another kind of it now; it begins anew with its next sample.
+    ReadOtherwise,
 }
 
 /// An alert begins or ends.

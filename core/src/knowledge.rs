@@ -572,6 +572,11 @@ impl Knowledge {
         id
     }
 
+    /// Series that were read as another kind than the configuration says now: what they hold is something else.
+    pub(crate) fn read_otherwise(&self) -> Vec<SeriesName> {
+        self.series().filter(|series| series.is_read_otherwise()).map(|series| series.name.clone()).collect()
+    }
+
     pub(crate) fn reconfigure(&mut self, config: Config) {
         // Chance begins anew from another seed; with the same one it goes on from where it stands.
         if config.feedback.seed != self.config.feedback.seed {

@@ -5,7 +5,7 @@ pub mod import;
 pub mod parameters;
 pub mod state;
 
-use crate::analyze::{Analysis, BREACH_SHARE_MAX, LEARN_BATCH, time_for_samples};
+use crate::analyze::{Analysis, LEARN_BATCH, breach_share_max, time_for_samples};
 use crate::config::Parameters;
 use crate::execute::{Change, Expectation, Knob, Measure, Setting};
 use crate::feedback::effect::withhold;
@@ -16,6 +16,7 @@ use crate::plan::guard::Rules;
 use crate::plan::state::{EvidenceKind, Situation, StateSince, SystemState, Transition};
 use crate::series::SeriesName;
 use crate::time::{Span, Timestamp};
+use crate::units::Sensitivity;
 
 /// An expectation about a series waits for this many independent samples.
 const SETTLE_SAMPLES: f64 = 30.0;
@@ -110,7 +111,12 @@ fn plan_thresholds(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
     let confidence_min = knowledge.config().learning.confidence_min;
     let pending = knowledge.series().filter(|series| !series.active());
     let trusted = pending.filter_map(|series| Some((series, series.learned()?)));
-    for (series, learned) in trusted.filter(|(_, learned)| learned.confidence >= confidence_min).take(batches) {
+    let admitted = plan.changes.len();
+    for (series, learned) in trusted.filter(|(_, learned)| learned.confidence >= confidence_min) {
+        // What the guard refuses takes up no place.
+        if plan.changes.len() - admitted == batches {
+            break;
+        }
         let change = Change {
             id: 0,
             at: now,
@@ -200,8 +206,10 @@ fn admit(knowledge: &Knowledge, plan: &mut Plan, planned: Planned, ordered: bool
 /// The series' bounds hold what they should: of the samples after the change, few enough breach.
 fn holds(knowledge: &Knowledge, name: &SeriesName, now: Timestamp) -> Expectation {
     let lookahead = knowledge.parameters().planning_lookahead;
-    let wait = knowledge.find(name).map_or(lookahead, |series| lookahead.max(time_to_settle(series)));
-    Expectation { of: Measure::BreachShare(name.clone()), at_least: 0.0, at_most: BREACH_SHARE_MAX, due: now + wait }
+    let series = knowledge.find(name);
+    let wait = series.map_or(lookahead, |series| lookahead.max(time_to_settle(series)));
+    let at_most = breach_share_max(series.map_or(Sensitivity::DEFAULT, Series::sensitivity));
+    Expectation { of: Measure::BreachShare(name.clone()), at_least: 0.0, at_most, due: now + wait }
 }
 
 /// Samples that lean on one another say less: a morning's says little of the evening.

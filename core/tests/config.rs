@@ -508,6 +508,10 @@ fn series_kind(_: &str) {
     assert_eq!(world.series(counter).kind(), Kind::Counter);
     let newest = world.series(counter).window().newest().expect("rates");
     assert_eq!((world.series(counter).window().len(), newest.1), (19, 100.0), "1,000 more in ten seconds");
+    // One that is held already begins anew: what it holds was read otherwise.
+    world.reconfigure(|config| config.series = vec![SeriesRule { kind: Some(Kind::Counter), ..rule("requests_a") }]);
+    let again = ups(&mut world, "requests_a");
+    assert_eq!((world.series(again).kind(), world.series(again).window().len()), (Kind::Counter, 19));
 }
 
 fn series_watch(_: &str) {
@@ -559,6 +563,11 @@ fn series_strategy(_: &str) {
     assert_eq!(threshold.strategy, "percentile");
     let statistics = threshold.supporting.statistics;
     assert_eq!(threshold.bounds.at(world.now).1, Some(statistics.p95), "exactly its formula");
+    // One that is learned already follows in the next cycle.
+    let strategy = Some("iqr".into());
+    world.reconfigure(|config| config.series = vec![SeriesRule { strategy, ..rule("latency") }]);
+    world.cycle();
+    assert_eq!(world.series(id).in_force().expect("learned").strategy, "iqr");
 }
 
 // --- the table ------------------------------------------------------------------------------------------------------

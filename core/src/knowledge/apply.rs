@@ -9,9 +9,10 @@ impl Knowledge {
             Event::SeriesAdded { series, declared, derived_from } => {
                 self.apply_added(series, *declared, derived_from.as_ref(), now)
             }
-            Event::SeriesForgotten { series, because: Forgotten::Ended | Forgotten::GaveWay } => {
-                self.apply_forgotten(series)
-            }
+            Event::SeriesForgotten {
+                series,
+                because: Forgotten::Ended | Forgotten::GaveWay | Forgotten::ReadOtherwise,
+            } => self.apply_forgotten(series),
             Event::ThresholdLearned { series, threshold, .. } => {
                 self.general.optimizations.push(Optimization {
                     at: threshold.learned_at,

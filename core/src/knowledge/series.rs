@@ -273,6 +273,11 @@ pub struct Series {
     /// Where the configuration had it start when that was last looked at.
     #[serde(default)]
     prior: Sensitivity,
+    /// The same of its strategy and of its kind.
+    #[serde(default)]
+    asked_strategy: StrategyName,
+    #[serde(default)]
+    asked_kind: Option<Kind>,
     pub(crate) trust: Trust,
     /// Verdicts that were heard about it.
     pub(crate) verdicts: u32,
@@ -309,6 +314,7 @@ impl Series {
             }
             None => Door::Open,
         };
+        let (asked_strategy, asked_kind) = (settings.strategy.clone(), settings.kind);
         Series {
             name,
             declared,
@@ -326,6 +332,8 @@ impl Series {
             detector: None,
             sensitivity,
             prior: sensitivity,
+            asked_strategy,
+            asked_kind,
             trust: Trust::FULL,
             verdicts: 0,
             tally: Tally::default(),
@@ -353,7 +361,16 @@ impl Series {
             self.sensitivity = self.prior;
             self.relearn = true;
         }
+        if self.asked_strategy != self.settings.strategy {
+            self.asked_strategy = self.settings.strategy.clone();
+            self.relearn = self.learned.is_some();
+        }
         self.set_fence();
+    }
+
+    /// Whether the configuration says another kind of it than it was read as.
+    pub(crate) fn is_read_otherwise(&self) -> bool {
+        self.asked_kind != self.settings.kind
     }
 
     fn set_fence(&mut self) {
