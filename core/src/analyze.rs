@@ -167,6 +167,7 @@ fn learn_one(
     let sensitivity = ordered.unwrap_or(series.sensitivity());
     // After a verdict the strategy stays, so that the bounds move with the sensitivity alone.
     let keep = series.learned().filter(|before| before.sensitivity != sensitivity).map(|before| &before.strategy);
+    let merits = series.merits();
     let request = Request {
         kind: series.kind(),
         at: &at,
@@ -179,7 +180,7 @@ fn learn_one(
         sensitivity,
         default_sensitivity: series.sensitivity_prior(),
         trust: series.trust(now),
-        merits: series.merits(),
+        merits: &merits,
         preference: &|strategy| knowledge.preference(strategy),
         lookahead: knowledge.parameters().planning_lookahead,
         now,

@@ -12,7 +12,6 @@ mod shard;
 pub mod snapshot;
 pub mod window;
 
-use crate::analyze::strategy::adaptive::Merit;
 use crate::analyze::strategy::{Baseline, Methods};
 use crate::config::{Config, Kind, Parameters};
 use crate::event::{CycleCompleted, Event, Forgotten, Phase};

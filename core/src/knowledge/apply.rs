@@ -115,9 +115,7 @@ impl Knowledge {
         let mut scratch = std::mem::take(&mut self.scratch);
         let least = self.config.learning.min_data_points;
         if let Some(series) = self.find_mut(name) {
-            let losses = std::mem::take(&mut series.merits);
-            series.merits = threshold.rivals.iter().map(|rival| Merit::carried_over(rival, &losses)).collect();
-            series.merit_level = crate::stats::normal::cdf(threshold.sensitivity.get());
+            series.set_rivals(&threshold.rivals, threshold.sensitivity);
             series.level_since(threshold.level_since);
             series.learned = Some(Arc::clone(threshold));
             series.learned_at = Some(threshold.learned_at);

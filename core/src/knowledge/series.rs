@@ -1,7 +1,7 @@
 //! One series: what it is called, what it holds, what is thought of it, and how its last samples were judged.
 
 use crate::analyze::learn::alert_sigmas;
-use crate::analyze::strategy::adaptive::Merit;
+use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
 use crate::analyze::strategy::{Detector, DetectorState};
 use crate::config::{Config, Kind, StrategyName};
 use crate::knowledge::histogram::{self, Histograms, Part};
@@ -9,7 +9,8 @@ use crate::knowledge::mask::Masks;
 use crate::knowledge::window::Window;
 use crate::monitor::{Fate, Fates, Judged};
 use crate::series::SeriesName;
-use crate::threshold::{Bounds, Pair, Threshold};
+use crate::stats::normal;
+use crate::threshold::{Bounds, Pair, Rival, Threshold};
 use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ const SUSTAINED: u8 = 2;
 
 /// The peak that an onset has to exceed to count as one fades by this much per sample.
 const PEAK_DECAY: f64 = 0.999;
+
+/// Samples a merit is worked out from at most: ten times as many as it is smoothed over.
+const MERIT_SAMPLES: usize = 10 * SMOOTHED as usize;
 
 /// Bounds by which more than this share of a window is in alert are wrong themselves.
 const MASKED_MAX: f64 = 0.25;
@@ -245,9 +249,6 @@ pub struct Series {
     pub(crate) door: Door,
     #[serde(skip)]
     fence: Option<Fence>,
-    pub(crate) merits: Vec<Merit>,
-    /// The quantile on each side that the bounds of `merits` are to hold.
-    pub(crate) merit_level: f64,
     pub(crate) tally: Tally,
     alarm: Alarm,
     pub(crate) alert_since: Option<Timestamp>,
@@ -269,6 +270,12 @@ pub struct Series {
     pub(crate) settings: Settings,
     /// The latest threshold that was learned.
     pub(crate) learned: Option<Arc<Threshold>>,
+    /// How the strategies did up to then, with the bounds that each would have set then.
+    merits: Vec<Merit>,
+    /// The quantile on each side that those bounds are to hold, and the last sample before them.
+    merit_level: f64,
+    #[serde(default)]
+    merits_after: Timestamp,
     pub(crate) sensitivity: Sensitivity,
     /// Where the configuration had it start when that was last looked at.
     #[serde(default)]
@@ -329,6 +336,7 @@ impl Series {
             fence: None,
             merits: Vec::new(),
             merit_level: 0.0,
+            merits_after: Timestamp::EPOCH,
             detector: None,
             sensitivity,
             prior: sensitivity,
@@ -531,8 +539,26 @@ impl Series {
         &self.settings.strategy
     }
 
-    pub fn merits(&self) -> &[Merit] {
-        &self.merits
+    /// How the strategies do on samples that they had not seen. Worked out from the window when it is asked for: on every
+    /// sample it would be a third of what a sample costs.
+    pub fn merits(&self) -> Vec<Merit> {
+        let mut merits = self.merits.clone();
+        let unseen = self.window.iter().rev().take_while(|(at, _)| *at > self.merits_after).count();
+        // What lies so far back has faded.
+        let faded = unseen.saturating_sub(MERIT_SAMPLES);
+        for merit in &mut merits {
+            merit.count += faded as u64;
+            self.window.last(unseen - faded).for_each(|(_, value)| merit.see(value, self.merit_level));
+        }
+        merits
+    }
+
+    /// New bounds of the strategies, at a sensitivity; their losses so far stay with them.
+    pub(crate) fn set_rivals(&mut self, rivals: &[Rival], sensitivity: Sensitivity) {
+        let before = self.merits();
+        self.merits = rivals.iter().map(|rival| Merit::carried_over(rival, &before)).collect();
+        self.merit_level = normal::cdf(sensitivity.get());
+        self.merits_after = self.window.newest().map_or(Timestamp::EPOCH, |(at, _)| at);
     }
 
     pub fn verdicts(&self) -> u32 {
@@ -604,10 +630,9 @@ impl Series {
     #[inline]
     pub(crate) fn touched(&self) -> u64 {
         let newest = self.window.newest().map_or(0, |(at, value)| at.millis() as u64 ^ value.to_bits());
-        let merits = self.merits.iter().fold(0, |all, merit| all ^ merit.count);
         let upper = self.fence.map_or(0, |fence| fence.upper.to_bits());
         let own = self.tally.judged ^ self.fates.of(Fate::Admitted) ^ u64::from(self.distinct.len);
-        newest ^ merits ^ upper ^ own
+        newest ^ upper ^ own
     }
 
     /// One sample: what becomes of it, what is said of it, and only then is it learned from.
@@ -722,9 +747,6 @@ impl Series {
         }
         if let (Some(state), Some(detector)) = (&mut self.detector, detector) {
             detector.learn(state, at, value, 1.0);
-        }
-        for merit in &mut self.merits {
-            merit.see(value, self.merit_level);
         }
         self.distinct.see(value);
         self.window.push(at, value, admission.window_len, admission.window_age, admission.min_data_points);

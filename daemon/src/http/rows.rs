@@ -773,8 +773,9 @@ impl Explained {
 
 fn rivals(knowledge: &Knowledge, series: &Series) -> Vec<RivalRow> {
     let Some(threshold) = series.learned() else { return Vec::new() };
+    let merits = series.merits();
     let row = |rival: &homeostat::threshold::Rival| {
-        let merit = series.merits().iter().find(|merit| merit.strategy == rival.strategy && merit.count > 0);
+        let merit = merits.iter().find(|merit| merit.strategy == rival.strategy && merit.count > 0);
         RivalRow {
             strategy: rival.strategy.clone(),
             lower: rival.lower,
