@@ -4,6 +4,8 @@
 //! there is to know.
 
 mod apply;
+mod door;
+pub(crate) mod fence;
 pub mod histogram;
 pub mod history;
 pub mod mask;
@@ -26,10 +28,11 @@ use crate::series::SeriesName;
 use crate::stats::Scratch;
 use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
+use door::{Admission, Door};
 use histogram::{Histogram, Histograms};
 use history::History;
 use serde::{Deserialize, Serialize};
-use series::{Admission, Door, Noticed, Series, Trust};
+use series::{Noticed, Series, Trust};
 use shard::Shard;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Daemon, wait_until};
+use common::{Daemon, now, wait_until, write};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -179,6 +179,14 @@ const EFFECT: &str = "
     if (said?.[1] !== verdict || fact !== `${said[4]} σ`) return null;
     return { id: Number(said[2]), before: Number(said[3]), after: Number(said[4]) };";
 
+/// The line that counts what is held, once it knows the two buckets.
+const HELD: &str = "
+    const line = document.querySelector('#held-line');
+    return /^\\d+ series are held, not watched: .*\\b2 histogram buckets\\b/.test(line.textContent) ? line : null;";
+
+/// The name in that list that shows and folds the card of a series.
+const OPENS: &str = "return [...document.querySelectorAll('[data-opens]')].find((name) => name.dataset.opens === arguments[0]) ?? null;";
+
 const HEARD: &str = "
     return [...document.querySelectorAll('#event-list li')].some((item) => item.textContent.includes(arguments[0]));";
 
@@ -197,7 +205,13 @@ const LIGHTNESS: &str = "
 #[ignore = "needs chromedriver and chromium: ./dev check runs it"]
 fn a_person_sees_bounds_gives_a_verdict_and_sees_its_effect() {
     let dir = TempDir::new().expect("a folder");
-    std::fs::write(dir.path().join("homeostat.yaml"), "host: {warmup_interval: 100ms}\n").expect("a file");
+    // A histogram of a file, too: its buckets are held, not watched.
+    let bucket = |le: &str| format!(r#"latency_bucket{{le="{le}"}}"#);
+    let rows =
+        |n: u64| ["0.1", "+Inf"].map(|le| json!({ "series": bucket(le), "timestamp": now() - 10 + n, "value": n }));
+    let rows: Vec<String> = (0..5).flat_map(rows).map(|row| row.to_string()).collect();
+    write(&dir, "buckets.jsonl", &rows.join("\n"));
+    write(&dir, "homeostat.yaml", "host: {warmup_interval: 100ms}\nfiles: [{path: buckets.jsonl}]\n");
     let daemon = Daemon::go_on(dir.path());
     let browser = Browser::start();
     browser.resize(1400, 1000);
@@ -212,6 +226,19 @@ fn a_person_sees_bounds_gives_a_verdict_and_sees_its_effect() {
         rows.iter().find(|row| row["series"] == name).expect("learned")[key].clone()
     };
     assert!(row("upper").is_number() || row("lower").is_number(), "{name}");
+
+    // What is not watched fills no page: it is one line, with names behind it, and a card for who asks.
+    let line = browser.wait_for("the line of what is held", HELD, &json!([]));
+    browser.click(&line);
+    let name_of = json!([bucket("+Inf")]);
+    let cards = || browser.run("return charts().map((chart) => chart.dataset.series);", &json!([]));
+    let has = |series: &str| cards().as_array().expect("a list").iter().any(|card| card == series);
+    assert!(!has(&bucket("+Inf")) && !has(&bucket("0.1")), "{}", cards());
+    browser.click(&browser.wait_for("its name", OPENS, &name_of));
+    assert!(has(&bucket("+Inf")) && !has(&bucket("0.1")), "{}", cards());
+    browser.click(&browser.wait_for("its name, pressed", OPENS, &name_of));
+    assert!(!has(&bucket("+Inf")), "{}", cards());
+    browser.click(&line);
 
     // A verdict by mouse: it did not matter.
     let told = row("sensitivity").as_f64().expect("a number");

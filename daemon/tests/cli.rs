@@ -1,49 +1,13 @@
 //! The command line as a script meets it: the real binary on real files, what it prints, and how it ends.
 
+mod common;
+
+use common::{Daemon, Ran, folder, homeostat, read, run, write};
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use tempfile::TempDir;
-
-/// The binary, in a world of its own: no variables of whoever runs the tests.
-fn homeostat(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
-    command.env_clear().env("HOME", home).current_dir(home);
-    command
-}
-
-fn folder() -> TempDir {
-    tempfile::tempdir().expect("a temporary folder")
-}
-
-fn write(folder: &TempDir, name: &str, text: &str) {
-    std::fs::write(folder.path().join(name), text).expect("written");
-}
-
-fn read(folder: &TempDir, name: &str) -> String {
-    std::fs::read_to_string(folder.path().join(name)).expect("read")
-}
-
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-fn ran(output: Output) -> Ran {
-    Ran {
-        code: output.status.code().expect("it was not killed"),
-        out: String::from_utf8(output.stdout).expect("text"),
-        err: String::from_utf8(output.stderr).expect("text"),
-    }
-}
-
-fn run(folder: &TempDir, args: &[&str]) -> Ran {
-    ran(homeostat(folder.path()).args(args).output().expect("started"))
-}
+use std::process::Stdio;
 
 /// Values that wander between 10 and 20, from a seed: no two runs differ.
 fn value(at: u64) -> f64 {
@@ -147,7 +111,7 @@ fn learn_reads_standard_input_and_prints_every_format() {
             .spawn()
             .expect("started");
         child.stdin.take().expect("piped").write_all(csv(300).as_bytes()).expect("fed");
-        ran(child.wait_with_output().expect("ended"))
+        Ran::from(child.wait_with_output().expect("ended"))
     };
     let table = fed("table");
     assert_eq!(table.code, 0, "{}", table.err);
@@ -356,7 +320,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     let mut first = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut first).expect("a line");
     assert!(first.starts_with("timestamp,"));
-    let ran = ran(child.wait_with_output().expect("ended"));
+    let ran = Ran::from(child.wait_with_output().expect("ended"));
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
 }
 
@@ -411,7 +375,7 @@ fn config_is_checked_shown_with_its_origins_and_described() {
         .env("HOMEOSTAT_PORT", "tcp://10.0.0.1:80")
         .output()
         .expect("started");
-    let show = ran(show);
+    let show = Ran::from(show);
     assert_eq!(show.code, 0);
     let line = |key: &str| show.out.lines().find(|line| line.trim_start().starts_with(key)).unwrap_or("").to_owned();
     assert!(line("window_len").contains("good.yaml:2"), "{}", line("window_len"));
@@ -424,7 +388,7 @@ fn config_is_checked_shown_with_its_origins_and_described() {
     let schema: Value = serde_json::from_str(&run(&folder, &["config", "schema"]).out).expect("JSON");
     assert!(schema["properties"]["learning"].is_object());
     let tracing = homeostat(folder.path()).args(["config", "check"]).env("MAPEK_ENABLE_TRACING", "true").output();
-    let tracing = ran(tracing.expect("started"));
+    let tracing = Ran::from(tracing.expect("started"));
     assert!(tracing.code == 2 && tracing.err.contains("tracing.enabled"), "{}", tracing.err);
 }
 
@@ -461,42 +425,6 @@ fn bench_measures_works_by_name_each_beside_a_reference() {
 
 // --- a daemon -------------------------------------------------------------------------------------------------------
 
-/// A running daemon, ended when dropped.
-struct Daemon {
-    child: Child,
-    url: String,
-    /// Kept open: a daemon whose reader went away runs on, but this is not what is tested here.
-    _out: BufReader<std::process::ChildStdout>,
-}
-
-impl Daemon {
-    fn start(folder: &TempDir) -> Daemon {
-        let mut child = homeostat(folder.path())
-            .args(["run", "--listen", "127.0.0.1:0", "--data", "data"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("started");
-        let mut out = BufReader::new(child.stdout.take().expect("piped"));
-        let mut line = String::new();
-        out.read_line(&mut line).expect("the line with its address");
-        let at = line.find("http://").unwrap_or_else(|| panic!("an address: {line}"));
-        let url = line[at..].trim().trim_end_matches('/').to_owned();
-        Daemon { child, url, _out: out }
-    }
-
-    fn address(&self) -> &str {
-        self.url.trim_start_matches("http://")
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn a_daemon_that_is_not_there_is_the_world_failing() {
     let folder = folder();
@@ -520,14 +448,15 @@ fn a_daemon_that_is_not_there_is_the_world_failing() {
     }
     // The environment names a daemon too; a flag is stronger.
     let told = homeostat(folder.path()).arg("status").env("HOMEOSTAT_URL", "http://127.0.0.1:1").output();
-    assert!(ran(told.expect("started")).err.contains("127.0.0.1:1 "));
+    assert!(Ran::from(told.expect("started")).err.contains("127.0.0.1:1 "));
 }
 
 #[test]
 fn commands_reach_a_daemon_and_hindrances_are_told_with_a_remedy() {
     let folder = folder();
-    let daemon = Daemon::start(&folder);
-    let url = daemon.url.clone();
+    write(&folder, "homeostat.yaml", "host: {enabled: true}\n");
+    let daemon = Daemon::go_on(&folder);
+    let url = daemon.url();
     let ask = |args: &[&str]| {
         let mut args = args.to_vec();
         args.extend(["--url", &url]);
@@ -539,7 +468,7 @@ fn commands_reach_a_daemon_and_hindrances_are_told_with_a_remedy() {
     let json: Value = serde_json::from_str(&ask(&["status", "--output", "json"]).out).expect("JSON");
     assert_eq!(json["loops"].as_array().map(Vec::len), Some(5));
 
-    let series = json_of(&daemon, "/api/v1/series?limit=1")["data"][0]["series"].as_str().expect("a series").to_owned();
+    let series = daemon.names().swap_remove(0);
     let explained = ask(&["explain", &series]);
     assert!(explained.code == 0 && explained.out.starts_with(&format!("series\t{series}\n")), "{}", explained.err);
     let unknown = ask(&["explain", &format!("{}x", series.split('{').next().unwrap_or(""))]);
@@ -569,20 +498,9 @@ fn commands_reach_a_daemon_and_hindrances_are_told_with_a_remedy() {
     assert_eq!(second.code, 3, "{}", second.err);
     assert!(second.err.contains(&format!("process {}", daemon.child.id())), "{}", second.err);
     assert!(second.err.contains("--data"), "{}", second.err);
-    let second = run(&folder, &["run", "--listen", daemon.address(), "--data", "other"]);
+    let second = run(&folder, &["run", "--listen", &daemon.address, "--data", "other"]);
     assert_eq!(second.code, 3, "{}", second.err);
     assert!(second.err.contains("in use") && second.err.contains("--listen"), "{}", second.err);
-}
-
-/// The daemon's answer, asked for by hand.
-fn json_of(daemon: &Daemon, path: &str) -> Value {
-    let mut stream = std::net::TcpStream::connect(daemon.address()).expect("connected");
-    let host = daemon.address();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").expect("asked");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("answered");
-    let body = text.split_once("\r\n\r\n").expect("a body").1;
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 #[test]

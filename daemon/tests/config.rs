@@ -1,9 +1,9 @@
 //! Each key of the daemon's own sections changes what a running daemon does; the variables of an earlier generation too.
 
-mod running;
+mod common;
 
-use running::{Daemon, Ran, folder, homeostat, now, run, wait_until, with_rows, write};
-use serde_json::Value;
+use common::{Daemon, Ran, configure, folder, homeostat, now, read, run, wait_until, write};
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::net::TcpListener;
 use tempfile::TempDir;
@@ -16,7 +16,7 @@ fn with_env(folder: &TempDir, args: &[&str], env: &[(&str, &str)]) -> Ran {
 }
 
 fn row(daemon: &Daemon, series: &str) -> Value {
-    let rows = daemon.json("/api/v1/series?limit=1000")["data"].as_array().cloned().unwrap_or_default();
+    let rows = daemon.list("/api/v1/series?limit=1000");
     rows.into_iter().find(|row| row["series"] == series).unwrap_or_default()
 }
 
@@ -44,7 +44,7 @@ fn where_it_answers_and_where_it_keeps_data_come_from_file_environment_and_flag(
     }
     assert!(!folder.path().join(".local").exists(), "the default was not used beside");
     write(&folder, "homeostat.yaml", "host: {enabled: false}\n");
-    Daemon::start(&folder).stop();
+    Daemon::start_with(&folder, &["--listen", "127.0.0.1:0"], &[]).stop();
     assert!(folder.path().join(".local/state/homeostat/homeostat.db").exists());
 }
 
@@ -70,8 +70,8 @@ fn metrics_are_closed_by_their_key_and_by_the_earlier_variable() {
         (("HOMEOSTAT__PROMETHEUS__ENABLED", "false"), 404),
     ] {
         let daemon = Daemon::start_with(&folder, &["--listen", "127.0.0.1:0"], &[env]);
-        assert_eq!(daemon.get("/metrics").0, status, "{env:?}");
-        assert_eq!(daemon.get("/api/v1/state").0, 200);
+        assert_eq!(daemon.get("/metrics").status, status, "{env:?}");
+        assert_eq!(daemon.get("/api/v1/state").status, 200);
     }
     for env in [("MAPEK_ENABLE_TRACING", "true"), ("HOMEOSTAT__TRACING__ENABLED", "true")] {
         let refused = with_env(&folder, &["run", "--listen", "127.0.0.1:0"], &[env]);
@@ -120,7 +120,7 @@ fn unknown_keys_stop_the_start_and_unknown_variables_are_one_line() {
     let env = [("HOMEOSTAT_PORT", "tcp://10.0.0.1:80"), ("HOMEOSTAT_SERVICE_HOST", "10.0.0.1"), ("MAPEK_X", "1")];
     let daemon = Daemon::start_with(&folder, &["--listen", "127.0.0.1:0"], &env);
     daemon.stop();
-    let said = std::fs::read_to_string(folder.path().join("err")).expect("readable");
+    let said = read(&folder, "err");
     let lines: Vec<&str> = said.lines().filter(|line| line.contains("HOMEOSTAT_PORT")).collect();
     assert_eq!(lines.len(), 1, "{said}");
     assert!(lines[0].contains("HOMEOSTAT_SERVICE_HOST") && lines[0].contains("MAPEK_X"), "{said}");
@@ -141,7 +141,7 @@ fn each_part_of_the_host_can_be_left_out_also_while_it_runs() {
     ];
     let folder = folder();
     write(&folder, "homeostat.yaml", &format!("host: {{warmup_interval: 100ms}}\n{QUICK}"));
-    let daemon = Daemon::start(&folder);
+    let daemon = Daemon::go_on(&folder);
     wait_until("rates", || daemon.names().iter().any(|name| name.starts_with("host_processor")).then_some(()));
     let all = daemon.names();
     daemon.stop();
@@ -160,14 +160,13 @@ fn each_part_of_the_host_can_be_left_out_also_while_it_runs() {
         if part == "load" {
             // Taken in again by a reload, and the host as a whole left out by the next.
             write(&folder, "homeostat.yaml", QUICK);
-            assert_eq!(daemon.post("/-/reload", "").0, 200);
+            assert_eq!(daemon.post_text("/-/reload", "").status, 200);
             wait_until("the load", || daemon.names().iter().any(|name| name.starts_with(prefix)).then_some(()));
             write(&folder, "homeostat.yaml", &format!("host: {{enabled: false}}\n{QUICK}"));
-            let (status, said) = daemon.post("/-/reload", "");
-            assert_eq!((status, &said["data"]["restart_for"]), (200, &serde_json::json!([])));
+            assert_eq!(daemon.post_text("/-/reload", "").json()["data"]["restart_for"], json!([]));
             let samples = |daemon: &Daemon| daemon.metric("homeostat_samples_total{fate=\"admitted\"}");
             let (before, cycles) = (samples(&daemon), daemon.metric("homeostat_cycles_total"));
-            wait_until("cycles", || (daemon.metric("homeostat_cycles_total") > cycles.map(|n| n + 2.0)).then_some(()));
+            wait_until("cycles", || (daemon.metric("homeostat_cycles_total") > cycles + 2.0).then_some(()));
             assert_eq!(samples(&daemon), before, "nothing is read any more");
         }
     }
@@ -184,14 +183,14 @@ fn the_host_is_read_at_the_pace_that_is_set() {
     // A series of a file that never gets as many does not keep the host at the quick pace.
     write(&folder, "few.csv", &format!("timestamp,value\n{},1\n{},2\n", now() - 20, now() - 10));
     write(&folder, "homeostat.yaml", &format!("{host}files: [{{path: few.csv}}]\n{QUICK}"));
-    let daemon = Daemon::start(&folder);
+    let daemon = Daemon::go_on(&folder);
     let load = wait_until("ten samples", || {
         Some(row(&daemon, "host_load1")).filter(|row| row["samples"].as_u64() >= Some(10))
     });
     assert!(load["span_s"].as_f64() < Some(9.0), "ten samples a second apart would span nine: {load}");
     // Once none is young, two cycles pass without another reading.
     let admitted = || daemon.metric("homeostat_samples_total{fate=\"admitted\"}");
-    let cycles = || daemon.metric("homeostat_cycles_total").unwrap_or(0.0);
+    let cycles = || daemon.metric("homeostat_cycles_total");
     wait_until("a pause of two cycles", || {
         let (before, from) = (admitted(), cycles());
         wait_until("two cycles", || (cycles() >= from + 2.0).then_some(()));
@@ -214,7 +213,7 @@ fn a_file_comes_at_once_or_at_the_pace_that_is_set() {
     write(&folder, "quick.csv", &text);
     let files = "host: {enabled: false}\nfiles: [{path: slow.csv, speed: 1000x}, {path: quick.csv}]\n";
     write(&folder, "homeostat.yaml", &format!("{files}{QUICK}"));
-    let daemon = Daemon::start(&folder);
+    let daemon = Daemon::go_on(&folder);
     let whole = |series: &str| row(&daemon, series)["samples"].as_u64() == Some(200);
     wait_until("all rows", || (whole("slow") && whole("quick")).then_some(()));
     assert_eq!(row(&daemon, "quick")["span_s"], 1990.0, "as the file says");
@@ -224,11 +223,10 @@ fn a_file_comes_at_once_or_at_the_pace_that_is_set() {
 #[test]
 fn the_journal_is_kept_as_long_as_is_set_and_memory_written_down_as_often() {
     let folder = folder();
-    with_rows(&folder, "store: {snapshot_interval: 1h}\n");
-    let daemon = Daemon::learned(&folder);
-    assert_eq!(daemon.metric("homeostat_snapshots_total"), Some(0.0));
+    let daemon = Daemon::learned(&folder, "store: {snapshot_interval: 1h}\n");
+    assert_eq!(daemon.metric("homeostat_snapshots_total"), 0.0);
     daemon.stop();
-    let journal = folder.path().join(".local/state/homeostat/homeostat.db");
+    let journal = folder.path().join("data/homeostat.db");
     let edit = |sql: &str| {
         let database = rusqlite::Connection::open(&journal).expect("the journal");
         database.execute_batch(sql).expect(sql);
@@ -240,16 +238,14 @@ fn the_journal_is_kept_as_long_as_is_set_and_memory_written_down_as_often() {
     // All that is there happened two hours ago, and a snapshot knows it.
     edit(&format!("update events set at = {}", (now() - 7200) * 1000));
     let old = count();
-    with_rows(&folder, "store: {snapshot_interval: 1s, retention: 3h}\n");
     let snapshots = |daemon: &Daemon| daemon.metric("homeostat_snapshots_total");
-    let daemon = Daemon::start(&folder);
-    wait_until("snapshots", || (snapshots(&daemon) >= Some(2.0)).then_some(()));
+    let daemon = Daemon::start(&folder, "store: {snapshot_interval: 1s, retention: 3h}\n");
+    wait_until("snapshots", || (snapshots(&daemon) >= 2.0).then_some(()));
     daemon.stop();
     assert!(count() >= old, "younger than three hours");
-    with_rows(&folder, "store: {snapshot_interval: 1s, retention: 1h}\n");
-    let daemon = Daemon::start(&folder);
-    wait_until("snapshots", || (snapshots(&daemon) >= Some(2.0)).then_some(()));
-    let first = daemon.json("/api/v1/events?limit=1000")["data"].as_array().and_then(|all| all.last().cloned());
+    let daemon = Daemon::start(&folder, "store: {snapshot_interval: 1s, retention: 1h}\n");
+    wait_until("snapshots", || (snapshots(&daemon) >= 2.0).then_some(()));
+    let first = daemon.list("/api/v1/events?limit=1000").pop();
     assert!(first.is_none_or(|event| event["seq"].as_i64() > Some(old)), "older than an hour are gone");
     daemon.stop();
     // More than are to be kept, of a kind that nobody knows any more.
@@ -257,9 +253,8 @@ fn the_journal_is_kept_as_long_as_is_set_and_memory_written_down_as_often() {
          insert into events select (select value from counters where name = 'seq') + i, ";
     let rest = format!("{}, 99, 'unheard_of', null, '{{}}' from n;", now() * 1000);
     edit(&format!("{events}{rest} update counters set value = value + 3000 where name = 'seq';"));
-    with_rows(&folder, "store: {snapshot_interval: 1s, retention_max: 1000}\n");
-    let daemon = Daemon::start(&folder);
-    wait_until("a snapshot", || (snapshots(&daemon) >= Some(1.0)).then_some(()));
+    let daemon = Daemon::start(&folder, "store: {snapshot_interval: 1s, retention_max: 1000}\n");
+    wait_until("a snapshot", || (snapshots(&daemon) >= 1.0).then_some(()));
     daemon.stop();
     assert!(count() <= 1000, "{}", count());
 }
@@ -267,13 +262,12 @@ fn the_journal_is_kept_as_long_as_is_set_and_memory_written_down_as_often() {
 #[test]
 fn what_is_logged_and_in_which_form_is_as_set() {
     let folder = folder();
-    let told = || std::fs::read_to_string(folder.path().join("err")).expect("readable");
+    let told = || read(&folder, "err");
     let said = |log: &str, wanted: &str| {
-        with_rows(&folder, &format!("log: {log}\n"));
+        configure(&folder, &format!("log: {log}\n"));
         write(&folder, "rows.jsonl", "{\"timestamp\":\"soon\",\"value\":1}\n");
         let daemon = Daemon::start_with(&folder, &["--listen", "127.0.0.1:0"], &[("HOMEOSTAT_PORT", "1")]);
-        let forced = daemon.post("/api/v1/state", r#"{"state":"critical"}"#);
-        assert_eq!(forced.0, 200);
+        assert_eq!(daemon.post("/api/v1/state", &json!({ "state": "critical" })).status, 200);
         wait_until("what is said", || told().contains(wanted).then_some(()));
         daemon.stop();
         told()

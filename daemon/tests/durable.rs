@@ -141,7 +141,7 @@ fn pressed(dir: &Path) -> Daemon {
     configure(dir, "");
     let files = format!("files: [{{path: {}}}]\n", dir.join("rows.jsonl").display());
     std::fs::write(dir.join("homeostat.yaml"), files + PRESSED).expect("a file");
-    Daemon::told(dir)
+    Daemon::go_on(dir)
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn a_restart_goes_on_where_it_was_stopped() {
     daemon.signal("-TERM");
     assert_eq!(daemon.ended().code(), Some(0));
 
-    let daemon = Daemon::told(dir.path());
+    let daemon = Daemon::go_on(dir.path());
     assert_eq!(standing(&daemon), standing_before);
     // A factor halves its distance to 1 each hour.
     assert!((factor(&daemon) - factor_before).abs() < 0.02, "{} {factor_before}", factor(&daemon));
@@ -196,7 +196,7 @@ fn a_restart_goes_on_where_it_was_stopped() {
 fn a_second_signal_stops_at_once_and_loses_nothing() {
     let dir = TempDir::new().expect("a folder");
     configure(dir.path(), "");
-    let mut daemon = Daemon::told(dir.path());
+    let mut daemon = Daemon::go_on(dir.path());
     daemon.wait_for_thresholds(2);
     let id = daemon.post("/api/v1/feedback", &json!({ "series": "load", "verdict": "true" })).json()["id"].clone();
     // A request that never ends is waited for; that it was begun, the answer to its head tells.
@@ -218,7 +218,7 @@ fn a_second_signal_stops_at_once_and_loses_nothing() {
     daemon.signal("-INT");
     assert_eq!(daemon.ended().code(), Some(130), "{}", said());
 
-    let daemon = Daemon::told(dir.path());
+    let daemon = Daemon::go_on(dir.path());
     let signals = daemon.get("/api/v1/signals?loop=anomaly_feedback").json();
     assert_eq!(signals["data"][0]["id"], id);
     assert!(said().contains("brought back from the journal"), "{}", said());
@@ -228,7 +228,7 @@ fn a_second_signal_stops_at_once_and_loses_nothing() {
 fn a_hangup_reads_the_configuration_again_all_or_nothing() {
     let dir = TempDir::new().expect("a folder");
     configure(dir.path(), "");
-    let daemon = Daemon::told(dir.path());
+    let daemon = Daemon::go_on(dir.path());
     let path = dir.path().join("homeostat.yaml");
     let before = std::fs::read_to_string(&path).expect("readable");
     let confidence_min = || daemon.data("/api/v1/explain?series=load")["confidence_min"].clone();
@@ -266,7 +266,7 @@ fn on_a_full_disk_judging_goes_on_and_nothing_is_changed_or_acknowledged_until_t
         "store": { "snapshot_interval": "1s" },
     });
     std::fs::write(dir.path().join("homeostat.yaml"), config.to_string()).expect("a file");
-    let daemon = Daemon::told(dir.path());
+    let daemon = Daemon::go_on(dir.path());
     daemon.wait_for_thresholds(2);
     let room = |size: &str| {
         let pid = daemon.child.id().to_string();

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 #[test]
 fn a_verdict_is_durable_when_it_is_acknowledged_and_moves_the_sensitivity() {
     let dir = TempDir::new().expect("a folder");
-    let daemon = Daemon::learned(dir.path());
+    let daemon = Daemon::learned(dir.path(), "");
     let before = daemon.sensitivity("load");
     let give = |verdict: Value| {
         let answer = daemon.post("/api/v1/feedback", &json!({ "series": "load", "verdict": verdict }));
@@ -41,7 +41,7 @@ fn a_verdict_is_durable_when_it_is_acknowledged_and_moves_the_sensitivity() {
 #[test]
 fn a_verdict_that_cannot_be_used_is_refused_with_its_field() {
     let dir = TempDir::new().expect("a folder");
-    let daemon = Daemon::learned(dir.path());
+    let daemon = Daemon::learned(dir.path(), "");
     for (body, status, word) in [
         (json!({ "series": "load", "verdict": "maybe" }), 422, "verdict"),
         (json!({ "series": "load" }), 422, "verdict"),
@@ -114,7 +114,7 @@ fn a_reload_takes_all_or_nothing() {
 #[test]
 fn pages_join_to_the_whole_list_and_filters_come_before_the_limit() {
     let dir = TempDir::new().expect("a folder");
-    let daemon = Daemon::learned(dir.path());
+    let daemon = Daemon::learned(dir.path(), "");
     let names = |rows: Vec<Value>| rows.into_iter().map(|row| row["series"].clone()).collect::<Vec<_>>();
     let series = names(daemon.pages("/api/v1/series", 1));
     assert_eq!(series, [json!("load"), json!(r#"queue{job="a b",zone="é"}"#)]);
@@ -150,7 +150,7 @@ fn pages_join_to_the_whole_list_and_filters_come_before_the_limit() {
 #[test]
 fn a_stream_goes_on_where_it_broke_and_ends_with_the_daemon() {
     let dir = TempDir::new().expect("a folder");
-    let mut daemon = Daemon::learned(dir.path());
+    let mut daemon = Daemon::learned(dir.path(), "");
     let mut stream = daemon.stream(Some(0));
     let mut seen: Vec<u64> = (0..3).map(|_| stream.next().expect("from the journal").0).collect();
     drop(stream);
@@ -176,7 +176,7 @@ fn a_stream_goes_on_where_it_broke_and_ends_with_the_daemon() {
 #[test]
 fn what_the_description_promises_is_there() {
     let dir = TempDir::new().expect("a folder");
-    let daemon = Daemon::learned(dir.path());
+    let daemon = Daemon::learned(dir.path(), "");
     let document = daemon.get("/api/v1/openapi.json").json();
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
     for (path, methods) in document["paths"].as_object().expect("paths") {
@@ -211,7 +211,7 @@ fn what_the_description_promises_is_there() {
 #[test]
 fn the_metrics_are_well_formed_and_can_be_closed() {
     let dir = TempDir::new().expect("a folder");
-    let daemon = Daemon::learned(dir.path());
+    let daemon = Daemon::learned(dir.path(), "");
     daemon.post("/api/v1/state", &json!({ "state": "critical", "for": "1m" }));
     let classic = daemon.get("/metrics");
     assert!(classic.header("content-type").is_some_and(|kind| kind.starts_with("text/plain; version=0.0.4")));
@@ -241,7 +241,7 @@ fn the_metrics_are_well_formed_and_can_be_closed() {
 #[ignore = "needs promtool: ./dev check runs it"]
 fn prometheus_own_tool_finds_nothing_wrong_with_the_metrics() {
     let dir = TempDir::new().expect("a folder");
-    let daemon = Daemon::learned(dir.path());
+    let daemon = Daemon::learned(dir.path(), "");
     for path in ["/metrics", "/metrics/thresholds"] {
         let tool =
             Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();

@@ -1,8 +1,8 @@
 //! Thresholds out of one daemon and into another, by the real binary, and what is made of rows that nobody should send.
 
-mod running;
+mod common;
 
-use running::{Daemon, Ran, folder, homeostat, now, run, wait_until, with_rows, write};
+use common::{Daemon, Ran, folder, homeostat, now, run, wait_until, write};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::process::Stdio;
@@ -15,7 +15,7 @@ fn ask(folder: &TempDir, daemon: &Daemon, args: &[&str]) -> Ran {
 
 /// What judges, by series: bounds, alert level, sensitivity and confidence.
 fn judging(daemon: &Daemon) -> Vec<Value> {
-    let rows = daemon.json("/api/v1/thresholds")["data"].as_array().cloned().unwrap_or_default();
+    let rows = daemon.list("/api/v1/thresholds");
     let fields = ["series", "lower", "upper", "alert_lower", "alert_upper", "sensitivity", "confidence", "active"];
     rows.iter().map(|row| fields.iter().map(|field| (field.to_string(), row[*field].clone())).collect()).collect()
 }
@@ -23,10 +23,8 @@ fn judging(daemon: &Daemon) -> Vec<Value> {
 #[test]
 fn what_is_exported_and_imported_again_is_the_same_in_every_format_and_outlives_a_kill() {
     let from = folder();
-    with_rows(&from, "");
-    let source = Daemon::learned(&from);
-    let (status, _) = source.post("/api/v1/feedback", r#"{"series":"load","verdict":"false"}"#);
-    assert_eq!(status, 200);
+    let source = Daemon::learned(&from, "");
+    assert_eq!(source.post("/api/v1/feedback", &json!({ "series": "load", "verdict": "false" })).status, 200);
     wait_until("the verdict's effect", || (judging(&source)[0]["sensitivity"] != 2.0).then_some(()));
     // Nothing moves between one export and the next.
     assert_eq!(ask(&from, &source, &["freeze", "on"]).code, 0);
@@ -36,8 +34,7 @@ fn what_is_exported_and_imported_again_is_the_same_in_every_format_and_outlives_
         assert_eq!(exported.code, 0, "{}", exported.err);
         let to = folder();
         // Other bounds than the source's, or nothing could be told from an import.
-        with_rows(&to, "learning: {strategy: sigma, sensitivity: 2.5}\n");
-        let target = Daemon::learned(&to);
+        let target = Daemon::learned(&to, "learning: {strategy: sigma, sensitivity: 2.5}\n");
         assert_ne!(judging(&target), wanted);
         write(&to, &format!("thresholds.{format}"), &exported.out);
         let imported =
@@ -46,14 +43,14 @@ fn what_is_exported_and_imported_again_is_the_same_in_every_format_and_outlives_
         let said: Value = serde_json::from_str(&imported.out).expect("JSON");
         assert_eq!(said, json!({ "imported": 2, "unchanged": 0, "refused": [] }), "{format}");
         assert_eq!(judging(&target), wanted, "{format}");
-        let row = &target.json("/api/v1/thresholds")["data"][0];
+        let row = &target.data("/api/v1/thresholds")[0];
         assert_eq!(row["strategy"], "imported");
         assert!(row["reasoning"].as_str().is_some_and(|why| why.starts_with("imported: ")), "{row}");
         let again = ask(&to, &target, &["thresholds", "import", &format!("thresholds.{format}"), "--output", "json"]);
         let said: Value = serde_json::from_str(&again.out).expect("JSON");
         assert_eq!(said["unchanged"], 2, "{format}");
         target.kill();
-        let target = Daemon::start(&to);
+        let target = Daemon::go_on(&to);
         let held = judging(&target);
         assert_eq!(held[0]["sensitivity"], wanted[0]["sensitivity"], "{format}: after kill -9");
         assert_eq!(held, wanted, "{format}: after kill -9");
@@ -63,8 +60,7 @@ fn what_is_exported_and_imported_again_is_the_same_in_every_format_and_outlives_
 #[test]
 fn what_was_learned_from_a_file_can_be_handed_to_a_daemon_by_a_pipe() {
     let folder = folder();
-    with_rows(&folder, "");
-    let daemon = Daemon::learned(&folder);
+    let daemon = Daemon::learned(&folder, "");
     let learned = run(&folder, &["learn", "rows.jsonl", "--strategy", "iqr", "--format", "csv"]);
     assert_eq!(learned.code, 0, "{}", learned.err);
     let mut child = homeostat(folder.path())
@@ -87,14 +83,13 @@ fn what_was_learned_from_a_file_can_be_handed_to_a_daemon_by_a_pipe() {
 #[test]
 fn rows_that_cannot_be_used_are_told_by_line_and_the_rest_is_used() {
     let folder = folder();
-    with_rows(&folder, "");
-    let daemon = Daemon::learned(&folder);
+    let daemon = Daemon::learned(&folder, "");
     let csv = "series,lower,upper,confidence,active\n\
                load,1,20,0.8,true\n\
                nobody,1,2,0.8,true\n\
                load,2,20,0.8,true\n\
                up{,1,2,0.8,true\n\
-               \"queue{job=\"\"a\"\"}\",9,much,0.8,true\n\
+               \"queue{job=\"\"a b\"\",zone=\"\"é\"\"}\",9,much,0.8,true\n\
                x,9,3,7,true\n\
                y,9,3,0.5,false\n";
     write(&folder, "t.csv", csv);
@@ -137,12 +132,12 @@ fn rows_that_cannot_be_used_are_told_by_line_and_the_rest_is_used() {
 #[test]
 fn the_door_for_thresholds_refuses_row_by_row_and_has_its_limits() {
     let folder = folder();
-    with_rows(&folder, "");
-    let daemon = Daemon::learned(&folder);
+    let daemon = Daemon::learned(&folder, "");
     let before = judging(&daemon);
     let row = |fields: Value| {
-        let (status, said) = daemon.post("/api/v1/thresholds", &json!({ "data": [fields] }).to_string());
-        assert_eq!(status, 200, "{said}");
+        let answer = daemon.post("/api/v1/thresholds", &json!({ "data": [fields] }));
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let said = answer.json();
         assert_eq!(said["data"]["imported"], 0);
         said["data"]["refused"][0]["reason"].as_str().expect("a reason").to_owned()
     };
@@ -162,23 +157,22 @@ fn the_door_for_thresholds_refuses_row_by_row_and_has_its_limits() {
         let said = row(fields);
         assert!(said.contains(reason) && said.len() < 600, "{said}");
     }
-    assert_eq!(daemon.post("/api/v1/thresholds", "{").0, 400);
-    assert_eq!(daemon.post("/api/v1/thresholds", "{}").0, 422);
-    assert_eq!(daemon.post("/api/v1/thresholds", r#"{"data": 5}"#).0, 422);
-    assert_eq!(daemon.post("/api/v1/thresholds", r#"{"data": 1e400}"#).0, 400);
+    assert_eq!(daemon.post_text("/api/v1/thresholds", "{").status, 400);
+    assert_eq!(daemon.post_text("/api/v1/thresholds", "{}").status, 422);
+    assert_eq!(daemon.post_text("/api/v1/thresholds", r#"{"data": 5}"#).status, 422);
+    assert_eq!(daemon.post_text("/api/v1/thresholds", r#"{"data": 1e400}"#).status, 400);
     let many = vec![json!({ "series": "a", "upper": 1 }); 501];
-    assert_eq!(daemon.post("/api/v1/thresholds", &json!({ "data": many }).to_string()).0, 422);
+    assert_eq!(daemon.post("/api/v1/thresholds", &json!({ "data": many })).status, 422);
     let large = json!({ "data": [{ "series": "a", "upper": 1, "reasoning": "x".repeat(1 << 20) }] });
-    assert_eq!(daemon.post("/api/v1/thresholds", &large.to_string()).0, 413);
+    assert_eq!(daemon.post("/api/v1/thresholds", &large).status, 413);
     assert_eq!(judging(&daemon), before, "what was refused changed nothing");
 }
 
 #[test]
 fn statistics_say_how_learning_stands() {
     let folder = folder();
-    with_rows(&folder, "");
-    let daemon = Daemon::learned(&folder);
-    let statistics = daemon.json("/api/v1/statistics")["data"].clone();
+    let daemon = Daemon::learned(&folder, "");
+    let statistics = daemon.data("/api/v1/statistics");
     for (field, wanted) in
         [("series", 2), ("series_with_enough_data", 2), ("samples", 600), ("active_recommendations", 2)]
     {
@@ -235,11 +229,9 @@ fn a_histogram_in_a_file_is_watched_by_its_rate_and_quantiles() {
     let config =
         "host: {enabled: false}\nfiles: [{path: buckets.jsonl}]\nstates: {healthy: {monitoring_interval: 1s}}\n";
     write(&folder, "homeostat.yaml", config);
-    let daemon = Daemon::start(&folder);
+    let daemon = Daemon::go_on(&folder);
     // The rate never changed, so that it is not watched unless somebody asks for it.
-    wait_until("thresholds", || {
-        (daemon.json("/api/v1/thresholds")["data"].as_array().map(Vec::len) == Some(2)).then_some(())
-    });
+    wait_until("thresholds", || (daemon.list("/api/v1/thresholds").len() == 2).then_some(()));
     let said = ask(&folder, &daemon, &["explain", r#"latency{job="api",quantile="0.5"}"#]);
     assert!(said.out.contains("made of\tlatency_bucket{job=\"api\"} (3 limits)"), "{}", said.out);
     let said = ask(&folder, &daemon, &["explain", r#"latency_bucket{job="api",le="1"}"#]);

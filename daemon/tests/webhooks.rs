@@ -1,10 +1,10 @@
 //! Callbacks of a real daemon to real sockets: one that listens, one that never answers, one that always fails, and one
 //! where nobody is.
 
-mod running;
+mod common;
 
-use running::{Daemon, PATIENCE, folder, wait_until, with_rows};
-use serde_json::Value;
+use common::{Daemon, PATIENCE, folder, read, wait_until};
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
@@ -66,14 +66,13 @@ fn news_reaches_who_listens_whatever_the_others_do() {
         "webhooks:\n- {{url: 'http://{good}/a', loops: [anomaly_feedback]}}\n- {{url: 'http://{silent_address}/', timeout: \
          100ms}}\n- {{url: 'http://{angry}/secret'}}\n- {{url: 'http://{nobody_address}/'}}\n"
     );
-    with_rows(&folder, &hooks);
-    let daemon = Daemon::learned(&folder);
+    let daemon = Daemon::learned(&folder, &hooks);
     // The silent one takes connections and never answers; its backlog is the kernel's.
     let mut ids = Vec::new();
     for verdict in ["false", "true", "missed"].iter().cycle().take(30) {
-        let (status, said) = daemon.post("/api/v1/feedback", &format!(r#"{{"series":"load","verdict":"{verdict}"}}"#));
-        assert_eq!(status, 200, "{said}");
-        ids.push(said["id"].clone());
+        let said = daemon.post("/api/v1/feedback", &json!({ "series": "load", "verdict": verdict }));
+        assert_eq!(said.status, 200, "{}", said.text);
+        ids.push(said.json()["id"].clone());
     }
     let (mut told, mut adjusted) = (Vec::new(), false);
     while told.len() < ids.len() || !adjusted {
@@ -92,15 +91,16 @@ fn news_reaches_who_listens_whatever_the_others_do() {
         }
     }
     assert_eq!(told, ids, "in order, each once");
-    let failed = |number: u32| daemon.metric(&format!("homeostat_webhook_failed_events_total{{webhook=\"{number}\"}}"));
+    let failed =
+        |number: u32| daemon.try_metric(&format!("homeostat_webhook_failed_events_total{{webhook=\"{number}\"}}"));
     for number in [2, 3, 4] {
         wait_until("failures to be counted", || failed(number).filter(|count| *count > 0.0));
     }
     assert_eq!(failed(1), Some(0.0));
-    let delivered = daemon.metric("homeostat_webhook_delivered_events_total{webhook=\"1\"}");
+    let delivered = daemon.try_metric("homeostat_webhook_delivered_events_total{webhook=\"1\"}");
     assert!(delivered >= Some(ids.len() as f64), "{delivered:?}");
     assert!(refused.try_recv().is_ok(), "it was asked");
-    let said = std::fs::read_to_string(folder.path().join("err")).expect("readable");
+    let said = read(&folder, "err");
     let lines = |address: &str| said.lines().filter(|line| line.contains(address)).count();
     assert_eq!((lines(&angry), lines(&nobody_address), lines(&good)), (1, 1, 0), "the first failure alone: {said}");
     assert!(!said.contains("secret"), "{said}");
@@ -113,10 +113,9 @@ fn one_that_comes_back_is_told_again() {
     let folder = folder();
     let (absent, address) = port();
     drop(absent);
-    with_rows(&folder, &format!("webhooks: [{{url: 'http://{address}/', timeout: 1s}}]\n"));
-    let daemon = Daemon::learned(&folder);
+    let daemon = Daemon::learned(&folder, &format!("webhooks: [{{url: 'http://{address}/', timeout: 1s}}]\n"));
     wait_until("a failure", || {
-        daemon.metric("homeostat_webhook_failed_events_total{webhook=\"1\"}").filter(|count| *count > 0.0)
+        daemon.try_metric("homeostat_webhook_failed_events_total{webhook=\"1\"}").filter(|count| *count > 0.0)
     });
     let back = TcpListener::bind(&address).expect("the same port");
     let (mut stream, _) = back.accept().expect("the next cycle's news");
@@ -124,7 +123,7 @@ fn one_that_comes_back_is_told_again() {
     write!(stream, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").expect("answered");
     drop(stream);
     wait_until("a delivery", || {
-        daemon.metric("homeostat_webhook_delivered_events_total{webhook=\"1\"}").filter(|count| *count > 0.0)
+        daemon.try_metric("homeostat_webhook_delivered_events_total{webhook=\"1\"}").filter(|count| *count > 0.0)
     });
-    assert!(std::fs::read_to_string(folder.path().join("err")).expect("readable").contains("takes news again"));
+    assert!(read(&folder, "err").contains("takes news again"));
 }

@@ -1,5 +1,6 @@
 // The list of series: one card each, with chart, threshold, reasoning and verdicts.
-// Every card is there from the list; only what is on screen fetches samples and draws.
+// Every card is there from the list; only what is on screen fetches samples and draws. What is held and not watched, such
+// as the buckets of histograms, is a name behind one line for all, until somebody asks for its card.
 
 import { advice, banner, get, post } from './api.js';
 import { Chart } from './chart.js';
@@ -14,6 +15,9 @@ const BREACHES_OFFERED = 30;
 const FETCHES = 4;
 const STATISTICS = ['count', 'mean', 'median', 'std_dev', 'min', 'max', 'p25', 'p75', 'p90', 'p95', 'p99', 'iqr'];
 
+/** What series of a kind are called where they are counted: one, many. */
+const COUNTED = { histogram: ['histogram bucket', 'histogram buckets'], info: ['info', 'info'] };
+
 const cards = new Map();
 let more = false;
 let loaded = false;
@@ -26,6 +30,8 @@ class Card {
     this.samples = null;
     this.chart = null;
     this.visible = false;
+    /** Somebody asked for the card of a series that is not watched. */
+    this.opened = false;
     this.fetching = false;
     /** The moment the next verdict is about, Unix milliseconds; null: the latest breach. */
     this.at = null;
@@ -73,6 +79,11 @@ class Card {
   /** Bounds as they stand now: those that came with the samples are at least as new as the list's. */
   get bounds() {
     return this.samples?.bounds ?? this.threshold;
+  }
+
+  /** A name in the list of what is held, and no card. */
+  get folded() {
+    return !this.row.watched && !this.opened;
   }
 
   get unit() {
@@ -235,6 +246,13 @@ class Card {
     this.chart?.destroy();
     this.chart = null;
   }
+
+  /** Off the page. */
+  remove() {
+    seen.unobserve(this.root);
+    this.leave();
+    this.root.remove();
+  }
 }
 
 function confidence({ confidence: c, active }) {
@@ -297,13 +315,12 @@ export async function refresh() {
       cards.set(row.series, card);
       changed = true;
     }
+    changed ||= card.row.watched !== row.watched;
     card.take(row, learned.get(row.series) ?? null);
   }
   for (const [name, card] of cards) {
     if (listed.has(name)) continue;
-    seen.unobserve(card.root);
-    card.leave();
-    card.root.remove();
+    card.remove();
     cards.delete(name);
     changed = true;
   }
@@ -325,11 +342,12 @@ const ORDERS = {
   confidence: (a, b) => (a.threshold?.confidence ?? 2) - (b.threshold?.confidence ?? 2),
 };
 
-/** Watched series first, then as chosen, then by name. Cards already in place are not touched. */
+/** First what was asked for though it is not watched, then as chosen, then by name. Cards already in place are not touched. */
 function arrange() {
   const order = ORDERS[byId('f-order').value];
-  const sorted = [...cards.values()].sort((a, b) =>
-    (b.row.watched - a.row.watched) || order(a, b) || (a.name < b.name ? -1 : 1));
+  for (const card of cards.values()) if (card.folded) card.remove();
+  const sorted = [...cards.values()].filter((card) => !card.folded).sort((a, b) =>
+    (a.row.watched - b.row.watched) || order(a, b) || (a.name < b.name ? -1 : 1));
   const holder = byId('cards');
   sorted.forEach((card, at) => {
     if (holder.children[at] === card.root) return;
@@ -341,25 +359,60 @@ function arrange() {
 function filter() {
   const terms = byId('f-text').value.toLowerCase().split(/\s+/).filter(Boolean);
   const kind = byId('f-kind').value, strategy = byId('f-strategy').value, level = byId('f-confidence').value;
+  const held = [];
   let shown = 0, learned = 0, breach = 0;
-  for (const { root, name, row, threshold } of cards.values()) {
+  for (const card of cards.values()) {
+    const { root, name, row, threshold } = card;
     const confident = level === '' || (level === 'none' ? !threshold : threshold && (level === 'under' ? threshold.confidence < 0.5 : threshold.confidence >= Number(level)));
     const text = name.toLowerCase();
     const fits = terms.every((term) => text.includes(term)) && (!kind || row.kind === kind) &&
       (!strategy || row.strategy === strategy || threshold?.strategy === strategy) && confident;
     root.hidden = !fits;
+    if (fits && !row.watched) held.push(card);
     shown += fits;
     learned += Boolean(threshold);
     breach += root.classList.contains('in-breach');
   }
+  hold(held);
   byId('count-series').textContent = cards.size ? cards.size.toLocaleString('en') + (more ? '+' : '') : '';
   const parts = [shown === cards.size ? plural(shown, 'series', 'series') : `${number(shown)} of ${plural(cards.size, 'series', 'series')}`, `${number(learned)} with bounds`, `${number(breach)} in breach now`];
   if (more) parts.push('only the first 1,000 are listed here; the API has them all');
   byId('series-summary').textContent = !loaded ? '' : cards.size === 0 ? 'No series yet. The first samples arrive within a second or two of the start.' : parts.join(' · ');
 }
 
+/** What is held and not watched: one line that counts it by kind, and behind it the names. */
+function hold(held) {
+  byId('held').hidden = held.length === 0;
+  const kinds = new Map();
+  for (const card of held) kinds.set(card.row.kind, [...(kinds.get(card.row.kind) ?? []), card]);
+  const groups = [...kinds].sort(([a, of], [b, than]) => than.length - of.length || (a < b ? -1 : 1))
+    .map(([kind, of]) => ({ title: plural(of.length, ...(COUNTED[kind] ?? [kind])), of: of.sort((a, b) => (a.name < b.name ? -1 : 1)) }));
+  byId('held-line').textContent = `${plural(held.length, 'series is', 'series are')} held, not watched: ${groups.map(({ title }) => title).join(', ')}`;
+  if (!byId('held').open) return;
+  // A list that stays the same is not touched: somebody may be reading it.
+  const key = JSON.stringify(groups.map(({ title, of }) => [title, of.map(({ name, opened }) => [name, opened])]));
+  const list = byId('held-names');
+  if (list.key === key) return;
+  list.key = key;
+  const focused = list.contains(document.activeElement) ? document.activeElement.dataset.opens : null;
+  list.replaceChildren(...groups.flatMap(({ title, of }) => [
+    el('h3', {}, title),
+    el('ul', {}, of.map((card) => el('li', {}, el('button', {
+      type: 'button', 'data-opens': card.name, 'aria-pressed': String(card.opened), title: card.opened ? 'Fold its card' : 'Show its card', onclick: () => open(card, !card.opened),
+    }, seriesName(card.name)))))]));
+  if (focused) [...list.querySelectorAll('button')].find((button) => button.dataset.opens === focused)?.focus();
+}
+
+function open(card, opened) {
+  card.opened = opened;
+  arrange();
+  filter();
+}
+
 /** Shows one series and nothing else. */
 export function show(name) {
+  const card = cards.get(name);
+  if (card?.folded) open(card, true);
   byId('series-filter').reset();
   byId('f-text').value = name;
   filter();
@@ -387,5 +440,6 @@ export function start(onError) {
   const form = byId('series-filter');
   form.addEventListener('submit', (e) => e.preventDefault());
   form.addEventListener('input', filter);
+  byId('held').addEventListener('toggle', filter);
   byId('f-order').addEventListener('change', () => { arrange(); filter(); });
 }

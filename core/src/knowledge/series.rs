@@ -1,42 +1,28 @@
-//! One series: what it is called, what it holds, what is thought of it, and how its last samples were judged.
+//! One series: what it is called, what it holds, what is thought of it, and what becomes of a sample of it.
 
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
 use crate::analyze::strategy::{Detector, DetectorState};
 use crate::config::{Config, Kind, StrategyName};
-use crate::knowledge::histogram::{self, Histograms, Part};
+use crate::knowledge::door::{Admission, CONFIRM_SAMPLES, Distinct, Door, Row, counts, late, turned_away};
+use crate::knowledge::fence::{Alarm, Fence, SUSTAINED};
+use crate::knowledge::histogram::{Histograms, Part};
 use crate::knowledge::mask::Masks;
 use crate::knowledge::window::Window;
 use crate::monitor::{Fate, Fates, Judged};
 use crate::series::SeriesName;
 use crate::stats::normal;
-use crate::threshold::{Bounds, Pair, Rival, Threshold};
-use crate::time::{Span, Timestamp};
+use crate::threshold::{Rival, Threshold};
+use crate::time::Timestamp;
 use crate::units::Sensitivity;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// Ordinary samples are paged beyond this many sigma-equivalents, as long as no budget says otherwise.
-pub const ALERT_SIGMAS: f64 = 4.5;
-
-/// An alert begins with this many samples in a row beyond its level, and ends with as many inside.
-const SUSTAINED: u8 = 2;
-
-/// The peak that an onset has to exceed to count as one fades by this much per sample.
-const PEAK_DECAY: f64 = 0.999;
 
 /// Samples a merit is worked out from at most: ten times as many as it is smoothed over.
 const MERIT_SAMPLES: usize = 10 * SMOOTHED as usize;
 
 /// Bounds by which more than this share of a window is in alert are wrong themselves.
 const MASKED_MAX: f64 = 0.25;
-
-/// How many distinct whole numbers a state may have, and how large they may be.
-const STATE_VALUES_MAX: usize = 6;
-const STATE_VALUE_MAX: f64 = 64.0;
-
-/// Samples that a counter's suffix is checked against before it is believed.
-const CONFIRM_SAMPLES: usize = 10;
 
 /// What the configuration says of this series: derived, never stored.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -66,124 +52,6 @@ impl Settings {
         }
         settings
     }
-}
-
-/// How samples enter: as they are, or as the rate of a counter.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub enum Door {
-    Open,
-    /// The name says counter; the first samples are held until they confirm it.
-    Undecided(Vec<(Timestamp, f64)>),
-    Rate {
-        last: Option<(Timestamp, f64)>,
-    },
-    /// A histogram's bucket: folded into its histogram by the memory as a whole.
-    Bucket,
-}
-
-/// The few values a series has had so far, as long as they are few.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[repr(C)]
-struct Distinct {
-    /// How many of `values` are in use; more than it has room for: no state.
-    len: u8,
-    values: [f64; STATE_VALUES_MAX],
-}
-
-impl Distinct {
-    const MANY: u8 = STATE_VALUES_MAX as u8 + 1;
-
-    #[inline]
-    fn see(&mut self, value: f64) {
-        if self.len == Self::MANY || self.values[..usize::from(self.len)].contains(&value) {
-            return;
-        }
-        let whole = |v: f64| v.fract() == 0.0 && v.abs() <= STATE_VALUE_MAX;
-        let constant_so_far = self.len == 1;
-        if self.len > 0
-            && (usize::from(self.len) == STATE_VALUES_MAX
-                || !whole(value)
-                || (constant_so_far && !whole(self.values[0])))
-        {
-            self.len = Self::MANY;
-        } else {
-            self.values[usize::from(self.len)] = value;
-            self.len += 1;
-        }
-    }
-}
-
-/// The bounds in force, flat and absent ones infinite, so that judging a sample is a few comparisons.
-#[derive(Clone, Copy, PartialEq, Debug)]
-struct Fence {
-    lower: f64,
-    upper: f64,
-    alert_lower: f64,
-    alert_upper: f64,
-    center: f64,
-    sensitivity: f64,
-    alert_sigmas: f64,
-    /// It is the same at all times.
-    stands: bool,
-}
-
-impl Fence {
-    fn new(bounds: Pair, alert: Pair, center: f64, sensitivity: Sensitivity, alert_sigmas: f64) -> Fence {
-        Fence {
-            lower: bounds.0.unwrap_or(f64::NEG_INFINITY),
-            upper: bounds.1.unwrap_or(f64::INFINITY),
-            alert_lower: alert.0.unwrap_or(f64::NEG_INFINITY),
-            alert_upper: alert.1.unwrap_or(f64::INFINITY),
-            center,
-            sensitivity: sensitivity.get(),
-            alert_sigmas,
-            stands: false,
-        }
-    }
-
-    fn of(threshold: &Threshold, at: Timestamp) -> Fence {
-        let stands = [&threshold.bounds, &threshold.alert].iter().all(|b| matches!(b, Bounds::Constant { .. }));
-        let fence = Fence::new(
-            threshold.bounds.at(at),
-            threshold.alert.at(at),
-            threshold.center,
-            threshold.sensitivity,
-            threshold.alert_sigmas,
-        );
-        Fence { stands, ..fence }
-    }
-
-    /// How strange, in sigma-equivalents: the bounds lie at the sensitivity, the alert level at [`ALERT_SIGMAS`] (scaled
-    /// with it), and it grows in proportion between and beyond.
-    fn sigmas(&self, value: f64) -> f64 {
-        let (bound, alert) =
-            if value >= self.center { (self.upper, self.alert_upper) } else { (self.lower, self.alert_lower) };
-        let (distance, near) = ((value - self.center).abs(), (bound - self.center).abs());
-        if distance <= near {
-            return if near.is_finite() && near > 0.0 { self.sensitivity * distance / near } else { 0.0 };
-        }
-        let far = (alert - self.center).abs();
-        let alert_sigmas = self.alert_sigmas;
-        if far.is_finite() && far > near {
-            let along = (distance - near) / (far - near);
-            self.sensitivity + (alert_sigmas - self.sensitivity) * along
-        } else if near > 0.0 {
-            self.sensitivity * distance / near
-        } else {
-            alert_sigmas
-        }
-    }
-}
-
-/// Where an alert stands between its onset and its end.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-struct Alarm {
-    /// Samples in a row beyond the alert level on one side (positive above, negative below).
-    beyond: i8,
-    /// Samples in a row inside it.
-    inside: u8,
-    /// The peak that an onset has to exceed.
-    peak: f64,
 }
 
 /// The trust in a series' thresholds as it was set, and when.
@@ -226,14 +94,6 @@ impl Noticed {
     pub(crate) fn only(fate: Fate) -> Noticed {
         Noticed { fate, judged: Judged::default(), value: f64::NAN, onset: false, end: false, ripe: false }
     }
-}
-
-/// Limits of a window and of the door, the same for all series.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Admission {
-    pub window_len: usize,
-    pub window_age: Span,
-    pub min_data_points: usize,
 }
 
 /// What every sample touches stands first, in as few lines of the processor's cache as it fits: with many series, waiting
@@ -308,19 +168,7 @@ impl Series {
         let settings = Settings::of(&name, config);
         let declared = settings.kind.or(declared);
         let sensitivity = settings.sensitivity;
-        let door = match declared {
-            Some(Kind::Counter) => Door::Rate { last: None },
-            // Of what is said of a histogram as a whole, its count is a counter, and its sum is one mostly.
-            Some(Kind::Histogram) if name.metric().ends_with("_count") => Door::Rate { last: None },
-            Some(Kind::Histogram) if name.metric().ends_with("_sum") => Door::Undecided(Vec::new()),
-            Some(Kind::Histogram) => Door::Bucket,
-            Some(_) => Door::Open,
-            None if histogram::is_bucket(&name) => Door::Bucket,
-            None if ["_total", "_count", "_sum"].iter().any(|suffix| name.metric().ends_with(suffix)) => {
-                Door::Undecided(Vec::new())
-            }
-            None => Door::Open,
-        };
+        let door = Door::of(&name, declared);
         let (asked_strategy, asked_kind) = (settings.strategy.clone(), settings.kind);
         Series {
             name,
@@ -470,9 +318,9 @@ impl Series {
             (Door::Rate { .. }, _) => Kind::Counter,
             (Door::Bucket, _) => Kind::Histogram,
             (_, Some(kind @ (Kind::State | Kind::Info))) => kind,
-            _ if self.distinct.len == 1 => Kind::Constant,
+            _ if self.distinct.is_constant() => Kind::Constant,
             // A few values only say something once there were enough samples to have more.
-            (_, None) if self.distinct.len < Distinct::MANY && self.admitted >= 100 => Kind::State,
+            (_, None) if self.distinct.is_few() && self.admitted >= 100 => Kind::State,
             _ => Kind::Gauge,
         }
     }
@@ -482,7 +330,7 @@ impl Series {
         self.settings.watch.unwrap_or_else(|| match self.kind() {
             Kind::Gauge | Kind::State => true,
             // A counter that never moved has the constant rate 0.
-            Kind::Counter => self.distinct.len != 1,
+            Kind::Counter => !self.distinct.is_constant(),
             Kind::Constant | Kind::Info | Kind::Histogram => false,
         })
     }
@@ -610,7 +458,7 @@ impl Series {
 
     /// Whether a value would be a breach by the bounds in force.
     pub fn breaches(&self, at: Timestamp, value: f64) -> bool {
-        self.fence_at(at).is_some_and(|fence| value < fence.lower || value > fence.upper)
+        self.fence_at(at).is_some_and(|fence| fence.is_breached(value))
     }
 
     /// How many of the last `depth` samples are breaches by the bounds in force; history judged anew.
@@ -631,7 +479,7 @@ impl Series {
     pub(crate) fn touched(&self) -> u64 {
         let newest = self.window.newest().map_or(0, |(at, value)| at.millis() as u64 ^ value.to_bits());
         let upper = self.fence.map_or(0, |fence| fence.upper.to_bits());
-        let own = self.tally.judged ^ self.fates.of(Fate::Admitted) ^ u64::from(self.distinct.len);
+        let own = self.tally.judged ^ self.fates.of(Fate::Admitted) ^ self.distinct.count() as u64;
         newest ^ upper ^ own
     }
 
@@ -761,15 +609,9 @@ impl Series {
             _ => None,
         };
         let fence = match tracking {
-            // A detector says bounds; the alert level lies as much farther out as its sigmas say.
             Some(Judged { lower: Some(lower), upper: Some(upper), .. }) => {
-                let center = lower / 2.0 + upper / 2.0;
                 let sigmas = alert_sigmas(self.sensitivity, self.settings.sensitivity);
-                let mut fence = Fence::new((Some(lower), Some(upper)), (None, None), center, self.sensitivity, sigmas);
-                let wider = sigmas / fence.sensitivity;
-                fence.alert_lower = center - (center - lower) * wider;
-                fence.alert_upper = center + (upper - center) * wider;
-                fence
+                Fence::tracking(lower, upper, self.sensitivity, sigmas)
             }
             _ => match self.fence_at(at) {
                 Some(fence) => fence,
@@ -777,38 +619,18 @@ impl Series {
             },
         };
         let judged = &mut noticed.judged;
-        judged.lower = Some(fence.lower).filter(|bound| bound.is_finite());
-        judged.upper = Some(fence.upper).filter(|bound| bound.is_finite());
-        judged.breach = value < fence.lower || value > fence.upper;
-        let sigmas = fence.sigmas(value);
-        judged.score = sigmas / (sigmas + fence.alert_sigmas);
+        fence.judge(value, judged);
 
         self.tally.judged += 1;
         if judged.breach {
             self.tally.breached += 1;
             self.last_breach = Some((at, value));
         }
-        // An onset stands out over the last one; what merely goes on is kept quiet.
-        if judged.score > self.alarm.peak {
-            judged.alert_score = judged.score;
-            self.alarm.peak = judged.score;
-        } else {
-            judged.alert_score = 0.1 * judged.score;
-        }
-        self.alarm.peak *= PEAK_DECAY;
-
-        let side: i8 = i8::from(value > fence.alert_upper) - i8::from(value < fence.alert_lower);
-        if side == 0 {
-            self.alarm.beyond = 0;
-            self.alarm.inside = self.alarm.inside.saturating_add(1);
-        } else {
-            self.alarm.inside = 0;
-            let goes_on = self.alarm.beyond.signum() == side;
-            self.alarm.beyond = if goes_on { self.alarm.beyond.saturating_add(side) } else { side };
-        }
+        judged.alert_score = self.alarm.hear(judged.score);
+        self.alarm.count(fence.side(value));
         match self.alert_since {
-            None if self.alarm.beyond.unsigned_abs() >= SUSTAINED => noticed.onset = true,
-            Some(_) if self.alarm.inside >= SUSTAINED => noticed.end = true,
+            None if self.alarm.begins() => noticed.onset = true,
+            Some(_) if self.alarm.ends() => noticed.end = true,
             _ => {}
         }
         judged.alert = noticed.onset || (self.alert_since.is_some() && !noticed.end);
@@ -826,8 +648,8 @@ impl Series {
                 _ => rows.push(Row { at, value, told: false }),
             }
         }
-        let values = match self.confirmed(rows) {
-            Ok(rows) => self.rates(rows, &mut fates),
+        let values = match self.door.confirmed(rows) {
+            Ok(rows) => self.door.rates(rows, &mut fates),
             Err(held) => {
                 (0..held).for_each(|_| fates.add(Fate::Folded));
                 Vec::new()
@@ -862,91 +684,5 @@ impl Series {
         older.iter().for_each(|row| self.distinct.see(row.value));
         self.fates += &fates;
         fates
-    }
-
-    /// History is read as what the series is. Where the name says counter and nothing has confirmed it yet, history does,
-    /// together with what was held so far; too little of both is held on: so many of `rows`.
-    fn confirmed(&mut self, mut rows: Vec<Row>) -> Result<Vec<Row>, usize> {
-        let Door::Undecided(held) = &mut self.door else { return Ok(rows) };
-        let new = rows.len();
-        // Told when they came; of two at one time the one that came first stays.
-        rows.splice(0..0, held.iter().map(|&(at, value)| Row { at, value, told: true }));
-        rows.sort_by_key(|row| row.at);
-        rows.dedup_by_key(|row| row.at);
-        let pairs: Vec<(Timestamp, f64)> = rows.iter().map(|row| (row.at, row.value)).collect();
-        if pairs.len() < CONFIRM_SAMPLES {
-            *held = pairs;
-            return Err(new);
-        }
-        self.door = if counts(&pairs) { Door::Rate { last: None } } else { Door::Open };
-        Ok(rows)
-    }
-
-    /// For a counter the rates between rows, and from the last sample to the first row; else the rows themselves.
-    fn rates(&mut self, rows: Vec<Row>, fates: &mut Fates) -> Vec<Row> {
-        let (Door::Rate { last }, Some(first), Some(end)) = (&mut self.door, rows.first(), rows.last()) else {
-            return rows;
-        };
-        let mut before = last.filter(|(at, _)| *at < first.at);
-        if last.is_none_or(|(at, _)| at < end.at) {
-            *last = Some((end.at, end.value));
-        }
-        let mut rates = Vec::with_capacity(rows.len());
-        for row in rows {
-            let rate = match before.replace((row.at, row.value)) {
-                Some((at, value)) if row.value >= value => (row.value - value) / row.at.since(at).secs(),
-                // The first, or a reset.
-                Some(_) | None => f64::NAN,
-            };
-            match rate.is_finite() {
-                true => rates.push(Row { value: rate, ..row }),
-                false if row.told => {}
-                false => fates.add(Fate::Folded),
-            }
-        }
-        rates
-    }
-}
-
-/// One sample of history; `told`: its fate was counted before.
-#[derive(Clone, Copy)]
-struct Row {
-    at: Timestamp,
-    value: f64,
-    told: bool,
-}
-
-/// Whether samples are those of a counter: it only grows, but for one reset.
-fn counts(samples: &[(Timestamp, f64)]) -> bool {
-    let falls = samples.windows(2).filter(|pair| pair[1].1 < pair[0].1).count();
-    falls <= 1 + samples.len() / 1000 && samples.iter().all(|(_, value)| *value >= 0.0)
-}
-
-/// The bits of the value by which Prometheus says that a series ended.
-const STALE_MARKER: u64 = 0x7ff0_0000_0000_0002;
-
-/// Clocks of senders may be a little ahead.
-const TOO_NEW: Span = Span::minutes(10);
-
-/// Why a sample is not even looked at, if it is not.
-#[inline]
-fn turned_away(at: Timestamp, value: f64, now: Timestamp, admission: &Admission) -> Option<Fate> {
-    if !value.is_finite() {
-        return Some(if value.to_bits() == STALE_MARKER { Fate::Stale } else { Fate::NotFinite });
-    }
-    if at > now + TOO_NEW {
-        return Some(Fate::TooNew);
-    }
-    (at < now - admission.window_age).then_some(Fate::TooOld)
-}
-
-/// What a sample is that is not newer than the newest.
-fn late(at: Timestamp, value: f64, newest_at: Timestamp, newest_value: f64) -> Fate {
-    if at < newest_at {
-        Fate::OutOfOrder
-    } else if value == newest_value {
-        Fate::Duplicate
-    } else {
-        Fate::Conflict
     }
 }

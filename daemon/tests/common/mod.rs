@@ -1,4 +1,4 @@
-//! A daemon as tests meet it: real process, real port, real folder. What is waited for is a condition, never time.
+//! A daemon as tests meet it: real process, real port, real folder, and no environment but its own. What is waited for is a condition, never time.
 
 #![allow(dead_code, reason = "every test binary takes what it needs of these")]
 
@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
 
 /// What does not happen by then does not happen.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again and again until there is something.
 pub fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
@@ -58,8 +59,47 @@ impl Answer {
     }
 }
 
-/// No host is watched; two series of 300 samples each, one of them with labels. A cycle every second.
-pub fn configure(dir: &Path, more: &str) {
+pub fn folder() -> TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+pub fn write(dir: impl AsRef<Path>, name: &str, text: &str) {
+    std::fs::write(dir.as_ref().join(name), text).expect("written");
+}
+
+pub fn read(dir: impl AsRef<Path>, name: &str) -> String {
+    std::fs::read_to_string(dir.as_ref().join(name)).expect("read")
+}
+
+/// The binary in a world of its own: no variables of whoever runs the tests.
+pub fn homeostat(home: impl AsRef<Path>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
+    command.env_clear().env("HOME", home.as_ref()).current_dir(home);
+    command
+}
+
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
+        Ran {
+            code: output.status.code().expect("it was not killed"),
+            out: String::from_utf8(output.stdout).expect("text"),
+            err: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+}
+
+pub fn run(home: impl AsRef<Path>, args: &[&str]) -> Ran {
+    homeostat(home).args(args).output().expect("started").into()
+}
+
+/// No host is watched; two series of 300 samples each, one of them with labels. A cycle every second. `more` is laid under.
+pub fn configure(dir: impl AsRef<Path>, more: &str) {
     let now = now();
     let mut rows = String::new();
     for n in 0..300_u64 {
@@ -69,19 +109,15 @@ pub fn configure(dir: &Path, more: &str) {
         let name = r#""queue{job=\"a b\",zone=\"é\"}""#;
         writeln!(rows, r#"{{"series":{name},"timestamp":{at},"value":{}}}"#, 100.0 - noise).expect("text");
     }
-    std::fs::write(dir.join("rows.jsonl"), rows).expect("a file");
-    let config = format!(
-        "host: {{enabled: false}}\nfiles: [{{path: {}}}]\nstates: {{healthy: {{monitoring_interval: 1s}}}}\n{more}",
-        dir.join("rows.jsonl").display()
-    );
-    std::fs::write(dir.join("homeostat.yaml"), config).expect("a file");
+    write(&dir, "rows.jsonl", &rows);
+    let files = "host: {enabled: false}\nfiles: [{path: rows.jsonl}]\n";
+    write(&dir, "homeostat.yaml", &format!("{files}states: {{healthy: {{monitoring_interval: 1s}}}}\n{more}"));
 }
 
 /// The daemon, to be run on the folder: its configuration and its data lie there.
-pub fn command(dir: &Path, listen: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homeostat"));
-    command.args(["run", "--listen", listen, "--config"]).arg(dir.join("homeostat.yaml"));
-    command.arg("--data").arg(dir.join("data"));
+pub fn command(dir: impl AsRef<Path>, listen: &str) -> Command {
+    let mut command = homeostat(dir);
+    command.args(["run", "--config", "homeostat.yaml", "--data", "data", "--listen", listen]);
     command
 }
 
@@ -89,55 +125,66 @@ pub struct Daemon {
     pub child: Child,
     /// HOST:PORT
     pub address: String,
+    /// Kept open: a daemon whose reader went away runs on, but this is not what is tested.
+    _out: BufReader<ChildStdout>,
 }
 
+/// Each waits until it is ready. What it says on standard error goes to the file `err` of its folder.
 impl Daemon {
-    pub fn start(dir: &Path, more: &str) -> Daemon {
-        configure(dir, more);
+    /// With [`configure`], on a free port.
+    pub fn start(dir: impl AsRef<Path>, more: &str) -> Daemon {
+        configure(&dir, more);
         Daemon::go_on(dir)
     }
 
-    /// With what lies in the folder.
-    pub fn go_on(dir: &Path) -> Daemon {
+    /// With what lies in the folder, on a free port.
+    pub fn go_on(dir: impl AsRef<Path>) -> Daemon {
         Daemon::listening(dir, "127.0.0.1:0")
     }
 
-    pub fn listening(dir: &Path, listen: &str) -> Daemon {
-        Daemon::spawned(command(dir, listen).stderr(Stdio::null()), listen)
+    pub fn listening(dir: impl AsRef<Path>, listen: &str) -> Daemon {
+        Daemon::spawned(command(&dir, listen), dir.as_ref(), listen)
     }
 
-    /// Waits until it is ready. What it says on standard error lies in `err` in the folder.
-    pub fn told(dir: &Path) -> Daemon {
-        let file = std::fs::File::create(dir.join("err")).expect("a file");
-        Daemon::spawned(command(dir, "127.0.0.1:0").stderr(file), "127.0.0.1:0")
+    /// With the folder's configuration, and nothing else but these.
+    pub fn start_with(dir: impl AsRef<Path>, args: &[&str], env: &[(&str, &str)]) -> Daemon {
+        let mut command = homeostat(&dir);
+        command.args(["run", "--config", "homeostat.yaml"]).args(args).envs(env.iter().copied());
+        Daemon::spawned(command, dir.as_ref(), "")
     }
 
-    fn spawned(command: &mut Command, listen: &str) -> Daemon {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary runs");
+    fn spawned(mut command: Command, dir: &Path, listen: &str) -> Daemon {
+        let err = std::fs::File::create(dir.join("err")).expect("a file");
+        let mut child = command.stdout(Stdio::piped()).stderr(err).spawn().expect("the binary runs");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
-        let out = child.stdout.take().expect("piped");
-        BufReader::new(out).read_line(&mut line).expect("a line");
+        out.read_line(&mut line).expect("a line");
         // Behind a name of its own the line tells that one; where it listens is then for the process to know.
         let address = match line.split_once("http://") {
             Some((_, address)) => address.trim_end().trim_end_matches('/').to_owned(),
+            None if line.is_empty() => panic!("no address: {}", read(dir, "err")),
             None => listen.to_owned(),
         };
-        let daemon = Daemon { child, address };
+        let daemon = Daemon { child, address, _out: out };
         wait_until("ready", || (daemon.get("/-/ready").status == 200).then_some(()));
         daemon
     }
 
-    pub fn learned(dir: &Path) -> Daemon {
-        let daemon = Daemon::start(dir, "");
+    /// As [`start`](Daemon::start), and it has learned both series.
+    pub fn learned(dir: impl AsRef<Path>, more: &str) -> Daemon {
+        let daemon = Daemon::start(dir, more);
         daemon.wait_for_thresholds(2);
         daemon
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Waits until so many series have a threshold in force.
     pub fn wait_for_thresholds(&self, count: usize) {
         wait_until("thresholds", || {
-            let all = self.get("/api/v1/thresholds").json();
-            let rows = all["data"].as_array().expect("a list");
+            let rows = self.list("/api/v1/thresholds");
             (rows.len() >= count && rows.iter().all(|row| row["active"] == true)).then_some(())
         });
     }
@@ -177,7 +224,20 @@ impl Daemon {
 
     /// What stands under `data`.
     pub fn data(&self, path: &str) -> Value {
-        self.get(path).json()["data"].take()
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        answer.json()["data"].take()
+    }
+
+    /// The rows that stand there.
+    pub fn list(&self, path: &str) -> Vec<Value> {
+        self.data(path).as_array().expect("a list").clone()
+    }
+
+    /// Names of all series that are held.
+    pub fn names(&self) -> Vec<String> {
+        let rows = self.list("/api/v1/series?limit=1000");
+        rows.iter().filter_map(|row| row["series"].as_str().map(str::to_owned)).collect()
     }
 
     pub fn post_with(&self, path: &str, headers: &str, body: &str) -> Answer {
@@ -188,23 +248,31 @@ impl Daemon {
         self.try_post(path, body).expect("an answer")
     }
 
+    /// Something that says of itself that it is JSON.
+    pub fn post_text(&self, path: &str, body: &str) -> Answer {
+        self.post_with(path, "Content-Type: application/json\r\n", body)
+    }
+
     pub fn try_post(&self, path: &str, body: &Value) -> std::io::Result<Answer> {
         let head = format!("POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n", self.address);
         self.try_raw(&head, &body.to_string())
     }
 
     pub fn sensitivity(&self, series: &str) -> f64 {
-        let all = self.get("/api/v1/thresholds").json();
-        let rows = all["data"].as_array().expect("a list");
+        let rows = self.list("/api/v1/thresholds");
         let row = rows.iter().find(|row| row["series"] == series).expect("learned");
         row["sensitivity"].as_f64().expect("a number")
     }
 
-    /// The value of a metric without labels, at `/metrics`.
-    pub fn metric(&self, name: &str) -> f64 {
+    /// The value of a metric at `/metrics`, its name with labels; absent: it is not exported.
+    pub fn try_metric(&self, name: &str) -> Option<f64> {
         let text = self.get("/metrics").text;
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.unwrap_or_else(|| panic!("{name} is not exported")).parse().expect("a number")
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        Some(value.parse().expect("a number"))
+    }
+
+    pub fn metric(&self, name: &str) -> f64 {
+        self.try_metric(name).unwrap_or_else(|| panic!("{name} is not exported"))
     }
 
     /// All rows of a list, `limit` at a time.
@@ -250,6 +318,17 @@ impl Daemon {
     pub fn signal(&self, name: &str) {
         let done = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(done.success());
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().expect("it ran");
+        self.child.wait().expect("it ended");
+    }
+
+    /// Ends it as a service manager does.
+    pub fn stop(mut self) {
+        self.signal("-TERM");
+        assert!(self.ended().success());
     }
 
     /// Waits until the process has ended by itself.

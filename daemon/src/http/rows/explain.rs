@@ -1,0 +1,333 @@
+//! One series in full, and why its threshold is as it is.
+
+use crate::driver::View;
+use crate::http::rows::{At, BoundsRow, SignalRow, fates};
+use crate::view::{ThresholdRow, threshold_row};
+use homeostat::config::StrategyName;
+use homeostat::execute::Measure;
+use homeostat::knowledge::Knowledge;
+use homeostat::knowledge::histogram::BUCKETS_MAX;
+use homeostat::knowledge::series::Series;
+use homeostat::series::SeriesName;
+use homeostat::stats::Trend;
+use homeostat::threshold::Threshold;
+use homeostat::time::{Span, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WindowRow {
+    samples: usize,
+    #[schemars(with = "Option<String>")]
+    oldest: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
+    newest: Option<Timestamp>,
+    span_s: f64,
+    /// Samples the threshold was learned from; null while nothing was learned.
+    used: Option<usize>,
+    /// Samples of the window that belong to alerts: left out when it is learned, as long as they are few.
+    masked: usize,
+    /// The level shifted then; what came before is not learned from. Null: it did not within the window.
+    #[schemars(with = "Option<String>")]
+    level_since: Option<Timestamp>,
+}
+
+/// How another strategy would have done.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RivalRow {
+    #[schemars(with = "String")]
+    strategy: StrategyName,
+    lower: Option<f64>,
+    upper: Option<f64>,
+    /// Mean pinball loss, in the series' unit, on samples it had not seen when it was learned; null: not measured.
+    loss: Option<f64>,
+    /// The same as it stands now, and over how many samples.
+    loss_since: Option<f64>,
+    samples_since: u64,
+    /// Weight on its loss; above 1 it is avoided.
+    preference: f64,
+    chosen: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TallyRow {
+    judged: u64,
+    breached: u64,
+    alerts: u64,
+    /// Breached over judged; null while nothing was judged.
+    breach_share: Option<f64>,
+    /// What the sensitivity asks for, were the samples a bell.
+    expected_share: f64,
+}
+
+/// What a change that is out claims.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PendingRow {
+    change: u64,
+    #[schemars(with = "String")]
+    at: Timestamp,
+    because: String,
+    /// breach_share or a kind of evidence.
+    measure: &'static str,
+    at_least: f64,
+    at_most: f64,
+    #[schemars(with = "String")]
+    due: Timestamp,
+}
+
+/// The histogram that a series is a bucket of, or made of.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HistogramRow {
+    /// `NAME_bucket` with the labels of its buckets, but `le`.
+    #[schemars(with = "String")]
+    buckets: SeriesName,
+    /// Upper limits of its buckets, as text, ascending; the first hundred of them.
+    limits: Vec<String>,
+    buckets_held: usize,
+    /// Series that are made of the buckets and held now.
+    #[schemars(with = "Vec<String>")]
+    makes: Vec<SeriesName>,
+    /// Whether this series is one of those.
+    derived: bool,
+}
+
+/// Limits of a histogram that are shown.
+const LIMITS_SHOWN: usize = 100;
+
+impl HistogramRow {
+    fn of(knowledge: &Knowledge, series: &Series) -> Option<HistogramRow> {
+        let histogram = knowledge.histogram(series)?;
+        let made = |name: &&SeriesName| {
+            knowledge.find(name).is_some_and(|series| series.derived_from() == Some(histogram.name()))
+        };
+        let text = |limit: f64| if limit == f64::INFINITY { "+Inf".to_owned() } else { limit.to_string() };
+        Some(HistogramRow {
+            buckets: histogram.name().clone(),
+            limits: histogram.limits().take(LIMITS_SHOWN).map(text).collect(),
+            buckets_held: histogram.limits().len(),
+            makes: histogram.makes().filter(made).cloned().collect(),
+            derived: series.derived_from().is_some(),
+        })
+    }
+}
+
+/// Everything that is known of one series, and why its threshold is as it is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Explained {
+    #[schemars(with = "String")]
+    series: SeriesName,
+    kind: &'static str,
+    watched: bool,
+    /// Of a bucket, or a series made of buckets: which histogram.
+    histogram: Option<HistogramRow>,
+    /// The strategy that is asked for, and the one that gave the bounds.
+    #[schemars(with = "String")]
+    strategy: StrategyName,
+    #[schemars(with = "Option<String>")]
+    chosen_strategy: Option<StrategyName>,
+    window: WindowRow,
+    fates: BTreeMap<&'static str, u64>,
+    threshold: Option<ThresholdRow>,
+    /// Those that judge now; null: none do.
+    in_force: Option<BoundsRow>,
+    rivals: Vec<RivalRow>,
+    /// How many verdicts were heard of it, and the latest of them.
+    verdicts: u32,
+    latest_verdicts: Vec<SignalRow>,
+    sensitivity: f64,
+    /// Where its sensitivity started.
+    sensitivity_prior: f64,
+    /// How far its thresholds are trusted, 0.25 to 1; multiplies the confidence.
+    trust: f64,
+    confidence: Option<f64>,
+    /// A threshold is used from this confidence on.
+    confidence_min: f64,
+    /// Sentences: what would raise or lower the confidence.
+    confidence_would_change: Vec<String>,
+    last: Option<At>,
+    last_breach: Option<At>,
+    #[schemars(with = "Option<String>")]
+    alert_since: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
+    forecast: Option<Timestamp>,
+    tally: TallyRow,
+    pending: Vec<PendingRow>,
+}
+
+/// Verdicts that are shown of one series.
+const VERDICTS_SHOWN: usize = 20;
+
+impl Explained {
+    pub fn of(view: &View<'_>, series: &Series) -> Explained {
+        let knowledge = view.engine.knowledge();
+        let learned = series.learned();
+        let window = series.window();
+        let tally = series.tally();
+        let confidence_min = knowledge.config().learning.confidence_min.get();
+        let latest_verdicts = knowledge
+            .signals()
+            .iter()
+            .rev()
+            .filter(|signal| signal.verdict.is_some() && signal.series.as_ref() == Some(series.name()));
+        let pending = knowledge.pending().filter(|pending| pending.change.knob.series() == Some(series.name()));
+        Explained {
+            series: series.name().clone(),
+            kind: series.kind().as_str(),
+            watched: series.watched(),
+            histogram: HistogramRow::of(knowledge, series),
+            strategy: series.strategy().clone(),
+            chosen_strategy: learned.map(|threshold| threshold.strategy.clone()),
+            window: WindowRow {
+                samples: window.len(),
+                oldest: window.oldest().map(|(at, _)| at),
+                newest: window.newest().map(|(at, _)| at),
+                span_s: window.span().secs(),
+                used: learned.map(|threshold| threshold.supporting.statistics.count),
+                masked: series.masked(),
+                level_since: series.level(),
+            },
+            fates: fates(series.fates()),
+            threshold: threshold_row(series, view.now),
+            in_force: series.in_force().map(|threshold| BoundsRow::of(threshold, view.now)),
+            rivals: rivals(knowledge, series),
+            verdicts: series.verdicts(),
+            latest_verdicts: latest_verdicts.take(VERDICTS_SHOWN).map(SignalRow::from).collect(),
+            sensitivity: series.sensitivity().get(),
+            sensitivity_prior: series.sensitivity_prior().get(),
+            trust: series.trust(view.now),
+            confidence: learned.map(|threshold| threshold.confidence.get()),
+            confidence_min,
+            confidence_would_change: would_change(series, knowledge, confidence_min, view.now),
+            last: window.newest().map(At::from),
+            last_breach: series.last_breach().map(At::from),
+            alert_since: series.alert_since(),
+            forecast: series.forecast(),
+            tally: TallyRow {
+                judged: tally.judged,
+                breached: tally.breached,
+                alerts: tally.alerts,
+                breach_share: (tally.judged > 0).then(|| tally.breached as f64 / tally.judged as f64),
+                expected_share: 2.0 * homeostat::stats::normal::cdf(-series.sensitivity().get()),
+            },
+            pending: pending
+                .map(|pending| PendingRow {
+                    change: pending.change.id,
+                    at: pending.change.at,
+                    because: pending.change.because.clone(),
+                    measure: match &pending.change.expect.of {
+                        Measure::BreachShare(_) => "breach_share",
+                        Measure::Evidence(kind) => kind.as_str(),
+                    },
+                    at_least: pending.change.expect.at_least,
+                    at_most: pending.change.expect.at_most,
+                    due: pending.change.expect.due,
+                })
+                .collect(),
+        }
+    }
+}
+
+fn rivals(knowledge: &Knowledge, series: &Series) -> Vec<RivalRow> {
+    let Some(threshold) = series.learned() else { return Vec::new() };
+    let merits = series.merits();
+    let row = |rival: &homeostat::threshold::Rival| {
+        let merit = merits.iter().find(|merit| merit.strategy == rival.strategy && merit.count > 0);
+        RivalRow {
+            strategy: rival.strategy.clone(),
+            lower: rival.lower,
+            upper: rival.upper,
+            loss: rival.loss,
+            loss_since: merit.map(|merit| merit.loss),
+            samples_since: merit.map_or(0, |merit| merit.count),
+            preference: knowledge.preference(&rival.strategy),
+            chosen: rival.strategy == threshold.strategy,
+        }
+    };
+    threshold.rivals.iter().map(row).collect()
+}
+
+/// What would move the confidence, from what it is the product of: number of samples, steadiness, trend, agreement of the
+/// strategies, and trust.
+fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now: Timestamp) -> Vec<String> {
+    let learning = &knowledge.config().learning;
+    let held = series.window().len();
+    let mut sentences = Vec::new();
+    let mut say = |text: String| sentences.push(text);
+    let Some(threshold) = series.learned() else {
+        if !series.watched()
+            && let Some(histogram) = knowledge.histogram(series)
+        {
+            say(match histogram.is_too_large() {
+                true => format!(
+                    "It is a bucket of a histogram of {} limits; over {BUCKETS_MAX} nothing is made of one.",
+                    histogram.limits().len()
+                ),
+                false => {
+                    "It is a bucket: the rate and the quantiles of its histogram are watched, not it alone; a rule \
+                          with `kind: counter` changes that."
+                        .to_owned()
+                }
+            });
+        } else if !series.watched() {
+            say(format!(
+                "It is not watched, as series of kind {} are not; a rule with `watch: true` changes that.",
+                series.kind().as_str()
+            ));
+        } else if held < learning.min_data_points {
+            say(format!("It is learned once it has {} samples; it has {held}.", learning.min_data_points));
+        } else {
+            say("It has enough samples and is learned in one of the next cycles.".to_owned());
+        }
+        return sentences;
+    };
+    let confidence = threshold.confidence.get();
+    if confidence < confidence_min {
+        say(format!("At {confidence:.2} it is under learning.confidence_min ({confidence_min}) and is not used."));
+    }
+    if held < learning.window_len {
+        let room = learning.window_len - held;
+        say(format!("More independent samples raise it: the window has room for {room} more."));
+    }
+    match threshold.supporting.trend {
+        Trend::Increasing => say("The series rises; once it is level again, the confidence grows.".to_owned()),
+        Trend::Decreasing => say("The series falls; once it is level again, the confidence grows.".to_owned()),
+        Trend::Stable | Trend::Unknown => {}
+    }
+    let recent = held.div_ceil(4);
+    let breached = series.breaches_in_last(recent);
+    if recent > 0 && breached * 8 > recent {
+        say(format!(
+            "{breached} of the last {recent} samples are outside the bounds; when that ends or is learned from, it grows."
+        ));
+    }
+    if let Some((least, most)) = widths(threshold)
+        && least < 0.5 * most
+    {
+        say("The strategies disagree by more than half on the width; the less they do, the higher it is.".to_owned());
+    }
+    if series.trust(now) < 0.995 {
+        say(format!(
+            "Earlier thresholds of it failed their expectation, so that it is multiplied by {:.2}; each that holds brings that back, and so does time.",
+            series.trust(now)
+        ));
+    }
+    if let Some(at) = next_learning(series, learning.optimization_interval) {
+        say(format!(
+            "It is worked out anew when the series is learned again: from {at} on, or at once after a verdict or a shift."
+        ));
+    }
+    sentences
+}
+
+fn widths(threshold: &Threshold) -> Option<(f64, f64)> {
+    let widths = threshold.rivals.iter().filter_map(|rival| Some(rival.upper? - rival.lower?));
+    widths.fold(None, |ends, width| {
+        let (least, most) = ends.unwrap_or((width, width));
+        Some((f64::min(least, width), f64::max(most, width)))
+    })
+}
+
+fn next_learning(series: &Series, interval: Span) -> Option<Timestamp> {
+    series.learned_at().map(|at| at + interval)
+}

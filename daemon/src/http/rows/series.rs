@@ -1,0 +1,102 @@
+//! Series and thresholds as lists, and the samples of one.
+
+use crate::driver::View;
+use crate::http::query::{Page, Rows, Token, take};
+use crate::http::rows::{At, BoundsRow};
+use crate::view::{ThresholdRow, threshold_row};
+use homeostat::config::StrategyName;
+use homeostat::knowledge::Knowledge;
+use homeostat::knowledge::series::Series;
+use homeostat::series::SeriesName;
+use homeostat::time::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SeriesRow {
+    #[schemars(with = "String")]
+    series: SeriesName,
+    /// gauge, counter, histogram, state, info or constant.
+    kind: &'static str,
+    /// How many its window holds, and the time from the oldest to the newest.
+    samples: usize,
+    span_s: f64,
+    /// The strategy that is asked for; the one that was chosen stands in its threshold.
+    #[schemars(with = "String")]
+    strategy: StrategyName,
+    /// Whether it is learned and judged.
+    watched: bool,
+    last: Option<At>,
+    /// Samples of its window outside the bounds in force, judged anew.
+    breaches: usize,
+    /// Since when an alert holds, when one does.
+    #[schemars(with = "Option<String>")]
+    alert_since: Option<Timestamp>,
+    /// When its trend will have carried it beyond its alert level, if it goes on.
+    #[schemars(with = "Option<String>")]
+    forecast: Option<Timestamp>,
+}
+
+impl SeriesRow {
+    fn of(series: &Series) -> SeriesRow {
+        let window = series.window();
+        SeriesRow {
+            series: series.name().clone(),
+            kind: series.kind().as_str(),
+            samples: window.len(),
+            span_s: window.span().secs(),
+            strategy: series.strategy().clone(),
+            watched: series.watched(),
+            last: window.newest().map(At::from),
+            breaches: series.breaches_in_last(window.len()),
+            alert_since: series.alert_since(),
+            forecast: series.forecast(),
+        }
+    }
+}
+
+/// The last samples of one series, as a chart needs them.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Samples {
+    #[schemars(with = "String")]
+    series: SeriesName,
+    /// Milliseconds since the Unix epoch and value, oldest first.
+    samples: Vec<(i64, f64)>,
+    /// It is learned as soon as it has so many.
+    min_data_points: usize,
+    /// Those in force.
+    bounds: Option<BoundsRow>,
+    /// Which of the samples are outside of the bounds in force.
+    breaches: Vec<i64>,
+}
+
+impl Samples {
+    pub fn of(view: &View<'_>, series: &Series, limit: usize) -> Samples {
+        let last = || series.window().last(limit);
+        Samples {
+            series: series.name().clone(),
+            samples: last().map(|(at, value)| (at.millis(), value)).collect(),
+            breaches: last().filter(|(at, value)| series.breaches(*at, *value)).map(|(at, _)| at.millis()).collect(),
+            min_data_points: view.settings.engine.learning.min_data_points,
+            bounds: series.in_force().map(|threshold| BoundsRow::of(threshold, view.now)),
+        }
+    }
+}
+
+fn by_series<T>(knowledge: &Knowledge, page: &Page, row: impl Fn(&Series) -> Option<T>) -> Rows<T> {
+    let after = page.after_series();
+    let wanted = knowledge
+        .series()
+        .filter(|series| after.is_none_or(|after| series.name().as_str() > after))
+        .filter(|series| page.wants(Some(series.name())));
+    let token = |series: &Series| Token::Series(series.name().as_str().to_owned());
+    take(page.limit, wanted.filter_map(|series| Some((row(series)?, token(series)))))
+}
+
+pub fn series(view: &View<'_>, page: &Page) -> Rows<SeriesRow> {
+    by_series(view.engine.knowledge(), page, |series| Some(SeriesRow::of(series)))
+}
+
+pub fn thresholds(view: &View<'_>, page: &Page) -> Rows<ThresholdRow> {
+    by_series(view.engine.knowledge(), page, |series| threshold_row(series, view.now))
+}

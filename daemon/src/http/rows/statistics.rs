@@ -1,0 +1,117 @@
+//! Sums over everything that is held.
+
+use crate::driver::View;
+use crate::http::rows::fates;
+use homeostat::series::SeriesName;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AnomalyRate {
+    #[schemars(with = "String")]
+    series: SeriesName,
+    judged: u64,
+    breached: u64,
+    /// Breached over judged.
+    rate: f64,
+}
+
+/// How many entries each history holds.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HistoryCounts {
+    signals: usize,
+    actions: usize,
+    transitions: usize,
+    optimizations: usize,
+    /// Events ever stored.
+    events: u64,
+}
+
+/// How learning stands.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Statistics {
+    series: usize,
+    watched_series: usize,
+    /// Those that have learning.min_data_points samples.
+    series_with_enough_data: usize,
+    /// Held in all windows.
+    samples: u64,
+    /// Learned thresholds, and those of them that judge.
+    recommendations: usize,
+    active_recommendations: usize,
+    /// Breached over judged, of all series; null while nothing was judged.
+    anomaly_rate: Option<f64>,
+    /// By series that was ever judged, the highest first; at most `limit`.
+    anomaly_rates: Vec<AnomalyRate>,
+    history: HistoryCounts,
+    cycles: u64,
+    /// Share of settled expectations that came true; null under 10.
+    decision_quality_ratio: Option<f64>,
+    series_forgotten: u64,
+    /// New series that found no room.
+    series_refused: u64,
+    /// Changes that a limit held back.
+    changes_refused: u64,
+    /// What became of all samples that ever came.
+    fates: BTreeMap<&'static str, u64>,
+}
+
+impl Statistics {
+    /// `anomaly_rates` holds every series and is in no order yet: see [`ranked`](Statistics::ranked).
+    pub fn of(view: &View<'_>) -> Statistics {
+        let knowledge = view.engine.knowledge();
+        let enough = view.settings.engine.learning.min_data_points;
+        let (series_forgotten, series_refused, changes_refused) = knowledge.losses();
+        let mut statistics = Statistics {
+            series: knowledge.series_count(),
+            watched_series: 0,
+            series_with_enough_data: 0,
+            samples: 0,
+            recommendations: 0,
+            active_recommendations: 0,
+            anomaly_rate: None,
+            anomaly_rates: Vec::new(),
+            history: HistoryCounts {
+                signals: knowledge.signals().len(),
+                actions: knowledge.actions().len(),
+                transitions: knowledge.transitions().len(),
+                optimizations: knowledge.optimizations().len(),
+                events: view.store.last_seq(),
+            },
+            cycles: knowledge.cycles(),
+            decision_quality_ratio: knowledge.decision_quality(),
+            series_forgotten,
+            series_refused,
+            changes_refused,
+            fates: fates(knowledge.fates()),
+        };
+        for series in knowledge.series() {
+            let (held, tally) = (series.window().len(), series.tally());
+            statistics.watched_series += usize::from(series.watched());
+            statistics.series_with_enough_data += usize::from(held >= enough);
+            statistics.samples += held as u64;
+            statistics.recommendations += usize::from(series.learned().is_some());
+            statistics.active_recommendations += usize::from(series.active());
+            if tally.judged > 0 {
+                statistics.anomaly_rates.push(AnomalyRate {
+                    series: series.name().clone(),
+                    judged: tally.judged,
+                    breached: tally.breached,
+                    rate: tally.breached as f64 / tally.judged as f64,
+                });
+            }
+        }
+        statistics
+    }
+
+    /// Brings the rates in order, keeps `limit` of them, and sums up all.
+    pub fn ranked(mut self, limit: usize) -> Statistics {
+        let sum = |of: fn(&AnomalyRate) -> u64| self.anomaly_rates.iter().map(of).sum::<u64>() as f64;
+        let (judged, breached) = (sum(|rate| rate.judged), sum(|rate| rate.breached));
+        self.anomaly_rate = (judged > 0.0).then(|| breached / judged);
+        self.anomaly_rates.sort_by(|a, b| b.rate.total_cmp(&a.rate).then_with(|| a.series.cmp(&b.series)));
+        self.anomaly_rates.truncate(limit);
+        self
+    }
+}
