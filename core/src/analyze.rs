@@ -17,8 +17,11 @@ use crate::units::Sensitivity;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// Series that are learned as one task: `execution_parallelism` tasks fit one cycle.
-pub const LEARN_BATCH: usize = 64;
+/// What fits one cycle: `execution_parallelism` tasks, each a sixty-fourth of all series and at least eight. So any number of
+/// series is through in a few cycles, and parallelism is felt with any number.
+pub fn tasks(knowledge: &Knowledge, parallelism: u32) -> usize {
+    parallelism as usize * knowledge.series_count().div_ceil(64).max(8)
+}
 
 /// Of the samples under bounds at this sensitivity, so many may breach before the bounds count as wrong: five times what
 /// bounds at two sigmas let through, and one and a half times what narrower ones promise.
@@ -76,7 +79,7 @@ pub fn analyze(
         .filter(|series| is_due(knowledge, series, ordered.contains_key(series.name()), now))
         .collect();
     due.sort_by_key(|series| (Reverse(series.learned_at().is_none()), series.learned_at()));
-    let budget = knowledge.parameters().execution_parallelism as usize * LEARN_BATCH;
+    let budget = tasks(knowledge, knowledge.parameters().execution_parallelism);
     analysis.due = due.len();
     analysis.waiting = due.len().saturating_sub(budget);
     for series in due.into_iter().take(budget) {
@@ -101,9 +104,12 @@ fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp)
     let new = series.admitted() - series.learned_admitted();
     let interval_passed =
         now.since(learned_at) >= learning.optimization_interval && new >= (series.window().len() as u64 / 50).max(1);
+    // A young threshold grows up by each doubling of what it was learned from.
+    let doubled = series.learned().is_some_and(|threshold| threshold.young) && new >= series.learned_admitted();
     ordered
         || series.wants_relearning()
         || interval_passed
+        || doubled
         || (new >= knowledge.parameters().analysis_depth.into() && health::shifted(knowledge, series).is_some())
 }
 
@@ -183,6 +189,8 @@ fn learn_one(
         merits: &merits,
         preference: &|strategy| knowledge.preference(strategy),
         lookahead: knowledge.parameters().planning_lookahead,
+        // What is usually planned ahead, whatever the state makes of it now.
+        young_under: knowledge.config().states.healthy.planning_lookahead,
         now,
     };
     let learned = learn(&request, scratch);

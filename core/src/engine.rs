@@ -16,6 +16,7 @@ use crate::knowledge::snapshot::SnapshotError;
 use crate::knowledge::{Knowledge, NoRoom, SeriesId};
 use crate::monitor::{Fate, Fates, Judged, Sample};
 use crate::plan::import::{Import, NotImported};
+use crate::plan::parameters;
 use crate::plan::state::SystemState;
 use crate::plan::{self, Plan, Planned};
 use crate::series::SeriesName;
@@ -93,14 +94,9 @@ impl Engine {
     /// Takes a new configuration, all or nothing. The number of shards stays.
     pub fn reconfigure(&mut self, config: Config, now: Timestamp) -> Result<Vec<Event>, ConfigError> {
         config.check(&self.knowledge.methods().names())?;
-        let frozen =
-            (config.execution.freeze != self.knowledge.config().execution.freeze).then_some(config.execution.freeze);
         self.knowledge.reconfigure(config);
         let mut events = std::mem::take(&mut self.outbox);
         events.extend(self.forget_read_otherwise(now));
-        if let Some(frozen) = frozen {
-            self.emit(Event::Frozen { frozen, because: "the configuration says so".to_owned() }, now, &mut events);
-        }
         Ok(events)
     }
 
@@ -108,6 +104,7 @@ impl Engine {
     fn forget_read_otherwise(&mut self, now: Timestamp) -> Vec<Event> {
         let mut events = Vec::new();
         for series in self.knowledge.read_otherwise() {
+            self.end_alert(&series, now, &mut events);
             self.emit(Event::SeriesForgotten { series, because: Forgotten::ReadOtherwise }, now, &mut events);
         }
         events
@@ -134,6 +131,7 @@ impl Engine {
         events: &mut Vec<Event>,
     ) -> Result<SeriesId, NoRoom> {
         if let Some(series) = self.knowledge.room(now)? {
+            self.end_alert(&series, now, events);
             self.emit(Event::SeriesForgotten { series, because: Forgotten::GaveWay }, now, events);
         }
         self.emit(Event::SeriesAdded { series: name.clone(), declared, derived_from }, now, events);
@@ -215,7 +213,7 @@ impl Engine {
         self.emit(Event::Alerted(alerted), now, events);
     }
 
-    /// An alert whose bounds were withdrawn ends with them.
+    /// An alert whose bounds are withdrawn ends with them, and one of a series that is forgotten with it.
     fn end_alert(&mut self, name: &SeriesName, now: Timestamp, events: &mut Vec<Event>) {
         let Some(series) = self.knowledge.find(name).filter(|series| series.alert_since().is_some()) else { return };
         let Some((at, value)) = series.window().newest() else { return };
@@ -349,6 +347,7 @@ impl Engine {
         let now = now.max(self.knowledge.last_cycle());
         let mut events = std::mem::take(&mut self.outbox);
         for series in self.knowledge.ended(now) {
+            self.end_alert(&series, now, &mut events);
             self.emit(Event::SeriesForgotten { series, because: Forgotten::Ended }, now, &mut events);
         }
         self.settle_due(now, &mut events);
@@ -419,7 +418,10 @@ impl Engine {
             }
             for mut adjustment in each.reflect(&memory.heard, &self.knowledge, now) {
                 adjustment.to = adjustment.from + memory.effect.damping() * (adjustment.to - adjustment.from);
-                wanted.push((each.kind(), adjustment));
+                // What was damped to less than a whole unit changes nothing, and is not said to.
+                if parameters::is_felt(&self.knowledge.row(), &adjustment) {
+                    wanted.push((each.kind(), adjustment));
+                }
             }
         }
         wanted

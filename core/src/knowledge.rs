@@ -117,6 +117,7 @@ pub(crate) struct General {
     pub outcomes: History<Verification>,
     /// How many changes ended in each way.
     pub settled: BTreeMap<Verification, u64>,
+    /// Of alerts, and what was missed. What is said of a mere breach moves the sensitivity and counts no page.
     pub verdicts: History<(Timestamp, Verdict)>,
     pub signals: History<Signal>,
     pub actions: History<Action>,
@@ -135,6 +136,10 @@ pub(crate) struct General {
     pub signal_id: u64,
     pub change_id: u64,
     pub chance: u64,
+    /// The seed that it began with.
+    #[serde(default)]
+    pub seed: u64,
+    /// Changes were stopped by an order. The configuration may stop them as well.
     pub frozen: bool,
 }
 
@@ -194,7 +199,8 @@ impl Knowledge {
             signal_id: 0,
             change_id: 0,
             chance: config.feedback.seed,
-            frozen: config.execution.freeze,
+            seed: config.feedback.seed,
+            frozen: false,
         };
         Knowledge {
             config,
@@ -312,7 +318,7 @@ impl Knowledge {
     }
 
     pub fn frozen(&self) -> bool {
-        self.general.frozen
+        self.general.frozen || self.config.execution.freeze
     }
 
     /// The parameters' row of the present state, as configured.
@@ -337,15 +343,22 @@ impl Knowledge {
         (settled >= OUTCOMES_MIN).then(|| met as f64 / settled as f64)
     }
 
-    /// Share of the judged that was judged false; absent until enough is judged.
+    /// Share of the judged alerts that were judged false; absent until enough are judged.
     pub fn false_share(&self, now: Timestamp) -> Option<f64> {
-        let recent = self.general.verdicts.iter().filter(|(at, _)| now.since(*at) <= VERDICTS_AGE_MAX);
-        let (mut judged, mut wrong) = (0, 0);
-        for (_, verdict) in recent {
-            judged += usize::from(*verdict != Verdict::Missed);
-            wrong += usize::from(*verdict == Verdict::False);
-        }
-        (judged >= VERDICTS_MIN).then(|| wrong as f64 / judged as f64)
+        self.share_of_verdicts(Verdict::False, Verdict::True, now)
+    }
+
+    /// Share of what mattered, by verdicts, that was alerted and not missed; absent until enough is judged.
+    pub fn detection_accuracy(&self, now: Timestamp) -> Option<f64> {
+        self.share_of_verdicts(Verdict::True, Verdict::Missed, now)
+    }
+
+    fn share_of_verdicts(&self, of: Verdict, or: Verdict, now: Timestamp) -> Option<f64> {
+        let recent = |at: Timestamp| now.since(at) <= VERDICTS_AGE_MAX;
+        let verdicts = &self.general.verdicts;
+        let count = |wanted: Verdict| verdicts.iter().filter(|(at, said)| recent(*at) && *said == wanted).count();
+        let (these, others) = (count(of), count(or));
+        (these + others >= VERDICTS_MIN).then(|| these as f64 / (these + others) as f64)
     }
 
     /// Evidence as it stands: what was measured and is still fresh, and what memory itself says.
@@ -363,7 +376,7 @@ impl Knowledge {
         evidence
     }
 
-    /// Hash of the situation: state, evidence in tenths, and how much of each knob is out. Alike situations are equal.
+    /// Hash of the situation: state, and evidence in tenths. Alike situations are equal.
     pub fn situation(&self) -> u64 {
         let mut bytes = Vec::with_capacity(2 + 2 * EvidenceKind::ALL.len());
         bytes.push(self.general.state.state as u8);
@@ -580,9 +593,9 @@ impl Knowledge {
     }
 
     pub(crate) fn reconfigure(&mut self, config: Config) {
-        // Chance begins anew from another seed; with the same one it goes on from where it stands.
-        if config.feedback.seed != self.config.feedback.seed {
-            self.general.chance = config.feedback.seed;
+        // Chance begins anew from another seed, also after a restart; with the same one it goes on from where it stands.
+        if config.feedback.seed != self.general.seed {
+            (self.general.seed, self.general.chance) = (config.feedback.seed, config.feedback.seed);
         }
         self.config = config;
         let Knowledge { shards, config, general, .. } = self;

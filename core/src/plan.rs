@@ -5,7 +5,7 @@ pub mod import;
 pub mod parameters;
 pub mod state;
 
-use crate::analyze::{Analysis, LEARN_BATCH, breach_share_max, time_for_samples};
+use crate::analyze::{Analysis, breach_share_max, tasks, time_for_samples};
 use crate::config::Parameters;
 use crate::execute::{Change, Expectation, Knob, Measure, Setting};
 use crate::feedback::effect::withhold;
@@ -107,14 +107,14 @@ fn plan_parameters(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
 
 /// Every series whose latest threshold is trusted enough and not yet the one that judges.
 fn plan_thresholds(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
-    let batches = plan.parameters.execution_parallelism as usize * LEARN_BATCH;
+    let most = tasks(knowledge, plan.parameters.execution_parallelism);
     let confidence_min = knowledge.config().learning.confidence_min;
     let pending = knowledge.series().filter(|series| !series.active());
     let trusted = pending.filter_map(|series| Some((series, series.learned()?)));
     let admitted = plan.changes.len();
     for (series, learned) in trusted.filter(|(_, learned)| learned.confidence >= confidence_min) {
         // What the guard refuses takes up no place.
-        if plan.changes.len() - admitted == batches {
+        if plan.changes.len() - admitted == most {
             break;
         }
         let change = Change {

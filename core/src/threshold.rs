@@ -101,6 +101,9 @@ pub struct Threshold {
     pub supporting: Supporting,
     pub rivals: Vec<Rival>,
     pub learned_at: Timestamp,
+    /// Learned from a time shorter than is usually planned ahead: breaches are told by it, alerts are not.
+    #[serde(default)]
+    pub young: bool,
     /// The level shifted then: nothing older was learned from.
     #[serde(default)]
     pub level_since: Option<Timestamp>,

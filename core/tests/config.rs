@@ -133,6 +133,12 @@ impl Shown {
         if kind == EvidenceKind::BreachShare {
             series = (0..SERIES).map(|n| world.intern(&format!("series_{n}"))).collect();
         }
+        if kind == EvidenceKind::FalseShare {
+            // An alert that goes on, to be judged.
+            let id = world.learn("paged", 200);
+            (0..3).for_each(|_| world.sample(id, 1e4));
+            assert!(world.series(id).alert_since().is_some());
+        }
         let mut shown = Shown { world, kind, series, out: 0 };
         if kind == EvidenceKind::BreachShare {
             shown.samples(100);
@@ -143,7 +149,7 @@ impl Shown {
 
     fn samples(&mut self, count: usize) {
         for _ in 0..count {
-            self.world.now = self.world.now + Span::from_secs(1);
+            self.world.now = self.world.now + Span::from_secs(5);
             for (n, series) in self.series.iter().enumerate() {
                 let calm = 100.0 + self.world.bell().clamp(-1.5, 1.5);
                 let sample =
@@ -171,7 +177,7 @@ impl Shown {
             EvidenceKind::FalseShare => {
                 for n in 0..50 {
                     let verdict = if (n as f64) < value * 50.0 { Verdict::False } else { Verdict::True };
-                    self.world.signal(LoopKind::AnomalyFeedback, "verdict", 1.0, None, Some(verdict));
+                    self.world.verdict("paged", verdict);
                 }
             }
             kind => _ = self.world.evidence(kind, value),

@@ -316,8 +316,8 @@ impl Strategy for Oracle {
     fn name(&self) -> StrategyName {
         "oracle".into()
     }
-    fn formula(&self) -> &'static str {
-        "what everybody knows"
+    fn formula(&self, _: Level) -> String {
+        "what everybody knows".to_owned()
     }
     fn propose(&self, _: &Baseline, _: Level) -> Option<Proposal> {
         Bounds::constant(Some(97.0), Some(103.0)).ok().map(|bounds| Proposal { bounds, center: 100.0 })
@@ -331,8 +331,8 @@ impl Detector for Positive {
     fn name(&self) -> StrategyName {
         "positive".into()
     }
-    fn formula(&self) -> &'static str {
-        "nothing is negative"
+    fn formula(&self, _: Sensitivity) -> String {
+        "nothing is negative".to_owned()
     }
     fn start(&self, _: &Baseline) -> DetectorState {
         DetectorState { version: 1, numbers: vec![0.0] }

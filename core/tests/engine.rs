@@ -3,14 +3,15 @@
 mod world;
 
 use homeostat::analyze::strategy::Methods;
-use homeostat::config::Config;
+use homeostat::config::{Config, Kind};
 use homeostat::engine::Engine;
 use homeostat::event::{Event, Phase};
 use homeostat::execute::Setting;
 use homeostat::feedback::{LoopKind, Verdict};
-use homeostat::plan::state::SystemState;
+use homeostat::monitor::{Fate, Sample};
+use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::time::Span;
-use world::World;
+use world::{World, certain};
 
 #[test]
 fn a_series_is_learned_as_soon_as_it_has_enough_samples_and_then_judged() {
@@ -225,4 +226,185 @@ fn a_new_row_is_one_change_and_each_cycle_tells_how_far_the_parameters_are() {
     assert_eq!(intervals[0], Span::from_secs(10), "towards critical at once");
     let between = intervals.iter().filter(|span| (21..60).contains(&(span.secs() as u64))).count();
     assert!(between > 5 && intervals.last() == Some(&Span::minutes(1)), "by degrees on the way back: {intervals:?}");
+}
+
+#[test]
+fn a_freeze_of_the_configuration_holds_over_a_restart_and_goes_with_its_key() {
+    let frozen = || {
+        let mut config = Config::default();
+        config.execution.freeze = true;
+        config
+    };
+    let restart = |world: &World, config: Config| {
+        Engine::restore(config, Methods::built_in(), 8, &world.engine.snapshot(), world.now).expect("readable")
+    };
+    let world = World::new(Config::default());
+    let mut engine = restart(&world, frozen());
+    assert!(engine.knowledge().frozen());
+    let before = *engine.knowledge().parameters();
+    let _ = engine.force(SystemState::Critical, Span::minutes(5), world.now);
+    let _ = engine.cycle(world.now + Span::minutes(1));
+    assert_eq!(*engine.knowledge().parameters(), before, "nothing moves");
+    let world = World::new(frozen());
+    assert!(!restart(&world, Config::default()).knowledge().frozen(), "the key is gone, and nobody ordered it");
+}
+
+#[test]
+fn a_series_that_its_source_ends_ends_its_alert_and_comes_back_with_a_rate_of_its_own() {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 300);
+    (0..3).for_each(|_| world.sample(id, 1e4));
+    let seen = world.series(id).last_seen();
+    world.events.clear();
+    world.sample(id, f64::from_bits(0x7ff0_0000_0000_0002));
+    let ended = |event: &Event| matches!(event, Event::Alerted(alerted) if alerted.phase == Phase::End);
+    assert!(world.events.iter().any(ended) && world.series(id).alert_since().is_none());
+    assert_eq!(world.series(id).last_seen(), seen, "a marker is no sign of life");
+
+    let counter = world.intern("requests_total");
+    (1..=20).for_each(|n| world.sample(counter, 100.0 * f64::from(n)));
+    world.sample(counter, f64::from_bits(0x7ff0_0000_0000_0002));
+    let held = world.series(counter).window().len();
+    world.sample(counter, 1e6);
+    assert_eq!(world.series(counter).window().len(), held, "what came in between is not known");
+}
+
+#[test]
+fn what_is_forgotten_in_alert_ends_its_alert_first() {
+    let mut config = certain();
+    config.limits.series_ttl = Span::hours(1);
+    let mut world = World::new(config);
+    let id = world.learn("latency", 300);
+    (0..3).for_each(|_| world.sample(id, 1e4));
+    world.events.clear();
+    world.wait(Span::hours(2));
+    world.cycle();
+    let at = |wanted: fn(&Event) -> bool| world.events.iter().position(wanted).expect("it happened");
+    let end = at(|event| matches!(event, Event::Alerted(alerted) if alerted.phase == Phase::End));
+    assert!(end < at(|event| matches!(event, Event::SeriesForgotten { .. })));
+}
+
+#[test]
+fn moments_and_infos_are_held_and_not_watched_and_states_are_found_where_a_source_says_gauge() {
+    let mut world = World::new(certain());
+    for name in ["backup_last_success_timestamp_seconds", "thing_created", "app_info"] {
+        let id = world.intern(name);
+        (0..120).for_each(|n| world.sample(id, 1.7e9 + f64::from(n)));
+        assert_eq!((world.series(id).kind(), world.series(id).watched()), (Kind::Info, false), "{name}");
+    }
+    let up = world.engine.intern(&world::name("up"), Some(Kind::Gauge), world.now).expect("there is room");
+    (0..120).for_each(|n| world.sample(up, f64::from(u8::from(n % 10 != 0))));
+    assert_eq!(world.series(up).kind(), Kind::State);
+    let six = world.intern("phase");
+    (0..120).for_each(|n| world.sample(six, f64::from(n % 6)));
+    assert_eq!(world.series(six).kind(), Kind::State, "six values");
+    let seven = world.intern("step");
+    (0..120).for_each(|n| world.sample(seven, f64::from(n % 7)));
+    assert_eq!(world.series(seven).kind(), Kind::Gauge, "seven are too many");
+}
+
+#[test]
+fn what_was_seen_for_a_shorter_time_than_is_planned_ahead_gives_no_alert_and_grows_up_by_doubling() {
+    let mut world = World::new(certain());
+    let id = world.intern("latency");
+    let second = |world: &mut World, value: f64| {
+        world.now = world.now + Span::from_secs(1);
+        let observed = world.engine.observe(&[Sample { series: id, at: world.now, value }], world.now);
+        world.events.extend(observed.events);
+        if world.now >= world.engine.next_cycle() {
+            world.cycle();
+        }
+    };
+    let calm = |world: &mut World, seconds: u32| {
+        for _ in 0..seconds {
+            let value = 100.0 + world.bell();
+            second(world, value);
+        }
+    };
+    calm(&mut world, 110);
+    assert!(world.series(id).in_force().is_some_and(|threshold| threshold.young));
+    (0..2).for_each(|_| second(&mut world, 1e4));
+    let series = world.series(id);
+    assert!(
+        series.alert_since().is_none() && series.tally().breached >= 2,
+        "{:?} {:?}",
+        series.tally(),
+        series.alert_since()
+    );
+    calm(&mut world, 600);
+    assert!(world.series(id).in_force().is_some_and(|threshold| !threshold.young), "long before an hour");
+    (0..5).for_each(|_| second(&mut world, 1e4));
+    assert!(world.series(id).alert_since().is_some());
+}
+
+#[test]
+fn verdicts_on_alerts_say_how_many_were_false_and_those_missed_how_much_was_found() {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 300);
+    (0..5).for_each(|_| _ = world.verdict("latency", Verdict::False));
+    assert_eq!(world.engine.knowledge().false_share(world.now), None, "nothing was alerted");
+    (0..3).for_each(|_| world.sample(id, 1e4));
+    let (said, missed) = ([Verdict::True, Verdict::True, Verdict::True, Verdict::False], Verdict::Missed);
+    said.into_iter().chain([Verdict::True, missed]).for_each(|verdict| _ = world.verdict("latency", verdict));
+    let knowledge = world.engine.knowledge();
+    assert_eq!(knowledge.false_share(world.now), Some(0.2));
+    assert_eq!(knowledge.detection_accuracy(world.now), Some(0.8));
+    let later = world.now + Span::hours(25);
+    assert_eq!((knowledge.false_share(later), knowledge.detection_accuracy(later)), (None, None), "a day old");
+}
+
+#[test]
+fn with_few_series_too_parallelism_says_how_many_are_learned_at_once() {
+    let mut config = certain();
+    config.states.critical.execution_parallelism = 1;
+    let mut world = World::new(config);
+    let ids: Vec<_> = (0..20).map(|n| world.intern(&format!("latency_{n}"))).collect();
+    let forced = world.engine.force(SystemState::Critical, Span::hours(9), world.now);
+    world.events.extend(forced);
+    world.cycle();
+    for _ in 0..100 {
+        world.now = world.now + Span::from_secs(10);
+        for id in &ids {
+            let value = 100.0 + world.bell();
+            let observed = world.engine.observe(&[Sample { series: *id, at: world.now, value }], world.now);
+            world.events.extend(observed.events);
+        }
+    }
+    let mut learned = Vec::new();
+    for _ in 0..3 {
+        world.cycle();
+        learned.push(ids.iter().filter(|id| world.series(**id).in_force().is_some()).count());
+    }
+    assert_eq!(learned, [8, 16, 20]);
+}
+
+#[test]
+fn ten_minutes_ahead_is_too_new_and_evidence_is_fresh_for_three_cycles() {
+    let mut world = World::new(certain());
+    let id = world.intern("latency");
+    let mut fate = |ahead: Span| {
+        let observed = world.engine.observe(&[Sample { series: id, at: world.now + ahead, value: 1.0 }], world.now);
+        observed.fates.of(Fate::TooNew)
+    };
+    assert_eq!((fate(Span::from_secs(601)), fate(Span::minutes(10))), (1, 0));
+    world.measure(LoopKind::ResourceOptimization, "host_processor", 0.3);
+    world.cycle();
+    let known = |world: &World| world.engine.knowledge().evidence().get(EvidenceKind::HostProcessor).is_some();
+    assert!(known(&world));
+    (0..2).for_each(|_| world.cycle());
+    assert!(known(&world), "three intervals");
+    world.cycle();
+    assert!(!known(&world), "and no longer");
+}
+
+#[test]
+fn unlike_evidence_is_an_unlike_situation() {
+    let situation = |processor: f64| {
+        let mut world = World::new(certain());
+        world.measure(LoopKind::ResourceOptimization, "host_processor", processor);
+        world.cycle();
+        world.engine.knowledge().situation()
+    };
+    assert_eq!(situation(0.31), situation(0.32));
+    assert_ne!(situation(0.31), situation(0.52));
 }

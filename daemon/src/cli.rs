@@ -137,7 +137,7 @@ pub fn main() -> ExitCode {
         Ok(Done::Quietly) | Err(Failed::ReaderGone) => ExitCode::SUCCESS,
         Ok(Done::WithFindings) => ExitCode::from(1),
         Err(failed) => {
-            eprintln!("homeostat: {failed}");
+            eprintln!("homeostat: {}", output::printable(&failed.to_string()));
             ExitCode::from(if matches!(failed, Failed::Use(_)) { 2 } else { 3 })
         }
     }

@@ -74,6 +74,8 @@ pub enum Refused {
     NotStored(String),
     #[error("no series `{0}` is known; /api/v1/series lists them")]
     UnknownSeries(SeriesName),
+    #[error("the configuration says execution.freeze: take the key out and reload")]
+    FrozenByConfiguration,
     #[error("{0}")]
     Configuration(String),
     #[error("homeostat is busy: {INBOX_LEN} requests wait; try again")]
@@ -307,6 +309,9 @@ impl Driver {
                     self.commit(events);
                 });
                 let _ = reply.send(result.and_then(|()| self.storable()));
+            }
+            Input::Freeze { frozen: false, reply } if self.engine.knowledge().config().execution.freeze => {
+                let _ = reply.send(Err(Refused::FrozenByConfiguration));
             }
             Input::Freeze { frozen, reply } => {
                 let result = self.tried().map(|()| {

@@ -146,6 +146,7 @@ pub struct Measured {
     evidence: Vec<(EvidenceKind, f64)>,
     decision_quality: Option<f64>,
     false_share: Option<f64>,
+    detection_accuracy: Option<f64>,
     pending: u64,
     losses: (u64, u64, u64),
     loops: Vec<LoopFigures>,
@@ -181,6 +182,7 @@ impl Measured {
             evidence: knowledge.evidence().iter().collect(),
             decision_quality: knowledge.decision_quality(),
             false_share: knowledge.false_share(view.now),
+            detection_accuracy: knowledge.detection_accuracy(view.now),
             pending: knowledge.pending().count() as u64,
             losses: knowledge.losses(),
             loops: Vec::new(),
@@ -325,9 +327,16 @@ pub fn families(m: &Measured, counts: &mut Counts, webhooks: &[Arc<Tally>]) -> V
     for verdict in [Verdict::True, Verdict::False, Verdict::Missed] {
         verdicts.put([("verdict", verdict.as_str())], counts.verdicts.get(&verdict).copied().unwrap_or(0) as f64);
     }
-    let false_share = all.gauge("homeostat_false_share_ratio", "Share of what was judged lately that was false.");
+    let false_share = all.gauge("homeostat_false_share_ratio", "Share of the alerts judged lately that were false.");
     if let Some(value) = m.false_share {
         false_share.put([], value);
+    }
+    let accuracy = all.gauge(
+        "homeostat_detection_accuracy_ratio",
+        "Share of what mattered lately, by verdicts, that was alerted and not missed.",
+    );
+    if let Some(value) = m.detection_accuracy {
+        accuracy.put([], value);
     }
     all.loops(&m.loops);
     all.webhooks(webhooks);

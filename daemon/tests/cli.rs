@@ -29,6 +29,27 @@ fn csv(rows: u64) -> String {
 // --- learn ----------------------------------------------------------------------------------------------------------
 
 #[test]
+fn rows_that_are_not_what_the_header_says_are_told_and_what_files_say_steers_no_terminal() {
+    let folder = folder();
+    write(&folder, "eu.csv", "timestamp,value\n1700000000,5,3\n1700000060,5,4\n1700000120,7,\n");
+    let ran = run(&folder, &["learn", "eu.csv", "--strict"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("eu.csv: line 2: more than the 2 fields") && ran.err.contains("2 of 3 rows"),
+        "{}",
+        ran.err
+    );
+    write(&folder, "esc.csv", "timestamp,value\n\u{1b}[31mEVIL\u{7},5\n");
+    let ran = run(&folder, &["detect", "esc.csv", "--out", "-"]);
+    assert!(ran.err.contains("EVIL") && !ran.err.contains(['\u{1b}', '\u{7}']), "{:?}", ran.err);
+    write(&folder, "head.csv", "timestamp,value\n");
+    assert!(run(&folder, &["learn", "head.csv"]).err.contains("head.csv: no rows"));
+    let ran = run(&folder, &["learn", "eu.csv", "--strategy", "bogus"]);
+    assert!(ran.code == 2 && !ran.err.contains("did you mean"), "{}", ran.err);
+    assert!(run(&folder, &["learn", "eu.csv", "--strategy", "robst"]).err.contains("did you mean `robust`?"));
+}
+
+#[test]
 fn learn_prints_rows_as_the_api_does() {
     let folder = folder();
     write(&folder, "load.csv", &csv(500));

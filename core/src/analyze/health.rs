@@ -29,6 +29,10 @@ pub(crate) fn of(knowledge: &Knowledge, now: Timestamp) -> Health {
     let mut forecasts = Vec::new();
     let (mut at, mut values) = (Vec::with_capacity(depth), Vec::with_capacity(depth));
     for series in knowledge.series().filter(|series| series.in_force().is_some()) {
+        // A young threshold says little, and of all of a fresh start at once.
+        if series.in_force().is_some_and(|threshold| threshold.young) {
+            continue;
+        }
         judged += 1;
         breaching += usize::from(in_breach(series, depth));
 

@@ -33,6 +33,8 @@ pub struct Request<'a> {
     /// Weight of a strategy's loss; 1 is none.
     pub preference: &'a dyn Fn(&str) -> f64,
     pub lookahead: Span,
+    /// What was seen for a shorter time than this says what is a breach, and not yet what is an alert.
+    pub young_under: Span,
     pub now: Timestamp,
 }
 
@@ -70,10 +72,10 @@ fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) 
     let line = recent_trend(request.at, request.values);
     let confidence = confidence(request, baseline, bounds, effective_count, &line, &chosen.rivals);
     let formula = match methods.detector(&chosen.strategy) {
-        Some(detector) => detector.formula(),
-        None => chosen.formula,
+        Some(detector) => detector.formula(request.sensitivity),
+        None => chosen.formula.clone(),
     };
-    let reasoning = reasoning(request, baseline, &chosen, formula, &line);
+    let reasoning = reasoning(request, baseline, &chosen, &formula, &line);
     Some(Threshold {
         bounds: chosen.proposal.bounds,
         alert,
@@ -86,13 +88,16 @@ fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) 
         supporting: Supporting { statistics: baseline.statistics, trend: line.trend, effective_count },
         rivals: chosen.rivals,
         learned_at: request.now,
+        young: is_young(request),
         level_since: request.level_since,
     })
 }
 
 struct Chosen {
     strategy: StrategyName,
-    formula: &'static str,
+    formula: String,
+    /// Bounds that held too little of their own window were brought out.
+    widened: bool,
     proposal: Proposal,
     rivals: Vec<Rival>,
     by_merit: bool,
@@ -101,9 +106,10 @@ struct Chosen {
 fn choose(request: &Request, baseline: &Baseline, scratch: &mut Scratch) -> Option<Chosen> {
     let methods = request.methods;
     if request.kind == Kind::State && request.wanted == ADAPTIVE {
-        let proposal = state::State.propose(baseline, Level::Formula(request.sensitivity))?;
-        let (strategy, formula) = (state::State.name(), state::State.formula());
-        return Some(Chosen { strategy, formula, proposal, rivals: Vec::new(), by_merit: false });
+        let level = Level::Formula(request.sensitivity);
+        let proposal = state::State.propose(baseline, level)?;
+        let (strategy, formula) = (state::State.name(), state::State.formula(level));
+        return Some(Chosen { strategy, formula, widened: false, proposal, rivals: Vec::new(), by_merit: false });
     }
     let candidates = adaptive::candidates(baseline, request.sensitivity, methods.strategies(), request.merits, scratch);
     let rivals = candidates.iter().map(|candidate| rival(candidate, request.now)).collect();
@@ -111,17 +117,20 @@ fn choose(request: &Request, baseline: &Baseline, scratch: &mut Scratch) -> Opti
         let kept = request.keep.and_then(|name| candidates.iter().position(|candidate| candidate.strategy == *name));
         let best = kept.or_else(|| adaptive::choose(&candidates, request.preference))?;
         let Candidate { strategy, formula, proposal, .. } = candidates.into_iter().nth(best)?;
+        let before = proposal.bounds.clone();
         let proposal = enclose(baseline, proposal, request.now)?;
-        return Some(Chosen { strategy, formula, proposal, rivals, by_merit: true });
+        let widened = proposal.bounds != before;
+        return Some(Chosen { strategy, formula, widened, proposal, rivals, by_merit: true });
     }
     // A detector's own bounds track; until it judges, and for those who want one number, mean and deviation stand in.
     let by_name = methods.strategy(request.wanted).or_else(|| {
         methods.detector(request.wanted)?;
         methods.strategy("sigma")
     })?;
-    let proposal = by_name.propose(baseline, Level::Formula(request.sensitivity))?;
-    let (strategy, formula) = (request.wanted.clone(), by_name.formula());
-    Some(Chosen { strategy, formula, proposal, rivals, by_merit: false })
+    let level = Level::Formula(request.sensitivity);
+    let proposal = by_name.propose(baseline, level)?;
+    let (strategy, formula) = (request.wanted.clone(), by_name.formula(level));
+    Some(Chosen { strategy, formula, widened: false, proposal, rivals, by_merit: false })
 }
 
 fn rival(candidate: &Candidate, now: Timestamp) -> Rival {
@@ -236,10 +245,22 @@ fn confidence(
     Confidence::clamped(estimated * steady * level * passed * agreement * request.trust)
 }
 
+fn is_young(request: &Request) -> bool {
+    span(request) < request.young_under
+}
+
+fn span(request: &Request) -> Span {
+    let ends = request.at.first().zip(request.at.last());
+    ends.map_or(Span::ZERO, |(first, last)| Span::from_millis((last - first) as u64))
+}
+
 fn reasoning(request: &Request, baseline: &Baseline, chosen: &Chosen, formula: &str, line: &Line) -> String {
     let count = baseline.values.len();
-    let span = Span::from_secs((request.at[count - 1] - request.at[0]) as u64 / 1000);
+    let span = Span::from_secs(span(request).secs() as u64);
     let mut text = format!("{formula}, at {:.2} sigmas, over {count} samples of {span}", request.sensitivity.get());
+    if chosen.widened {
+        text += ", brought out to hold 95 % of them on each side";
+    }
     if let Some(since) = request.level_since {
         text += &format!(" since its level shifted at {since}");
     }
@@ -263,5 +284,8 @@ fn reasoning(request: &Request, baseline: &Baseline, chosen: &Chosen, formula: &
         Trend::Stable => "; it has no trend.",
         Trend::Unknown => "; too few independent samples to speak of a trend.",
     };
+    if is_young(request) {
+        text += " So short a time says what is a breach, and not yet what is an alert.";
+    }
     text
 }

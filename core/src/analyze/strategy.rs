@@ -51,8 +51,8 @@ pub trait Strategy: Send + Sync {
     /// Text, not an enum: library users bring their own.
     fn name(&self) -> StrategyName;
 
-    /// The formula in a few words, for the reasoning: "mean ± k standard deviations".
-    fn formula(&self) -> &'static str;
+    /// The formula at a level in a few words, for the reasoning: "mean ± 2.00 standard deviations".
+    fn formula(&self, level: Level) -> String;
 
     /// None: the window is too thin to say.
     fn propose(&self, baseline: &Baseline, level: Level) -> Option<Proposal>;
@@ -69,7 +69,7 @@ pub struct DetectorState {
 pub trait Detector: Send + Sync {
     fn name(&self) -> StrategyName;
 
-    fn formula(&self) -> &'static str;
+    fn formula(&self, sensitivity: Sensitivity) -> String;
 
     /// The state after what the window holds.
     fn start(&self, baseline: &Baseline) -> DetectorState;

@@ -215,10 +215,14 @@ impl Knowledge {
             self.general.measured.insert(kind, (signal.value, signal.at));
         }
         if let Some(verdict) = signal.verdict {
-            self.general.verdicts.push((signal.at, verdict));
             self.general.hurry = true;
+            let mut of_alert = verdict == Verdict::Missed;
             if let Some(series) = signal.series.as_ref().and_then(|name| self.find_mut(name)) {
                 series.verdicts += 1;
+                of_alert |= series.alerted_at(signal.at);
+            }
+            if of_alert {
+                self.general.verdicts.push((signal.at, verdict));
             }
         }
         let memory = self.loop_mut(signal.of);

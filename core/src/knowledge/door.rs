@@ -175,6 +175,13 @@ pub(crate) fn turned_away(at: Timestamp, value: f64, now: Timestamp, admission: 
     (at < now - admission.window_age).then_some(Fate::TooOld)
 }
 
+/// Whether the name says that its value is a moment, or nothing at all: it is held and not watched.
+pub(crate) fn is_info(name: &SeriesName) -> bool {
+    ["_info", "_created", "_timestamp", "_timestamp_seconds", "_start_time_seconds", "_boot_time_seconds"]
+        .iter()
+        .any(|suffix| name.metric().ends_with(suffix))
+}
+
 /// What a sample is that is not newer than the newest.
 pub(crate) fn late(at: Timestamp, value: f64, newest_at: Timestamp, newest_value: f64) -> Fate {
     if at < newest_at {

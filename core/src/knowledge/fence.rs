@@ -49,7 +49,7 @@ impl Fence {
         let stands = [&threshold.bounds, &threshold.alert].iter().all(|b| matches!(b, Bounds::Constant { .. }));
         let fence = Fence::new(
             threshold.bounds.at(at),
-            threshold.alert.at(at),
+            if threshold.young { (None, None) } else { threshold.alert.at(at) },
             threshold.center,
             threshold.sensitivity,
             threshold.alert_sigmas,

@@ -4,7 +4,7 @@ use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
 use crate::analyze::strategy::{Detector, DetectorState};
 use crate::config::{Config, Kind, StrategyName};
-use crate::knowledge::door::{Admission, CONFIRM_SAMPLES, Distinct, Door, Row, counts, late, turned_away};
+use crate::knowledge::door::{self, Admission, CONFIRM_SAMPLES, Distinct, Door, Row, counts, late, turned_away};
 use crate::knowledge::fence::{Alarm, Fence, SUSTAINED};
 use crate::knowledge::histogram::{Histograms, Part};
 use crate::knowledge::mask::Masks;
@@ -269,6 +269,11 @@ impl Series {
         }
     }
 
+    /// Whether it was in alert then, as far back as alerts are remembered.
+    pub fn alerted_at(&self, at: Timestamp) -> bool {
+        self.masks.covers(at)
+    }
+
     /// How many samples of the window are those of alerts.
     pub fn masked(&self) -> usize {
         if self.masks.is_empty() { 0 } else { self.window.iter().filter(|(at, _)| self.masks.covers(*at)).count() }
@@ -317,10 +322,12 @@ impl Series {
         match (&self.door, self.declared) {
             (Door::Rate { .. }, _) => Kind::Counter,
             (Door::Bucket, _) => Kind::Histogram,
-            (_, Some(kind @ (Kind::State | Kind::Info))) => kind,
+            (_, Some(kind @ (Kind::State | Kind::Info | Kind::Constant))) => kind,
+            (_, None) if door::is_info(&self.name) => Kind::Info,
             _ if self.distinct.is_constant() => Kind::Constant,
-            // A few values only say something once there were enough samples to have more.
-            (_, None) if self.distinct.is_few() && self.admitted >= 100 => Kind::State,
+            _ if self.asked_kind.is_some() => Kind::Gauge,
+            // A few values only say something once there were enough samples to have more. Sources call states gauges.
+            _ if self.distinct.is_few() && self.admitted >= 100 => Kind::State,
             _ => Kind::Gauge,
         }
     }
@@ -493,10 +500,24 @@ impl Series {
         admission: &Admission,
         detector: Option<&dyn Detector>,
     ) -> Noticed {
-        self.last_seen = now;
-        let noticed = self.enter(at, value, now, admission, detector);
+        let mut noticed = self.enter(at, value, now, admission, detector);
         self.fates.add(noticed.fate);
+        if noticed.fate == Fate::Stale {
+            self.end(&mut noticed);
+        } else {
+            self.last_seen = now;
+        }
         noticed
+    }
+
+    /// The series ends here, as its source says: so does an alert, and a rate begins anew when it comes back.
+    fn end(&mut self, noticed: &mut Noticed) {
+        if let Door::Rate { last } = &mut self.door {
+            *last = None;
+        }
+        if let Some((_, newest)) = self.window.newest().filter(|_| self.alert_since.is_some()) {
+            (noticed.end, noticed.value) = (true, newest);
+        }
     }
 
     #[inline]

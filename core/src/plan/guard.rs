@@ -1,7 +1,7 @@
 //! What no plan may exceed, whoever wrote it: the last look at a change before it goes out.
 //!
-//! Loops and strategies keep their own ranges; this one does not trust them. A change that is refused here is counted by
-//! its reason, and a reason other than a freeze or the rate limit is a mistake of ours worth looking at.
+//! Loops and strategies keep their own ranges; this one does not trust them. A change that is refused here is counted;
+//! one that is refused for another reason than a freeze or the rate limit is a mistake of ours worth looking at.
 
 use crate::config::Execution;
 use crate::execute::{Change, Knob, Setting};

@@ -154,6 +154,7 @@ fn threshold(
         },
         rivals: Vec::new(),
         learned_at: now,
+        young: false,
         level_since: series.level(),
     })
 }

@@ -4,7 +4,7 @@
 //! way back is walked in shares of the distance that is left, so that a recovery that was none has cost little.
 
 use crate::config::Parameters;
-use crate::feedback::ParameterKind;
+use crate::feedback::{Adjustment, ParameterKind, Target};
 use crate::plan::state::SystemState;
 use crate::time::{Span, Timestamp};
 use crate::units::Ratio;
@@ -67,6 +67,17 @@ pub fn are_usable(parameters: &Parameters) -> bool {
         && DEPTH.contains(&parameters.analysis_depth)
         && PARALLELISM.contains(&parameters.execution_parallelism)
         && parameters.learning_rate.get() > 0.0
+}
+
+/// Whether an adjustment moves its parameter by a whole unit at least, where it counts in such.
+pub fn is_felt(row: &Parameters, adjustment: &Adjustment) -> bool {
+    let units = |row: u32, factor: f64| (f64::from(row) * factor).round();
+    let moves = |row: u32| units(row, adjustment.from) != units(row, adjustment.to);
+    match &adjustment.target {
+        Target::Factor(ParameterKind::ExecutionParallelism) => moves(row.execution_parallelism),
+        Target::Factor(ParameterKind::AnalysisDepth) => moves(row.analysis_depth),
+        _ => true,
+    }
 }
 
 /// Whether going from one state to another is going towards critical, so that the new row applies at once.

@@ -1,6 +1,7 @@
 //! What `learn` and `detect` share: the engine without a daemon, on rows of files, in the rows' own time.
 
 use super::Failed;
+use super::output::one_line;
 use crate::config::{Config, Flags};
 use crate::source::file::RowError;
 use homeostat::analyze::strategy::Methods;
@@ -76,12 +77,9 @@ fn known(name: &str, strategies: &[StrategyName]) -> Result<StrategyName, Failed
     if let Some(found) = strategies.iter().find(|known| *known == name) {
         return Ok(found.clone());
     }
-    let nearest = strategies.iter().min_by_key(|known| strsim::damerau_levenshtein(known, name));
-    Err(Failed::Use(format!(
-        "--strategy: there is no `{name}`; did you mean `{}`? Known are {}",
-        nearest.map_or("", |name| name),
-        strategies.join(", ")
-    )))
+    let near = |known: &&StrategyName| strsim::damerau_levenshtein(known, name) <= 2;
+    let meant = strategies.iter().find(near).map_or(String::new(), |near| format!("did you mean `{near}`? "));
+    Err(Failed::Use(format!("--strategy: there is no `{name}`; {meant}known are {}", strategies.join(", "))))
 }
 
 /// Tells rows that did not parse on standard error, and counts them.
@@ -98,7 +96,7 @@ impl BadRows {
     pub fn tell(&mut self, error: &RowError) {
         self.count += 1;
         if self.count <= BAD_ROWS_TOLD {
-            eprintln!("{}: {error}", self.path.display());
+            eprintln!("{}: {}", self.path.display(), one_line(&error.to_string()));
         }
     }
 
@@ -109,6 +107,9 @@ impl BadRows {
         let untold = count.saturating_sub(BAD_ROWS_TOLD);
         if untold > 0 {
             eprintln!("{path}: … and {untold} more like these");
+        }
+        if rows == 0 {
+            eprintln!("{path}: no rows");
         }
         if *count > 0 {
             eprintln!("{path}: {count} of {rows} rows could not be used; the rest was");

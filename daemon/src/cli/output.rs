@@ -83,8 +83,13 @@ impl Out {
 }
 
 /// A cell stays on its line, and what a series is called never steers the terminal.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// What files say never steers the terminal either; an error may have several lines.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 
 /// The shell says how wide it is in COLUMNS; else as wide as most terminals are.

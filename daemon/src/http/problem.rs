@@ -50,6 +50,7 @@ impl From<Refused> for Problem {
         let status = match refused {
             Refused::NotStored(_) => StatusCode::INSUFFICIENT_STORAGE,
             Refused::UnknownSeries(_) => StatusCode::NOT_FOUND,
+            Refused::FrozenByConfiguration => StatusCode::CONFLICT,
             Refused::Configuration(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refused::Busy | Refused::Gone => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -96,6 +96,8 @@ struct Columns {
     at: usize,
     value: usize,
     series: Option<usize>,
+    /// How many there are: a row with more is not what its header says, a decimal comma mostly.
+    count: usize,
 }
 
 /// The series named so far.
@@ -227,7 +229,8 @@ fn form(line: &[u8], path: &Path, number: u64) -> Result<Form, FileError> {
     }
     let separator = [b',', b';', b'\t'].into_iter().find(|byte| line.contains(byte)).unwrap_or(b',');
     if is_headless(line) {
-        return Ok(Form::Csv(Columns { separator, at: 0, value: 1, series: None }));
+        let count = Fields::new(&String::from_utf8_lossy(line), separator).count();
+        return Ok(Form::Csv(Columns { separator, at: 0, value: 1, series: None, count }));
     }
     let text = String::from_utf8_lossy(line);
     let names: Vec<String> =
@@ -243,6 +246,7 @@ fn form(line: &[u8], path: &Path, number: u64) -> Result<Form, FileError> {
         at: find(&TIME_NAMES).ok_or_else(|| missing("timestamp"))?,
         value: find(&["value"]).ok_or_else(|| missing("value"))?,
         series: find(&["series"]),
+        count: names.len(),
     }))
 }
 
@@ -331,6 +335,9 @@ fn csv_row<'a>(text: &'a str, columns: &Columns, names: &'a mut Names, line: u64
             &mut value_text
         } else if Some(at) == columns.series {
             &mut series
+        } else if at >= columns.count && field.as_ref().is_none_or(|field| !field.trim().is_empty()) {
+            let reason = format!("more than the {} fields that the first line names", columns.count);
+            return Line::Bad(bad(line, reason, "", ""));
         } else {
             continue;
         };

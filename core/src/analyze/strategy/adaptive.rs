@@ -81,7 +81,7 @@ fn mean_loss(values: &[f64], lower: f64, upper: f64, level: f64) -> f64 {
 /// What each strategy would set, at one level, and what it costs.
 pub struct Candidate {
     pub strategy: StrategyName,
-    pub formula: &'static str,
+    pub formula: String,
     pub proposal: Proposal,
     pub loss: Option<f64>,
 }
@@ -108,7 +108,7 @@ pub fn candidates<'a>(
             };
             Some(Candidate {
                 proposal: strategy.propose(baseline, level)?,
-                formula: strategy.formula(),
+                formula: strategy.formula(level),
                 strategy: name,
                 // A loss beyond the largest double is none: it could not be stored, nor compared.
                 loss: loss.filter(|loss| loss.is_finite()),

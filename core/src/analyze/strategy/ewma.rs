@@ -27,8 +27,8 @@ impl Detector for Ewma {
         "ewma".into()
     }
 
-    fn formula(&self) -> &'static str {
-        "exponentially weighted mean ± 2 deviations"
+    fn formula(&self, sensitivity: Sensitivity) -> String {
+        format!("exponentially weighted mean ± {:.2} deviations", sensitivity.get())
     }
 
     fn start(&self, baseline: &Baseline) -> DetectorState {

@@ -13,17 +13,20 @@ impl Strategy for Iqr {
         "iqr".into()
     }
 
-    fn formula(&self) -> &'static str {
-        "quartiles ± 1.5 interquartile ranges"
+    fn formula(&self, level: Level) -> String {
+        format!("quartiles ± {:.2} interquartile ranges", ranges(level))
     }
 
     fn propose(&self, baseline: &Baseline, level: Level) -> Option<Proposal> {
-        let ranges = match level {
-            Level::Formula(k) => 1.5 * k.get() / 2.0,
-            Level::Holding(k) => (k.get() - QUARTILE) / (2.0 * QUARTILE),
-        };
         let statistics = &baseline.statistics;
-        let width = ranges * statistics.iqr;
+        let width = ranges(level) * statistics.iqr;
         proposal(baseline, statistics.p25 - width, statistics.median, statistics.p75 + width)
+    }
+}
+
+fn ranges(level: Level) -> f64 {
+    match level {
+        Level::Formula(k) => 1.5 * k.get() / 2.0,
+        Level::Holding(k) => (k.get() - QUARTILE) / (2.0 * QUARTILE),
     }
 }

@@ -14,17 +14,23 @@ impl Strategy for Percentile {
         "percentile".into()
     }
 
-    fn formula(&self) -> &'static str {
-        "P5 to P95"
+    fn formula(&self, level: Level) -> String {
+        let tail = 100.0 * tail(level);
+        format!("P{tail:.1} to P{:.1}", 100.0 - tail)
     }
 
     fn propose(&self, baseline: &Baseline, level: Level) -> Option<Proposal> {
-        let tail = match level {
-            // The same multiple of the tail as a bell's at that width.
-            Level::Formula(k) => (TAIL * normal::cdf(-k.get()) / normal::cdf(-2.0)).min(0.5),
-            Level::Holding(k) => normal::cdf(-k.get()),
-        };
+        let tail = tail(level);
         let (lower, upper) = (quantile(baseline.sorted, tail), quantile(baseline.sorted, 1.0 - tail));
         proposal(baseline, lower, baseline.statistics.median, upper)
+    }
+}
+
+/// The share of samples beyond the bound on each side.
+fn tail(level: Level) -> f64 {
+    match level {
+        // The same multiple of the tail as a bell's at that width.
+        Level::Formula(k) => (TAIL * normal::cdf(-k.get()) / normal::cdf(-2.0)).min(0.5),
+        Level::Holding(k) => normal::cdf(-k.get()),
     }
 }

@@ -14,8 +14,9 @@ impl Strategy for Robust {
         "robust".into()
     }
 
-    fn formula(&self) -> &'static str {
-        "median ± 2 scaled median deviations"
+    fn formula(&self, level: Level) -> String {
+        let (Level::Formula(k) | Level::Holding(k)) = level;
+        format!("median ± {:.2} scaled median deviations", k.get())
     }
 
     fn propose(&self, baseline: &Baseline, level: Level) -> Option<Proposal> {

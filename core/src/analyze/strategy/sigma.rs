@@ -10,8 +10,9 @@ impl Strategy for Sigma {
         "sigma".into()
     }
 
-    fn formula(&self) -> &'static str {
-        "mean ± 2 standard deviations"
+    fn formula(&self, level: Level) -> String {
+        let (Level::Formula(k) | Level::Holding(k)) = level;
+        format!("mean ± {:.2} standard deviations", k.get())
     }
 
     fn propose(&self, baseline: &Baseline, level: Level) -> Option<Proposal> {

@@ -11,8 +11,8 @@ impl Strategy for State {
         "state".into()
     }
 
-    fn formula(&self) -> &'static str {
-        "the common values ± a half"
+    fn formula(&self, _: Level) -> String {
+        "the common values ± a half".to_owned()
     }
 
     /// A value is common when at least as many samples have it as a bell leaves outside this width.

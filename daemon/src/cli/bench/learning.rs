@@ -169,6 +169,7 @@ fn hundred_series(samples: usize) -> Result<Option<Measured>, Failed> {
         // None has seen anything yet: the strategies have to be tested on the window itself, which costs most.
         merits: &[],
         preference: &|_| 1.0,
+        young_under: Span::ZERO,
         lookahead: Span::minutes(5),
         now: Timestamp::from_millis(at[samples - 1]),
     };
