@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 /// A configuration file larger than this is no configuration file, in bytes.
 const FILE_LEN_MAX: u64 = 1 << 20;
 
+const HOST_INTERVAL_MAX: Span = Span::hours(1);
+
 /// Each has a thread of its own.
 const WEBHOOKS_MAX: usize = 16;
 
@@ -101,10 +103,10 @@ pub struct Tracing {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct HostSource {
-    /// Read this host at all.
+    /// Make series of this host. How busy it and the daemon are is measured all the same: the state is decided from it.
     pub enabled: bool,
-    /// How often this host is read.
-    pub interval: Span,
+    /// How often this host is read; null: as often as the loop turns, at the monitoring_interval in force.
+    pub interval: Option<Span>,
     /// How often it is read until each of its series has learning.min_data_points samples.
     pub warmup_interval: Span,
     /// Share of the processor in use, waiting for disks, stolen by other guests; processes running and blocked.
@@ -129,7 +131,7 @@ impl Default for HostSource {
     fn default() -> HostSource {
         HostSource {
             enabled: true,
-            interval: Span::from_secs(10),
+            interval: Some(Span::from_secs(10)),
             warmup_interval: Span::from_secs(1),
             processor: true,
             memory: true,
@@ -440,9 +442,10 @@ impl Config {
         {
             return refuse("http.external_url", format!("`{url}` is not like https://tune.example.org"));
         }
+        let host_interval = host.interval.unwrap_or(HOST_INTERVAL_MAX);
         for (key, span, least, most) in [
-            ("host.interval", host.interval, Span::from_secs(1), Span::hours(1)),
-            ("host.warmup_interval", host.warmup_interval, Span::from_millis(100), host.interval),
+            ("host.interval", host_interval, Span::from_secs(1), HOST_INTERVAL_MAX),
+            ("host.warmup_interval", host.warmup_interval, Span::from_millis(100), host_interval),
             ("store.retention", store.retention, Span::hours(1), Span::hours(100 * 365 * 24)),
             ("store.snapshot_interval", store.snapshot_interval, Span::from_secs(1), Span::hours(24)),
         ] {

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::source::feed::FileFeed;
 use crate::source::host::{Host, Usage};
 use crate::store::{Store, StoreError};
+use crate::telemetry::Counts;
 use homeostat::config::Kind;
 use homeostat::engine::Engine;
 use homeostat::event::{EVENT_VERSION, Event, Stored};
@@ -48,6 +49,8 @@ pub struct Stats {
     pub backlog: usize,
     pub events_lost: u64,
     pub events_stored: u64,
+    /// Every event that was stored since the start, by what it says.
+    pub counts: Counts,
     pub usage: Usage,
     pub cycle_seconds_total: f64,
     pub cycle_seconds_last: f64,
@@ -174,7 +177,7 @@ pub struct Start {
     pub settings: Config,
     pub engine: Engine,
     pub store: Store,
-    pub host: Option<Host>,
+    pub host: Host,
     pub files: Vec<FileFeed>,
 }
 
@@ -183,7 +186,7 @@ struct Driver {
     settings: Config,
     engine: Engine,
     store: Store,
-    host: Option<Host>,
+    host: Host,
     files: Vec<FileFeed>,
     live: broadcast::Sender<Arc<Stored>>,
     stats: Stats,
@@ -191,7 +194,10 @@ struct Driver {
     /// Events that are decided and not stored yet.
     backlog: Vec<(Timestamp, Event)>,
     retry_at: Option<Instant>,
-    next_host: Timestamp,
+    /// None: this host is to be read at once.
+    host_read_at: Option<Timestamp>,
+    /// Some series of this host has few samples yet.
+    host_young: bool,
     next_snapshot: Timestamp,
     ids: HashMap<SeriesName, SeriesId>,
 }
@@ -233,7 +239,8 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
         clock,
         backlog: Vec::new(),
         retry_at: None,
-        next_host: now,
+        host_read_at: None,
+        host_young: true,
         next_snapshot: now,
         ids: HashMap::new(),
     };
@@ -259,10 +266,7 @@ impl Driver {
 
     /// How long there is nothing to do.
     fn wait(&self, now: Timestamp) -> Duration {
-        let mut next = self.engine.next_cycle().min(self.next_snapshot);
-        if self.host.is_some() {
-            next = next.min(self.next_host);
-        }
+        let mut next = self.engine.next_cycle().min(self.next_snapshot).min(self.next_host(now));
         for file in &self.files {
             next = next.min(file.next_due().unwrap_or(next));
         }
@@ -279,7 +283,7 @@ impl Driver {
             self.commit(Vec::new());
         }
         let now = self.clock.now();
-        if self.host.is_some() && now >= self.next_host {
+        if now >= self.next_host(now) {
             self.read_host(now);
         }
         self.read_files(now);
@@ -322,7 +326,7 @@ impl Driver {
                 let _ = reply.send(result.and_then(|()| self.storable()));
             }
             Input::Import { thresholds, reply } => {
-                let result = self.storable().map(|()| {
+                let result = self.tried().map(|()| {
                     let (mut taken, mut events) = (Vec::with_capacity(thresholds.len()), Vec::new());
                     for (series, threshold) in &thresholds {
                         taken.push(self.engine.import(series, threshold, now).map(|more| {
@@ -378,6 +382,7 @@ impl Driver {
     }
 
     fn reload(&mut self, settings: Config, now: Timestamp) -> Result<(), Refused> {
+        self.tried()?;
         let events = self
             .engine
             .reconfigure(settings.engine.clone(), now)
@@ -385,12 +390,12 @@ impl Driver {
         // The files of this host are opened anew only when something else is to be read.
         let (before, after) = (&self.settings.daemon.host, &settings.daemon.host);
         if before != after {
-            self.host = after.enabled.then(|| Host::new(after));
-            self.next_host = now;
+            self.host = Host::new(after);
+            self.host_read_at = None;
         }
         self.settings = settings;
         self.commit(events);
-        Ok(())
+        self.storable()
     }
 
     /// Takes in what a source read. Series that are new are made; those that find no room are counted by the engine.
@@ -416,9 +421,16 @@ impl Driver {
         self.commit(observed.events);
     }
 
+    /// Without an interval of its own the pace is the loop's, as it is in force now: a state that is entered in between counts.
+    fn next_host(&self, now: Timestamp) -> Timestamp {
+        let Some(read_at) = self.host_read_at else { return now };
+        let host = &self.settings.daemon.host;
+        let interval = host.interval.unwrap_or(self.engine.knowledge().parameters().monitoring_interval);
+        read_at + if self.host_young { host.warmup_interval.min(interval) } else { interval }
+    }
+
     fn read_host(&mut self, now: Timestamp) {
-        let Some(host) = &mut self.host else { return };
-        let reading = host.read();
+        let reading = self.host.read();
         self.stats.usage = reading.usage;
         let names: Vec<SeriesName> = reading.readings.iter().map(|reading| reading.series.clone()).collect();
         let readings = reading.readings.into_iter().map(|r| (r.series, Some(r.kind), now, r.value));
@@ -427,10 +439,8 @@ impl Driver {
         // file beside them is none of the host's business.
         let wanted = self.settings.engine.learning.min_data_points as u64;
         let mut held = names.iter().filter_map(|name| self.engine.knowledge().find(name));
-        let young = held.any(|series| series.admitted() < wanted && series.fates().total() < 2 * wanted);
-        let host = &self.settings.daemon.host;
-        let interval = if young { host.warmup_interval } else { host.interval };
-        self.next_host = now + interval;
+        self.host_young = held.any(|series| series.admitted() < wanted && series.fates().total() < 2 * wanted);
+        self.host_read_at = Some(now);
     }
 
     fn read_files(&mut self, now: Timestamp) {
@@ -487,10 +497,11 @@ impl Driver {
     fn cycle(&mut self, now: Timestamp) {
         let usage = self.stats.usage;
         let memory_max = self.settings.engine.limits.memory_max as f64;
+        let own_memory = usage.own_memory_bytes.map(|bytes| bytes as f64 / memory_max);
         let evidence = [
             (LoopKind::ResourceOptimization, EvidenceKind::HostProcessor, usage.host_processor),
             (LoopKind::ResourceOptimization, EvidenceKind::HostMemory, usage.host_memory),
-            (LoopKind::ResourceOptimization, EvidenceKind::OwnMemory, Some(usage.own_memory_bytes as f64 / memory_max)),
+            (LoopKind::ResourceOptimization, EvidenceKind::OwnMemory, own_memory),
         ];
         let mut events = Vec::new();
         for (of, kind, value) in evidence {
@@ -561,6 +572,7 @@ impl Driver {
 
     fn publish(&mut self, seq: u64, at: Timestamp, event: Event) {
         self.stats.events_stored += 1;
+        self.stats.counts.count(&event);
         // An error says that nobody listens, which is fine.
         let _ = self.live.send(Arc::new(Stored { seq, at, v: EVENT_VERSION, event }));
     }

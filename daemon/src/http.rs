@@ -15,7 +15,7 @@ mod rows;
 
 use crate::config::Config;
 use crate::driver::Handle;
-use crate::telemetry::{self, Counts};
+use crate::telemetry::Totals;
 use crate::webhook::Tally;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -64,7 +64,7 @@ struct App {
     reread: Reread,
     /// The name in `http.external_url`.
     external: Option<Arc<str>>,
-    counts: Arc<Mutex<Counts>>,
+    totals: Arc<Mutex<Totals>>,
     webhooks: Arc<[Arc<Tally>]>,
     streams: Arc<Semaphore>,
     /// Becomes true when the daemon stops.
@@ -72,8 +72,8 @@ struct App {
 }
 
 impl App {
-    fn counted<T>(&self, read: impl FnOnce(&mut Counts) -> T) -> T {
-        read(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
+    fn totalled<T>(&self, read: impl FnOnce(&mut Totals) -> T) -> T {
+        read(&mut self.totals.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -87,15 +87,14 @@ pub async fn serve(
     mut stopping: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let app = App {
-        handle: handle.clone(),
+        handle,
         reread,
         external: config.daemon.http.external_host().map(Arc::from),
-        counts: Arc::default(),
+        totals: Arc::default(),
         webhooks: webhooks.into(),
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         stopping: stopping.clone(),
     };
-    let counting = tokio::spawn(telemetry::count(handle, Arc::clone(&app.counts)));
     let router = router(app);
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
@@ -118,7 +117,6 @@ pub async fn serve(
         });
     }
     drop(listener);
-    counting.abort();
     if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still in flight after {} s and are cut off", DRAIN.as_secs());
     }

@@ -1,11 +1,10 @@
 //! What the daemon measures of itself, for Prometheus.
 //!
-//! Three sources, each read when somebody asks: the engine's memory, the driver's figures, and the stream of events,
-//! counted as it passes. The answer is the classic text (version 0.0.4) unless OpenMetrics is asked for: every tool reads
+//! Three sources, each read when somebody asks: the engine's memory, the driver's figures, and the events, which the driver
+//! counts as it tells them. The answer is the classic text (version 0.0.4) unless OpenMetrics is asked for: every tool reads
 //! the classic one, and a checker for it refuses what OpenMetrics calls a counter.
 
-use crate::driver::{Handle, View};
-use crate::http::events::Follow;
+use crate::driver::View;
 use crate::webhook::Tally;
 use homeostat::config::Kind;
 use homeostat::event::{Event, Phase};
@@ -17,16 +16,16 @@ use homeostat::series::SeriesName;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 // --- what is counted as it passes ------------------------------------------------------------------------------------
 
 /// Upper ends of the confidences that learned thresholds are sorted by.
 const CONFIDENCES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
-/// Events since the start, counted, and totals that the engine's memory alone would let shrink.
-#[derive(Debug, Default)]
+/// Events since the start, counted.
+#[derive(Clone, Debug, Default)]
 pub struct Counts {
     events: BTreeMap<&'static str, u64>,
     transitions: BTreeMap<(SystemState, SystemState), u64>,
@@ -36,6 +35,11 @@ pub struct Counts {
     alerts: u64,
     confidences: [u64; CONFIDENCES.len() + 1],
     confidence_sum: f64,
+}
+
+/// Totals that the engine's memory alone would let shrink.
+#[derive(Debug, Default)]
+pub struct Totals {
     judged: Growing,
     breached: Growing,
 }
@@ -101,14 +105,6 @@ fn knob(knob: &Knob) -> &'static str {
         Knob::Preference(_) => "preference",
         Knob::Factor(_) => "factor",
         Knob::Parameters => "parameters",
-    }
-}
-
-/// Counts events until the driver stops.
-pub async fn count(handle: Handle, counts: Arc<Mutex<Counts>>) {
-    let Ok(mut follow) = Follow::start(&handle, None).await else { return };
-    while let Some(stored) = follow.next().await {
-        counts.lock().unwrap_or_else(PoisonError::into_inner).count(&stored.event);
     }
 }
 
@@ -219,9 +215,9 @@ impl Measured {
 }
 
 /// All of the daemon's own metrics.
-pub fn families(m: &Measured, counts: &mut Counts, webhooks: &[Arc<Tally>]) -> Vec<Family> {
+pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> Vec<Family> {
     let mut all = Families(Vec::new());
-    let stats = &m.stats;
+    let (stats, counts) = (&m.stats, &m.stats.counts);
     let number = |flag: bool| f64::from(u8::from(flag));
 
     all.gauge("homeostat_build_info", "Version of the daemon; always 1.")
@@ -252,9 +248,9 @@ pub fn families(m: &Measured, counts: &mut Counts, webhooks: &[Arc<Tally>]) -> V
 
     // A
     all.counter("homeostat_judged_samples_total", "Samples that were judged.")
-        .put([], counts.judged.see(m.judged) as f64);
+        .put([], totals.judged.see(m.judged) as f64);
     all.counter("homeostat_breaches_total", "Judged samples outside of their bounds.")
-        .put([], counts.breached.see(m.breached) as f64);
+        .put([], totals.breached.see(m.breached) as f64);
     all.gauge("homeostat_alerts_open", "Alerts that hold now.").put([], m.alerts_open as f64);
     all.counter("homeostat_alerts_total", "Alerts that began since the start.").put([], counts.alerts as f64);
     all.gauge("homeostat_forecasts_open", "Series whose trend leads beyond their alert level.")
@@ -362,9 +358,14 @@ pub fn families(m: &Measured, counts: &mut Counts, webhooks: &[Arc<Tally>]) -> V
         .put([], stats.snapshots as f64);
     all.gauge("process_start_time_seconds", "When the process started, since the epoch.")
         .put([], stats.started_at.secs());
-    all.gauge("process_resident_memory_bytes", "Resident memory.").put([], stats.usage.own_memory_bytes as f64);
-    all.counter("process_cpu_seconds_total", "Processor time, user and system.")
-        .put([], stats.usage.own_processor_seconds);
+    let memory = all.gauge("process_resident_memory_bytes", "Resident memory.");
+    if let Some(bytes) = stats.usage.own_memory_bytes {
+        memory.put([], bytes as f64);
+    }
+    let processor = all.counter("process_cpu_seconds_total", "Processor time, user and system.");
+    if let Some(seconds) = stats.usage.own_processor_seconds {
+        processor.put([], seconds);
+    }
     all.0
 }
 

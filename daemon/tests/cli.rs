@@ -325,6 +325,8 @@ fn detect_refuses_what_cannot_be_meant() {
     assert!(ran.code == 3 && ran.err.contains("nowhere.csv"), "{}", ran.err);
     let ran = run(&folder, &["detect", "in.csv", "--out", "-", "--budget", "1 per week"]);
     assert!(ran.code == 0 && ran.err.contains("not built yet"), "{}", ran.err);
+    let help = run(&folder, &["detect", "--help"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("Only none is supported for now") && !help.contains("per week"), "{help}");
     assert_eq!(judged(&ran.out).len(), 10);
 }
 

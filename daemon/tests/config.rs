@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 use std::net::TcpListener;
 use tempfile::TempDir;
 
-const QUICK: &str = "states: {healthy: {monitoring_interval: 1s}, optimizing: {monitoring_interval: 1s}}\n";
+/// A cycle every second, also where the machine that runs the tests is so busy that the state is a bad one.
+const QUICK: &str = "states: {healthy: {monitoring_interval: 1s}, optimizing: {monitoring_interval: 1s}, \
+    degraded: {monitoring_interval: 1s}, critical: {monitoring_interval: 1s}, recovering: {monitoring_interval: 1s}}\n";
 
 /// What `homeostat ARGS` says with these variables.
 fn with_env(folder: &TempDir, args: &[&str], env: &[(&str, &str)]) -> Ran {
@@ -172,6 +174,50 @@ fn each_part_of_the_host_can_be_left_out_also_while_it_runs() {
     }
     // A container may lack some; these are everywhere.
     assert!(left_out >= 4, "{all:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_the_daemon_itself_needs_is_measured_also_where_the_host_gives_no_series() {
+    let folder = folder();
+    write(&folder, "homeostat.yaml", &format!("host: {{enabled: false}}\n{QUICK}"));
+    let daemon = Daemon::go_on(&folder);
+    let own_memory = || daemon.metric("homeostat_evidence_ratio{evidence=\"own_memory\"}");
+    let measured = || {
+        wait_until("a cycle", || daemon.try_metric("homeostat_cycle_last_seconds").filter(|seconds| *seconds > 0.0));
+        assert!(own_memory() > 0.001, "over half a megabyte of 512: {}", own_memory());
+        assert!(daemon.metric("process_resident_memory_bytes") > 500_000.0);
+        assert!(daemon.metric("process_cpu_seconds_total") >= 0.0);
+        wait_until("the processor", || daemon.try_metric("homeostat_evidence_ratio{evidence=\"host_processor\"}"));
+    };
+    measured();
+    assert_eq!(daemon.names(), [""; 0], "no series of this host");
+    // Switched on and off again while it runs.
+    write(&folder, "homeostat.yaml", QUICK);
+    assert_eq!(daemon.post_text("/-/reload", "").status, 200);
+    wait_until("series", || (!daemon.names().is_empty()).then_some(()));
+    write(&folder, "homeostat.yaml", &format!("host: {{enabled: false}}\n{QUICK}"));
+    assert_eq!(daemon.post_text("/-/reload", "").status, 200);
+    measured();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_host_without_an_interval_of_its_own_is_read_as_often_as_the_loop_turns() {
+    let folder = folder();
+    // An hour in every state but the one that is forced below.
+    let states = "healthy: {monitoring_interval: 1h}, optimizing: {monitoring_interval: 1h}, \
+        degraded: {monitoring_interval: 1h}, critical: {monitoring_interval: 1s}, recovering: {monitoring_interval: 1h}";
+    let rest = format!("learning: {{min_data_points: 10}}\nstates: {{{states}}}\n");
+    write(&folder, "homeostat.yaml", &format!("host: {{interval: null, warmup_interval: 100ms}}\n{rest}"));
+    let daemon = Daemon::go_on(&folder);
+    let samples = || row(&daemon, "host_load1")["samples"].as_u64().unwrap_or_default();
+    wait_until("ten samples", || (samples() >= 10).then_some(()));
+    assert_eq!(daemon.post("/api/v1/state", &json!({ "state": "critical", "for": "1h" })).status, 200);
+    // With the twentieth reading nothing is young any more.
+    wait_until("readings at the forced pace", || (samples() >= 25).then_some(()));
+    let load = row(&daemon, "host_load1");
+    assert!(load["span_s"].as_f64() > Some(4.0), "five of them lie a second apart: {load}");
 }
 
 #[cfg(target_os = "linux")]

@@ -20,6 +20,12 @@ fn draw(seed: &mut u64) -> u64 {
     x ^ (x >> 31)
 }
 
+/// A cycle every second, in whatever state the machine that runs the tests brings about.
+fn quick() -> Value {
+    let row = json!({ "monitoring_interval": "1s" });
+    json!({ "healthy": row, "optimizing": row, "degraded": row, "critical": row, "recovering": row })
+}
+
 /// All that a client was told, over every life of the daemon.
 #[derive(Default)]
 struct Told {
@@ -70,7 +76,7 @@ fn what_was_acknowledged_or_listed_outlives_twenty_kills() {
                 { "path": path("rows.jsonl") }, { "path": path("history.jsonl") },
                 { "path": path("live.csv"), "speed": "50x" },
             ],
-            "states": { "healthy": { "monitoring_interval": "1s" }, "optimizing": { "monitoring_interval": "1s" } },
+            "states": quick(),
             "store": { "snapshot_interval": "1s" },
         });
         std::fs::write(dir.path().join("homeostat.yaml"), config.to_string()).expect("a file");
@@ -248,6 +254,59 @@ fn a_hangup_reads_the_configuration_again_all_or_nothing() {
 /// A limit of file size of nothing at all: every write fails, as on a full disk, for whoever runs the tests. util-linux has
 /// `prlimit` on every Linux.
 #[cfg(target_os = "linux")]
+fn limit_file_size(daemon: &Daemon, size: &str) {
+    let pid = daemon.child.id().to_string();
+    let done = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={size}:unlimited")]).status();
+    assert!(done.expect("prlimit of util-linux is there").success());
+}
+
+/// Nothing else is written meanwhile: that the disk is full is found out by what is asked for.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_imported_or_read_again_on_a_full_disk_is_refused_and_not_done() {
+    let dir = TempDir::new().expect("a folder");
+    configure(dir.path(), "");
+    let row = json!({ "monitoring_interval": "1h", "planning_lookahead": "1h" });
+    let mut config = json!({
+        "host": { "enabled": false, "interval": "1h" },
+        "files": [{ "path": dir.path().join("rows.jsonl").display().to_string() }],
+        "states": { "healthy": row, "optimizing": row, "degraded": row, "recovering": row },
+        "store": { "snapshot_interval": "1d" },
+    });
+    let configure = |config: &Value| {
+        std::fs::write(dir.path().join("homeostat.yaml"), config.to_string()).expect("a file");
+    };
+    configure(&config);
+    let daemon = Daemon::go_on(dir.path());
+    wait_until("series", || (daemon.names().len() >= 2).then_some(()));
+    let bounds =
+        json!({ "data": [{ "series": "load", "lower": 1.0, "upper": 2.0, "sensitivity": 2.0, "confidence": 0.9 }] });
+    let import = || daemon.post("/api/v1/thresholds", &bounds);
+    let imported = || daemon.list("/api/v1/thresholds").iter().any(|row| row["strategy"] == "imported");
+    let reload = || daemon.post_text("/-/reload", "");
+    let confidence_min = || daemon.data("/api/v1/explain?series=load")["confidence_min"].clone();
+    config["learning"] = json!({ "confidence_min": 0.9 });
+
+    let full = |ask: &dyn Fn() -> common::Answer| {
+        // It takes a moment until the driver tries again by itself: until then it would know without a write.
+        wait_until("the store", || (daemon.metric("homeostat_store_problem") == 0.0).then_some(()));
+        limit_file_size(&daemon, "0");
+        assert!(ask().problem(507).contains("nothing was changed"));
+        limit_file_size(&daemon, "unlimited");
+    };
+    full(&import);
+    assert!(!imported(), "what was refused was not done");
+    configure(&config);
+    full(&reload);
+    assert_eq!(confidence_min(), 0.5, "what was refused was not done");
+
+    wait_until("room", || (import().status == 200).then_some(()));
+    assert!(imported());
+    assert_eq!(reload().status, 200);
+    assert_eq!(confidence_min(), 0.9);
+}
+
+#[cfg(target_os = "linux")]
 #[test]
 fn on_a_full_disk_judging_goes_on_and_nothing_is_changed_or_acknowledged_until_there_is_room() {
     let dir = TempDir::new().expect("a folder");
@@ -262,17 +321,13 @@ fn on_a_full_disk_judging_goes_on_and_nothing_is_changed_or_acknowledged_until_t
     let config = json!({
         "host": { "enabled": false },
         "files": [{ "path": path("rows.jsonl") }, { "path": path("live.csv"), "speed": "20x" }],
-        "states": { "healthy": { "monitoring_interval": "1s" }, "optimizing": { "monitoring_interval": "1s" } },
+        "states": quick(),
         "store": { "snapshot_interval": "1s" },
     });
     std::fs::write(dir.path().join("homeostat.yaml"), config.to_string()).expect("a file");
     let daemon = Daemon::go_on(dir.path());
     daemon.wait_for_thresholds(2);
-    let room = |size: &str| {
-        let pid = daemon.child.id().to_string();
-        let done = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={size}:unlimited")]).status();
-        assert!(done.expect("prlimit of util-linux is there").success());
-    };
+    let room = |size: &str| limit_file_size(&daemon, size);
     let verdict = || daemon.post("/api/v1/feedback", &json!({ "series": "load", "verdict": "false" }));
     let judged = || daemon.metric("homeostat_judged_samples_total");
     let cycles = || daemon.data("/api/v1/statistics")["cycles"].as_u64().expect("a number");

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Daemon, configure, wait_until};
+use common::{Daemon, configure, folder, read, wait_until, write};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -205,6 +205,33 @@ fn what_the_description_promises_is_there() {
                 assert!(described["properties"].get(key).is_some(), "{path}: {key} is not described");
             }
         }
+    }
+}
+
+#[test]
+fn every_event_of_a_run_is_counted_from_the_first_on() {
+    let folder = folder();
+    // This host gives series before anybody can ask, and a restart counts anew.
+    configure(&folder, "");
+    let config = read(&folder, "homeostat.yaml").replace("host: {enabled: false}", "host: {interval: 1h}");
+    write(&folder, "homeostat.yaml", &config);
+    let mut before = 0;
+    for life in ["the first", "the second"] {
+        let daemon = Daemon::go_on(&folder);
+        let newest = || daemon.list("/api/v1/events?limit=1")[0]["seq"].as_u64().expect("a number");
+        // Between two cycles, so that the journal stands still.
+        let (events, counted) = wait_until("a journal that stands still", || {
+            let events = newest();
+            let text = daemon.get("/metrics").text;
+            let rows = text.lines().filter(|line| line.starts_with("homeostat_events_total{"));
+            let counted: f64 = rows.filter_map(|row| row.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+            (events > before && newest() == events).then_some((events, counted))
+        });
+        assert_eq!(counted, (events - before) as f64, "{life}");
+        daemon.stop();
+        let journal = rusqlite::Connection::open(folder.path().join("data/homeostat.db")).expect("the journal");
+        let last: i64 = journal.query_row("select max(seq) from events", [], |row| row.get(0)).expect("a number");
+        before = u64::try_from(last).expect("a number of an event");
     }
 }
 

@@ -226,8 +226,7 @@ fn a_histogram_in_a_file_is_watched_by_its_rate_and_quantiles() {
     assert!((0.05..0.06).contains(&median), "{median}");
 
     // The same file as a source of the daemon.
-    let config =
-        "host: {enabled: false}\nfiles: [{path: buckets.jsonl}]\nstates: {healthy: {monitoring_interval: 1s}}\n";
+    let config = "host: {enabled: false}\nfiles: [{path: buckets.jsonl}]\nstates: {healthy: {monitoring_interval: 1s}, degraded: {monitoring_interval: 1s}}\n";
     write(&folder, "homeostat.yaml", config);
     let daemon = Daemon::go_on(&folder);
     // The rate never changed, so that it is not watched unless somebody asks for it.

@@ -49,7 +49,8 @@ pub struct DetectArgs {
     /// A file with one IN<TAB>OUT pair a line
     #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "out"])]
     list: Option<PathBuf>,
-    /// How often it may alert, like '1 per week'; none: the fixed level of 4.5 sigma-equivalents
+    /// How often it may alert. Only none is supported for now: alerts stand at the fixed level of 4.5 sigma-equivalents,
+    /// also with a budget, which is read and said to have no effect yet
     #[arg(long, value_name = "BUDGET")]
     budget: Option<String>,
     /// Exit with 1 when a row does not parse

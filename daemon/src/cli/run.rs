@@ -85,7 +85,7 @@ async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<
     let address = listener.local_addr().map_err(|error| world(&error))?;
     let files = config.daemon.files.iter().map(FileFeed::open).collect::<Result<Vec<_>, _>>();
     let files = files.map_err(|error| world(&error))?;
-    let host = config.daemon.host.enabled.then(|| Host::new(&config.daemon.host));
+    let host = Host::new(&config.daemon.host);
     let start = Start { settings: config, engine, store, host, files };
     let served = start.settings.clone();
     let (handle, thread) = driver::spawn(start).map_err(|error| world(&error))?;

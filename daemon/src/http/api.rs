@@ -393,7 +393,7 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Answer<Respo
         .query(|view| view.settings.daemon.prometheus.enabled.then(|| telemetry::Measured::of(view)))
         .await?
         .ok_or_else(closed)?;
-    let families = app.counted(|counts| telemetry::families(&measured, counts, &app.webhooks));
+    let families = app.totalled(|totals| telemetry::families(&measured, totals, &app.webhooks));
     Ok(exposition(&headers, &families))
 }
 

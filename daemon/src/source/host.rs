@@ -41,7 +41,7 @@ pub struct Reading {
 }
 
 /// How much of the host and of what this process may have is in use. Measured with every read, also for parts that
-/// are switched off as series.
+/// are switched off as series, or all of them. None: it could not be measured.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Usage {
     /// Share of the processor in use since the read before; of the control group's (cgroup v2) quota where that is
@@ -50,8 +50,8 @@ pub struct Usage {
     /// Share of memory in use, what can be freed at once not counted; of the control group's limit where that is
     /// nearer.
     pub host_memory: Option<f64>,
-    pub own_memory_bytes: u64,
-    pub own_processor_seconds: f64,
+    pub own_memory_bytes: Option<u64>,
+    pub own_processor_seconds: Option<f64>,
 }
 
 /// What one read gave.
@@ -484,14 +484,14 @@ fn own(files: &mut Files, out: &mut Out<'_>, usage: &mut Usage) {
         && let Some((_, fields)) = text.rsplit_once(')')
         && let (Some(user), Some(system)) = (word::<f64>(fields, 11), word::<f64>(fields, 12))
     {
-        usage.own_processor_seconds = (user + system) / TICKS_PER_SECOND;
-        out.counter("process_cpu_seconds_total", Some(usage.own_processor_seconds));
+        usage.own_processor_seconds = Some((user + system) / TICKS_PER_SECOND);
+        out.counter("process_cpu_seconds_total", usage.own_processor_seconds);
         out.gauge("process_threads", word(fields, 17));
     }
     let resident = files.own_status.read().and_then(|text| text.lines().find(|line| line.starts_with("VmRSS:")));
     if let Some(kibibytes) = resident.and_then(|line| word::<u64>(line, 1)) {
-        usage.own_memory_bytes = kibibytes * 1024;
-        out.gauge("process_resident_memory_bytes", Some(usage.own_memory_bytes as f64));
+        usage.own_memory_bytes = Some(kibibytes * 1024);
+        out.gauge("process_resident_memory_bytes", usage.own_memory_bytes.map(|bytes| bytes as f64));
     }
     if out.on
         && let Ok(list) = std::fs::read_dir(files.root.join("proc/self/fd"))
@@ -535,11 +535,11 @@ fn portable(
     let wanted = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, wanted);
     if let Some(process) = system.process(pid) {
-        usage.own_memory_bytes = process.memory();
-        usage.own_processor_seconds = process.accumulated_cpu_time() as f64 / 1000.0;
+        usage.own_memory_bytes = Some(process.memory());
+        usage.own_processor_seconds = Some(process.accumulated_cpu_time() as f64 / 1000.0);
         out.on = on(|parts| parts.process);
-        out.gauge("process_resident_memory_bytes", Some(usage.own_memory_bytes as f64));
-        out.counter("process_cpu_seconds_total", Some(usage.own_processor_seconds));
+        out.gauge("process_resident_memory_bytes", usage.own_memory_bytes.map(|bytes| bytes as f64));
+        out.counter("process_cpu_seconds_total", usage.own_processor_seconds);
     }
 }
 

@@ -98,6 +98,10 @@ pub fn run(home: impl AsRef<Path>, args: &[&str]) -> Ran {
     homeostat(home).args(args).output().expect("started").into()
 }
 
+/// How busy the machine is that runs the tests changes no state.
+pub const WHATEVER_THE_HOST_DOES: &str = "limits: {host_processor: {degraded: {enter: 2, leave: 1}, critical: null}, \
+    host_memory: {degraded: {enter: 2, leave: 1}, critical: null}, optimizing_processor_max: 1}";
+
 /// No host is watched; two series of 300 samples each, one of them with labels. A cycle every second. `more` is laid under.
 pub fn configure(dir: impl AsRef<Path>, more: &str) {
     let now = now();
@@ -111,7 +115,8 @@ pub fn configure(dir: impl AsRef<Path>, more: &str) {
     }
     write(&dir, "rows.jsonl", &rows);
     let files = "host: {enabled: false}\nfiles: [{path: rows.jsonl}]\n";
-    write(&dir, "homeostat.yaml", &format!("{files}states: {{healthy: {{monitoring_interval: 1s}}}}\n{more}"));
+    let states = format!("states: {{healthy: {{monitoring_interval: 1s}}, {WHATEVER_THE_HOST_DOES}}}\n");
+    write(&dir, "homeostat.yaml", &format!("{files}{states}{more}"));
 }
 
 /// The daemon, to be run on the folder: its configuration and its data lie there.

@@ -99,8 +99,8 @@ fn every_number_lands_in_its_series() {
             .iter()
             .all(|reading| { (reading.kind == Kind::Counter) == reading.series.metric().ends_with("_total") })
     );
-    assert_eq!(read.usage.own_memory_bytes, 2_097_152);
-    assert_eq!(read.usage.own_processor_seconds, 4.0);
+    assert_eq!(read.usage.own_memory_bytes, Some(2_097_152));
+    assert_eq!(read.usage.own_processor_seconds, Some(4.0));
 
     // The disk is pulled out: its series end, nothing else does.
     change(&folder, &[("proc/diskstats", "")]);
@@ -158,7 +158,7 @@ fn what_is_not_there_or_not_readable_is_absent() {
     host.read();
     let read = host.read();
     assert!(read.usage.host_memory.is_some_and(|ratio| ratio > 0.0));
-    assert!(read.usage.own_memory_bytes > 0 && value(&read, "host_memory_used_ratio").is_some());
+    assert!(read.usage.own_memory_bytes > Some(0) && value(&read, "host_memory_used_ratio").is_some());
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn parts_that_are_switched_off_are_evidence_all_the_same() {
     let mut host = Host::new(&HostSource { enabled: false, ..HostSource::default() });
     let read = host.read();
     assert_eq!(read.readings, []);
-    assert!(read.usage.host_memory.is_some() && read.usage.own_memory_bytes > 0);
+    assert!(read.usage.host_memory.is_some() && read.usage.own_memory_bytes > Some(0));
     let parts = HostSource { network: false, memory: false, filesystem: false, ..HostSource::default() };
     let read = Host::new(&parts).read();
     assert!(!read.readings.is_empty());
@@ -200,5 +200,5 @@ fn this_host_gives_a_moderate_number_of_series_and_evidence_of_its_memory() {
     host.read();
     let read = host.read();
     assert!((10..=80).contains(&read.readings.len()), "{}", read.readings.len());
-    assert!(read.usage.host_memory.is_some() && read.usage.own_memory_bytes > 0);
+    assert!(read.usage.host_memory.is_some() && read.usage.own_memory_bytes > Some(0));
 }
