@@ -70,7 +70,7 @@ impl Default for Learning {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
-    /// The period of the cycle, and of every source that names none.
+    /// The period of the cycle, and of the host's readings where their own is null.
     pub monitoring_interval: Span,
     /// How many last samples of a series the cycle reads for trend and health. At least 10.
     pub analysis_depth: u32,

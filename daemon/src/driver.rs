@@ -450,7 +450,7 @@ impl Driver {
             self.stats.rows += batch.rows.len() as u64 + batch.errors.len() as u64;
             self.stats.rows_bad += batch.errors.len() as u64;
             for error in &batch.errors {
-                tracing::warn!(file = %file.path().display(), line = error.line, "{}", error.reason);
+                file.tell(error);
             }
             if let Some(error) = &batch.failed {
                 tracing::error!("{error}");

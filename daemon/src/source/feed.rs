@@ -7,7 +7,8 @@ use crate::config::{FileSource, Speed};
 use crate::source::file::{FileError, Line, RowError, Rows};
 use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
-use std::path::{Path, PathBuf};
+use std::cmp::Ordering;
+use std::path::PathBuf;
 
 pub struct FileFeed {
     path: PathBuf,
@@ -18,7 +19,12 @@ pub struct FileFeed {
     /// The row whose time has not come.
     waiting: Option<(SeriesName, Timestamp, f64)>,
     ended: bool,
+    /// Rows that did not parse so far.
+    bad: u64,
 }
+
+/// Rows that do not parse and are told one by one; a file of another kind has millions. All of them are counted.
+const BAD_ROWS_TOLD: u64 = 20;
 
 /// What was taken in one go.
 #[derive(Debug, Default)]
@@ -33,11 +39,20 @@ impl FileFeed {
     pub fn open(source: &FileSource) -> Result<FileFeed, FileError> {
         let rows = Rows::open(&source.path)?;
         let path = source.path.clone();
-        Ok(FileFeed { path, rows, speed: source.speed, anchor: None, waiting: None, ended: false })
+        Ok(FileFeed { path, rows, speed: source.speed, anchor: None, waiting: None, ended: false, bad: 0 })
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Tells a row that did not parse, as long as there were few.
+    pub fn tell(&mut self, error: &RowError) {
+        self.bad += 1;
+        let file = self.path.display();
+        match self.bad.cmp(&BAD_ROWS_TOLD) {
+            Ordering::Less => tracing::warn!(%file, line = error.line, "{}", error.reason),
+            Ordering::Equal => {
+                tracing::warn!(%file, line = error.line, "{}; more like these are counted", error.reason)
+            }
+            Ordering::Greater => {}
+        }
     }
 
     /// Whether its rows are history.
