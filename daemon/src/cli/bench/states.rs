@@ -174,9 +174,12 @@ fn cycles() -> Result<Option<Measured>, Failed> {
 fn whole_cycle() -> Result<Option<Measured>, Failed> {
     const SERIES: usize = 100;
     const SAMPLES: usize = 1_000;
+    let mut config = Config::default();
+    // As many tasks as one cycle needs for all of them.
+    config.states.healthy.execution_parallelism = 16;
     let mut watched = Vec::new();
     for _ in 0..super::ROUNDS {
-        let mut world = Watched::new(Config::default(), SERIES)?;
+        let mut world = Watched::new(config.clone(), SERIES)?;
         world.samples(SAMPLES);
         watched.push(world);
     }
