@@ -76,7 +76,8 @@ pub struct Parameters {
     pub analysis_depth: u32,
     /// How far ahead trend and plan project; an expectation is settled after this long.
     pub planning_lookahead: Span,
-    /// How many batches of changes go out in one cycle, and how many batches of series are learned.
+    /// How many tasks one cycle has, of learning and of thresholds that go out; a task is a sixty-fourth of all series, at
+    /// least eight.
     pub execution_parallelism: u32,
     /// How far sensitivities, factors and returning parameters move in one step.
     pub learning_rate: Ratio,

@@ -91,17 +91,9 @@ fn plan_parameters(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
         Some(moved) => format!("{} because of {}", state.as_str(), moved.cause),
         None => format!("the row of {}", state.as_str()),
     };
-    let change = Change {
-        id: 0,
-        at: now,
-        knob: Knob::Parameters,
-        from: Setting::Parameters(from),
-        to: Setting::Parameters(to),
-        because,
-        by: None,
-        expect: keeps_under(knowledge, EvidenceKind::CycleLatency, now),
-        situation: knowledge.situation(),
-    };
+    let expect = keeps_under(knowledge, EvidenceKind::CycleLatency, now);
+    let settings = (Setting::Parameters(from), Setting::Parameters(to));
+    let change = change(knowledge, Knob::Parameters, settings, because, expect, now);
     admit(knowledge, plan, Planned { change, adjustment: None }, false, now);
 }
 
@@ -117,17 +109,11 @@ fn plan_thresholds(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
         if plan.changes.len() - admitted == most {
             break;
         }
-        let change = Change {
-            id: 0,
-            at: now,
-            knob: Knob::Threshold(series.name().clone()),
-            from: series.in_force().map_or(Setting::Unset, |before| Setting::Bounds(before.bounds.at(now))),
-            to: Setting::Bounds(learned.bounds.at(now)),
-            because: learned.reasoning.clone(),
-            by: None,
-            expect: holds(knowledge, series.name(), now),
-            situation: knowledge.situation(),
-        };
+        let name = series.name();
+        let from = series.in_force().map_or(Setting::Unset, |before| Setting::Bounds(before.bounds.at(now)));
+        let settings = (from, Setting::Bounds(learned.bounds.at(now)));
+        let expect = holds(knowledge, name, now);
+        let change = change(knowledge, Knob::Threshold(name.clone()), settings, learned.reasoning.clone(), expect, now);
         // Bounds that follow a sensitivity which a person moved are as much that person's word as the sensitivity is.
         let ordered = series.in_force().is_some_and(|judging| judging.sensitivity != learned.sensitivity);
         admit(knowledge, plan, Planned { change, adjustment: None }, ordered, now);
@@ -138,20 +124,11 @@ fn plan_thresholds(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
 fn plan_withdrawals(knowledge: &Knowledge, plan: &mut Plan, refuted: &[(SeriesName, f64)], now: Timestamp) {
     for (name, share) in refuted {
         let Some(before) = knowledge.find(name).and_then(Series::in_force) else { continue };
-        let change = Change {
-            id: 0,
-            at: now,
-            knob: Knob::Threshold(name.clone()),
-            from: Setting::Bounds(before.bounds.at(now)),
-            to: Setting::Unset,
-            because: format!(
-                "{:.0} % of the window lie outside, and no later threshold is trusted enough",
-                100.0 * share
-            ),
-            by: None,
-            expect: keeps_under(knowledge, EvidenceKind::BreachShare, now),
-            situation: knowledge.situation(),
-        };
+        let because =
+            format!("{:.0} % of the window lie outside, and no later threshold is trusted enough", 100.0 * share);
+        let settings = (Setting::Bounds(before.bounds.at(now)), Setting::Unset);
+        let expect = keeps_under(knowledge, EvidenceKind::BreachShare, now);
+        let change = change(knowledge, Knob::Threshold(name.clone()), settings, because, expect, now);
         admit(knowledge, plan, Planned { change, adjustment: None }, false, now);
     }
 }
@@ -174,17 +151,8 @@ fn plan_adjustment(knowledge: &Knowledge, plan: &mut Plan, by: LoopKind, adjustm
             (Knob::Factor(*parameter), expect)
         }
     };
-    let change = Change {
-        id: 0,
-        at: now,
-        knob,
-        from: Setting::Number(adjustment.from),
-        to: Setting::Number(adjustment.to),
-        because: adjustment.reason.clone(),
-        by: Some(by),
-        expect,
-        situation: knowledge.situation(),
-    };
+    let settings = (Setting::Number(adjustment.from), Setting::Number(adjustment.to));
+    let change = Change { by: Some(by), ..change(knowledge, knob, settings, adjustment.reason.clone(), expect, now) };
     let admitted = plan.changes.len();
     let ordered = adjustment.explicit;
     admit(knowledge, plan, Planned { change, adjustment: Some(adjustment) }, ordered, now);
@@ -192,6 +160,18 @@ fn plan_adjustment(knowledge: &Knowledge, plan: &mut Plan, by: LoopKind, adjustm
     if plan.changes.len() > admitted && !ordered && withhold(&mut plan.chance, knowledge.config().feedback.withhold) {
         plan.withheld.extend(plan.changes.pop().and_then(|planned| Some((by, planned.adjustment?))));
     }
+}
+
+/// A change from one setting to another, that nobody asked for and that has no number yet.
+fn change(
+    knowledge: &Knowledge,
+    knob: Knob,
+    (from, to): (Setting, Setting),
+    because: String,
+    expect: Expectation,
+    now: Timestamp,
+) -> Change {
+    Change { id: 0, at: now, knob, from, to, because, by: None, expect, situation: knowledge.situation() }
 }
 
 /// `ordered`: by a person, so that no rate limit holds it back.

@@ -28,15 +28,17 @@ pub(crate) fn of(knowledge: &Knowledge, now: Timestamp) -> Health {
     let (mut judged, mut breaching) = (0_usize, 0_usize);
     let mut forecasts = Vec::new();
     let (mut at, mut values) = (Vec::with_capacity(depth), Vec::with_capacity(depth));
-    for series in knowledge.series().filter(|series| series.in_force().is_some()) {
+    for series in knowledge.series() {
+        let Some(threshold) = series.in_force() else { continue };
         // A young threshold says little, and of all of a fresh start at once.
-        if series.in_force().is_some_and(|threshold| threshold.young) {
-            continue;
-        }
-        judged += 1;
-        breaching += usize::from(in_breach(series, depth));
-
-        let crosses_at = crossing(series, depth, lookahead, now, &mut at, &mut values);
+        let crosses_at = match threshold.young {
+            true => None,
+            false => {
+                judged += 1;
+                breaching += usize::from(in_breach(series, depth));
+                crossing(series, depth, lookahead, now, &mut at, &mut values)
+            }
+        };
         // That it comes or goes is news; that it moves by a cycle is not.
         if crosses_at.is_some() != series.forecast().is_some() {
             forecasts.push((series.name().clone(), crosses_at));

@@ -51,6 +51,29 @@ impl Masks {
     }
 }
 
+/// Bounds by which more than this share of a window is in alert are wrong themselves.
+const MASKED_MAX: f64 = 0.25;
+
+impl Masks {
+    /// Takes the samples of alerts out of a window (times in milliseconds, ascending, and as many values), as long as they are
+    /// few and `least` remain. Returns how many it took out.
+    pub(crate) fn leave_out(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        let ordinary: Vec<bool> = at.iter().map(|time| !self.covers(Timestamp::from_millis(*time))).collect();
+        let kept = ordinary.iter().filter(|ordinary| **ordinary).count();
+        let masked = at.len() - kept;
+        if masked as f64 > MASKED_MAX * at.len() as f64 || kept < least {
+            return 0;
+        }
+        let (mut of_time, mut of_value) = (ordinary.iter(), ordinary.iter());
+        at.retain(|_| of_time.next() == Some(&true));
+        values.retain(|_| of_value.next() == Some(&true));
+        masked
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +94,22 @@ mod tests {
         assert_eq!(covered, (10..20).chain(40..60).collect::<Vec<_>>());
         masks.forget(at(20));
         assert!(!masks.covers(at(15)) && masks.covers(at(45)));
+    }
+
+    #[test]
+    fn it_leaves_out_what_is_few_and_never_under_the_least() {
+        let mut masks = Masks::default();
+        masks.open(at(10));
+        masks.close(at(12));
+        let left = |masks: &Masks, least: usize| {
+            let (mut times, mut values) = ((0..20).map(|n| n * 1000).collect(), (0..20).map(f64::from).collect());
+            let masked = masks.leave_out(least, &mut times, &mut values);
+            assert_eq!(times.iter().map(|time| *time as f64 / 1000.0).collect::<Vec<_>>(), values);
+            (masked, values.len())
+        };
+        assert_eq!((left(&masks, 18), left(&masks, 19)), ((2, 18), (0, 20)));
+        masks.open(at(15));
+        assert_eq!(left(&masks, 1), (0, 20), "seven of twenty are no exception");
     }
 
     #[test]

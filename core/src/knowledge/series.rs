@@ -21,9 +21,6 @@ use std::sync::Arc;
 /// Samples a merit is worked out from at most: ten times as many as it is smoothed over.
 const MERIT_SAMPLES: usize = 10 * SMOOTHED as usize;
 
-/// Bounds by which more than this share of a window is in alert are wrong themselves.
-const MASKED_MAX: f64 = 0.25;
-
 /// What the configuration says of this series: derived, never stored.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Settings {
@@ -293,25 +290,7 @@ impl Series {
             at.drain(..since);
             values.drain(..since);
         }
-        if self.masks.is_empty() {
-            return 0;
-        }
-        let masked = |time: i64| self.masks.covers(Timestamp::from_millis(time));
-        let (len, covered) = (at.len(), at.iter().filter(|time| masked(**time)).count());
-        if covered as f64 > MASKED_MAX * len as f64 || len - covered < least {
-            return 0;
-        }
-        let mut kept = 0;
-        for from in 0..len {
-            if !masked(at[from]) {
-                at[kept] = at[from];
-                values[kept] = values[from];
-                kept += 1;
-            }
-        }
-        at.truncate(kept);
-        values.truncate(kept);
-        covered
+        self.masks.leave_out(least, at, values)
     }
 
     pub fn name(&self) -> &SeriesName {

@@ -81,8 +81,8 @@ struct Stored {
 impl Dispatched {
     /// Why this change may not go out now, if it may not.
     ///
-    /// `explicit`: a person ordered it, and no rate limit applies. Neither does it to [`Knob::Parameters`], where
-    /// returning is many small steps. A freeze stops every change, ordered or not: a person who froze the engine can
+    /// `explicit`: a person ordered it, and no rate limit applies. Neither does it to [`Knob::Parameters`], which follow
+    /// the state, and that has its own brakes. A freeze stops every change, ordered or not: a person who froze the engine can
     /// unfreeze it.
     pub fn refuses(&self, change: &Change, explicit: bool, rules: &Rules<'_>, now: Timestamp) -> Option<Refusal> {
         if rules.frozen || rules.execution.freeze {

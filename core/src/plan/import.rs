@@ -82,16 +82,9 @@ pub(crate) fn import(
     if from == to && threshold.sensitivity == series.sensitivity() {
         return Ok(None);
     }
-    let change = |knob, from, to| Change {
-        id: 0,
-        at: now,
-        knob,
-        from,
-        to,
-        because: threshold.reasoning.clone(),
-        by: None,
-        expect: holds(knowledge, name, now),
-        situation: knowledge.situation(),
+    let change = |knob, from, to| {
+        let expect = holds(knowledge, name, now);
+        super::change(knowledge, knob, (from, to), threshold.reasoning.clone(), expect, now)
     };
     let rules = Rules { execution: &knowledge.config().execution, frozen: knowledge.frozen() };
     let admitted = |change: Change| match knowledge.dispatched().refuses(&change, true, &rules, now) {
