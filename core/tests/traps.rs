@@ -10,8 +10,9 @@ use homeostat::monitor::{Fate, Sample};
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::series::Selector;
 use homeostat::stats::Trend;
+use homeostat::threshold::Pair;
 use homeostat::time::Span;
-use homeostat::units::Ratio;
+use homeostat::units::{Ratio, Sensitivity};
 use std::collections::BTreeSet;
 use world::{World, certain};
 
@@ -387,4 +388,43 @@ fn others_may_listen_from_their_own_threads_while_the_engine_runs() {
         listeners.into_iter().map(|listener| listener.join().expect("no listener is harmed")).collect()
     });
     assert_eq!(heard, [500; 4]);
+}
+
+/// Adaptive bounds hold 95 % of their own window on each side and the alert's 99 %, whichever strategy was chosen.
+#[test]
+fn what_was_learned_holds_what_it_should_of_its_own_window() {
+    type Shape = fn(&mut World) -> f64;
+    let shapes: [(&str, Shape); 4] = [
+        ("bell", |world| 100.0 + world.bell()),
+        ("mostly zero", |world| if world.share() < 0.8 { 0.0 } else { 3.0 + world.bell().abs() }),
+        ("two levels", |world| if world.share() < 0.6 { 10.0 } else { 90.5 } + world.bell()),
+        ("long tail", |world| (1.0 - world.share()).powi(-2)),
+    ];
+    for (shape, value) in shapes {
+        for seed in 1..=5 {
+            // At one sigma a strategy by itself would hold two thirds.
+            let mut config = certain();
+            config.learning.sensitivity = Sensitivity::clamped(1.0);
+            config.learning.min_data_points = 400;
+            let mut world = World::seeded(config, seed);
+            let id = world.intern("latency");
+            for _ in 0..400 {
+                let value = value(&mut world);
+                world.sample(id, value);
+            }
+            world.cycle();
+            let threshold = world.series(id).learned().expect("learned");
+            let values: Vec<f64> = world.series(id).window().iter().map(|(_, value)| value).collect();
+            let share = |inside: &dyn Fn(f64) -> bool| {
+                values.iter().filter(|value| inside(**value)).count() as f64 / values.len() as f64
+            };
+            // The smaller of what lies under the upper bound and over the lower one.
+            let held = |(lower, upper): Pair| {
+                let (lower, upper) = (lower.expect("a lower bound"), upper.expect("an upper bound"));
+                share(&|value| value < upper).min(share(&|value| value > lower))
+            };
+            let (of_bounds, of_alert) = (held(threshold.bounds.at(world.now)), held(threshold.alert.at(world.now)));
+            assert!(of_bounds >= 0.95 && of_alert >= 0.99, "{shape}, seed {seed}: {of_bounds} {of_alert}");
+        }
+    }
 }

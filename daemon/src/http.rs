@@ -13,7 +13,7 @@ mod problem;
 mod query;
 mod rows;
 
-use crate::config::Config;
+use crate::config::{Config, Daemon};
 use crate::driver::Handle;
 use crate::telemetry::Totals;
 use crate::webhook::Tally;
@@ -39,7 +39,7 @@ const BODY_MAX: usize = 1 << 20;
 const HEAD_MAX: usize = 64 << 10;
 
 /// A connection that sends no whole head for so long is closed, an idle one too.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A request that is not answered by then is given up; streams answer at once and then go on.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,6 +62,8 @@ pub type Reread = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 struct App {
     handle: Handle,
     reread: Reread,
+    /// The settings the daemon started with: what takes effect at a start alone is as they say.
+    started: Arc<Daemon>,
     /// The name in `http.external_url`.
     external: Option<Arc<str>>,
     totals: Arc<Mutex<Totals>>,
@@ -89,6 +91,7 @@ pub async fn serve(
     let app = App {
         handle,
         reread,
+        started: Arc::new(config.daemon.clone()),
         external: config.daemon.http.external_host().map(Arc::from),
         totals: Arc::default(),
         webhooks: webhooks.into(),

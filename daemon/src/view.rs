@@ -51,7 +51,8 @@ pub fn threshold_row(series: &Series, now: Timestamp) -> Option<ThresholdRow> {
 
 /// The schema of what a window said.
 fn supporting(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    const NUMBERS: [&str; 11] = ["mean", "median", "std_dev", "min", "max", "p25", "p75", "p90", "p95", "p99", "iqr"];
+    const NUMBERS: [&str; 12] =
+        ["mean", "median", "std_dev", "min", "max", "p25", "p75", "p90", "p95", "p99", "iqr", "effective_count"];
     let mut properties = serde_json::Map::new();
     properties.insert("count".to_owned(), serde_json::json!({ "type": "integer" }));
     properties.extend(NUMBERS.map(|name| (name.to_owned(), serde_json::json!({ "type": "number" }))));

@@ -109,6 +109,15 @@ fn a_reload_takes_all_or_nothing() {
     std::fs::write(&path, format!("{before}\nlearning: {{confidence_min: 0.9}}\n")).expect("writable");
     assert_eq!(daemon.post_with("/-/reload", "", "").status, 200);
     assert_eq!(confidence_min(&daemon), 0.9);
+
+    // What takes effect at a start alone is told as long as it differs from what runs.
+    let restart_for = |more: &str| {
+        std::fs::write(&path, format!("{before}{more}")).expect("writable");
+        daemon.post_with("/-/reload", "", "").json()["data"]["restart_for"].clone()
+    };
+    let told = "\nwebhooks: [{url: \"http://127.0.0.1:1/\"}]\n";
+    assert_eq!((restart_for(told), restart_for(told)), (json!(["webhooks"]), json!(["webhooks"])));
+    assert_eq!(restart_for(""), json!([]));
 }
 
 #[test]

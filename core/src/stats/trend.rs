@@ -193,6 +193,17 @@ mod tests {
     }
 
     #[test]
+    fn a_rise_that_is_clear_and_still_small_is_no_trend() {
+        let mut noise = Noise::new(11);
+        let rising = |noise: &mut Noise, rise: f64| -> Trend {
+            let values: Vec<f64> = (0..20_000).map(|i| rise * f64::from(i) / 20_000.0 + noise.bell()).collect();
+            trend(&minutes(20_000), &values, None).trend
+        };
+        // Both are told from chance with ease; a third of a sigma is nothing that anybody would call a rise.
+        assert_eq!((rising(&mut noise, 0.3), rising(&mut noise, 0.7)), (Trend::Stable, Trend::Increasing));
+    }
+
+    #[test]
     fn a_day_is_no_trend_when_it_is_known_to_be_a_day() {
         let at: Vec<i64> = (0..288 * 2).map(|i| i * 300_000).collect();
         let mut noise = Noise::new(5);

@@ -36,7 +36,8 @@ Examples:
 
 Writes timestamp,value,lower,upper,breach,score,alert_score,alert: one row per row of the input, in order. A breach is a
 value outside its bounds; an alert is a condition that should page, 1 from its onset until it ends. Scores lie from 0 to
-1, and 0.5 stands at the alert level. A row that was not judged (too early, not a number, a duplicate, late) has no
+1, and 0.5 stands at the alert level; alert_score is high at an onset and quiet while the alert goes on. Of a counter the
+bounds are those of its rate per second, beside the value as it came. A row that was not judged (too early, not a number, a duplicate, late) has no
 bounds and zeros. Nothing said of a row depends on later rows."
 )]
 pub struct DetectArgs {

@@ -361,7 +361,7 @@ pub async fn reload(State(app): State<App>) -> Answer<Json<Single<Reloaded>>> {
         .await
         .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("reading failed: {error}")))?
         .map_err(|error| refused(error.to_string()))?;
-    let before = app.handle.query(|view| view.settings.daemon.clone()).await?;
+    let before = &app.started;
     let after = settings.daemon.clone();
     app.handle.reload(settings).await?;
     let restart_for = [

@@ -47,6 +47,8 @@ pub struct Imported {
     imported: usize,
     /// Those that did already.
     unchanged: usize,
+    /// Those that did not judge where they were exported (`active` is false).
+    left_out: usize,
     refused: Vec<RefusedRow>,
 }
 
@@ -58,11 +60,12 @@ pub async fn thresholds(State(app): State<App>, body: Body) -> Answer<Json<Singl
     if rows.len() > ROWS_MAX {
         return Err(Problem::field("data", format!("has {} rows; give at most {ROWS_MAX} at a time", rows.len())));
     }
-    let mut done = Imported { imported: 0, unchanged: 0, refused: Vec::new() };
+    let mut done = Imported { imported: 0, unchanged: 0, left_out: 0, refused: Vec::new() };
     let (mut numbers, mut wanted) = (Vec::new(), Vec::new());
     for (row, value) in (1..).zip(rows) {
         match read(value) {
-            Ok(threshold) => {
+            Ok(None) => done.left_out += 1,
+            Ok(Some(threshold)) => {
                 numbers.push(row);
                 wanted.push(threshold);
             }
@@ -87,7 +90,8 @@ pub async fn thresholds(State(app): State<App>, body: Body) -> Answer<Json<Singl
     Ok(single(done))
 }
 
-fn read(row: &Value) -> Result<(SeriesName, Import), String> {
+/// One row; none: it did not judge where it was exported.
+fn read(row: &Value) -> Result<Option<(SeriesName, Import)>, String> {
     let Value::Object(fields) = row else { return Err("is not an object".to_owned()) };
     if let Some(name) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
         return Err(format!("`{}`: there is no such field; known are {}", short(name), FIELDS.join(", ")));
@@ -101,7 +105,7 @@ fn read(row: &Value) -> Result<(SeriesName, Import), String> {
     let series = SeriesName::parse(series).map_err(|error| short(&error.to_string()))?;
     match fields.get("active") {
         None | Some(Value::Null | Value::Bool(true)) => {}
-        Some(Value::Bool(false)) => return Err("it did not judge where it was exported (active: false)".to_owned()),
+        Some(Value::Bool(false)) => return Ok(None),
         Some(_) => return Err("`active` is neither true nor false".to_owned()),
     }
     let checked = |name: &str, error: &dyn std::fmt::Display| format!("`{name}`: {error}");
@@ -114,7 +118,7 @@ fn read(row: &Value) -> Result<(SeriesName, Import), String> {
         confidence: confidence.map_err(|error| checked("confidence", &error))?,
         reasoning: text("reasoning")?.map(str::to_owned),
     };
-    Ok((series, import))
+    Ok(Some((series, import)))
 }
 
 fn number(fields: &Map<String, Value>, name: &str) -> Result<Option<f64>, String> {

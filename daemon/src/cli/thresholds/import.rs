@@ -114,6 +114,7 @@ struct Refused {
 struct Sums {
     imported: u64,
     unchanged: u64,
+    left_out: u64,
     refused: Vec<Refused>,
 }
 
@@ -123,6 +124,7 @@ impl Sums {
         let count = |field: &str| answer.get(field).and_then(Value::as_u64).unwrap_or(0);
         self.imported += count("imported");
         self.unchanged += count("unchanged");
+        self.left_out += count("left_out");
         for refused in answer.get("refused").and_then(Value::as_array).into_iter().flatten() {
             let row = refused.get("row").and_then(Value::as_u64).unwrap_or(0) as usize;
             let line = row.checked_sub(1).and_then(|at| lines.get(at)).copied().unwrap_or(0);
@@ -142,16 +144,20 @@ impl Sums {
         if untold > 0 {
             eprintln!("{path}: … and {untold} more");
         }
-        let (imported, unchanged, refused) = (self.imported, self.unchanged, self.refused.len());
+        let (imported, unchanged, left_out) = (self.imported, self.unchanged, self.left_out);
+        let refused = self.refused.len();
         if out.is_json() {
             let rows: Vec<Value> = self
                 .refused
                 .iter()
                 .map(|one| json!({ "line": one.line, "series": one.series, "reason": one.reason }))
                 .collect();
-            out.json(&json!({ "imported": imported, "unchanged": unchanged, "refused": rows }))?;
+            out.json(&json!({ "imported": imported, "unchanged": unchanged, "left_out": left_out, "refused": rows }))?;
         } else {
-            out.text(&format!("{imported} thresholds imported, {unchanged} stood there already, {refused} refused"))?;
+            let idle = if left_out > 0 { format!("{left_out} left out (not active), ") } else { String::new() };
+            out.text(&format!(
+                "{imported} thresholds imported, {unchanged} stood there already, {idle}{refused} refused"
+            ))?;
         }
         if imported + unchanged == 0 {
             return Err(Failed::Use(format!("no threshold of {path} could be used")));

@@ -3,22 +3,23 @@
 //! The table at the end names a check for each key, and a test compares it with the keys that there are: a key without a
 //! check fails, so none can be added that nothing reads.
 
+mod series;
+mod states;
+#[path = "../world/mod.rs"]
 mod world;
 
 use homeostat::analyze::strategy::Methods;
 use homeostat::config::{Config, Kind, Limit, SeriesRule};
 use homeostat::engine::Engine;
-use homeostat::event::{Alerted, Event, Forgotten, Phase};
-use homeostat::execute::Verification;
+use homeostat::event::{Event, Forgotten};
 use homeostat::feedback::{LoopKind, Verdict};
-use homeostat::knowledge::SeriesId;
 use homeostat::monitor::{Fate, Sample};
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::series::Selector;
 use homeostat::time::Span;
 use homeostat::units::{Confidence, Ratio, Sensitivity};
 use std::collections::BTreeSet;
-use world::{World, certain, name, numbers};
+use world::{World, certain, name};
 
 // --- learning -------------------------------------------------------------------------------------------------------
 
@@ -111,227 +112,6 @@ fn learning_strategy(_: &str) {
         let threshold = world.series(id).learned().expect("learned");
         assert_eq!(threshold.strategy, wanted);
     }
-}
-
-// --- states.limits --------------------------------------------------------------------------------------------------
-
-/// Evidence of any kind, shown to an engine as it would come.
-struct Shown {
-    world: World,
-    kind: EvidenceKind,
-    series: Vec<SeriesId>,
-    /// How many series are in breach now.
-    out: usize,
-}
-
-const SERIES: usize = 20;
-
-impl Shown {
-    fn new(kind: EvidenceKind, config: Config) -> Shown {
-        let mut world = World::new(config);
-        let mut series = Vec::new();
-        if kind == EvidenceKind::BreachShare {
-            series = (0..SERIES).map(|n| world.intern(&format!("series_{n}"))).collect();
-        }
-        if kind == EvidenceKind::FalseShare {
-            // An alert that goes on, to be judged.
-            let id = world.learn("paged", 200);
-            (0..3).for_each(|_| world.sample(id, 1e4));
-            assert!(world.series(id).alert_since().is_some());
-        }
-        let mut shown = Shown { world, kind, series, out: 0 };
-        if kind == EvidenceKind::BreachShare {
-            shown.samples(100);
-            shown.world.cycles(3);
-        }
-        shown
-    }
-
-    fn samples(&mut self, count: usize) {
-        for _ in 0..count {
-            self.world.now = self.world.now + Span::from_secs(5);
-            for (n, series) in self.series.iter().enumerate() {
-                let calm = 100.0 + self.world.bell().clamp(-1.5, 1.5);
-                let sample =
-                    Sample { series: *series, at: self.world.now, value: if n < self.out { 500.0 } else { calm } };
-                let _ = self.world.engine.observe(&[sample], self.world.now);
-            }
-        }
-    }
-
-    /// A cycle that decides from this value; the state after it.
-    fn cycle(&mut self, value: f64) -> SystemState {
-        match self.kind {
-            EvidenceKind::BreachShare => {
-                let out = (value * SERIES as f64).round() as usize;
-                if out != self.out {
-                    self.out = out;
-                    self.samples(10);
-                }
-            }
-            EvidenceKind::DecisionQuality => {
-                let verification =
-                    |n: usize| if (n as f64) < value * 100.0 { Verification::Met } else { Verification::Failed };
-                (0..100).for_each(|n| self.world.outcome(verification(n), "elsewhere's"));
-            }
-            EvidenceKind::FalseShare => {
-                for n in 0..50 {
-                    let verdict = if (n as f64) < value * 50.0 { Verdict::False } else { Verdict::True };
-                    self.world.verdict("paged", verdict);
-                }
-            }
-            kind => _ = self.world.evidence(kind, value),
-        }
-        // Regular cycles, also where a verdict would have brought the next one forward.
-        self.world.now = self.world.now + Span::from_secs(30);
-        self.world.cycle();
-        self.world.state()
-    }
-}
-
-/// A configuration in which no limit is ever reached, all limits of all kinds can be left at once, and parameters stay.
-fn out_of_reach() -> Config {
-    let mut config = certain();
-    let limits = &mut config.states.limits;
-    for pair in [
-        &mut limits.cycle_latency,
-        &mut limits.own_memory,
-        &mut limits.host_processor,
-        &mut limits.host_memory,
-        &mut limits.breach_share,
-        &mut limits.false_share,
-    ] {
-        pair.degraded = Limit { enter: 10.0, leave: 9.0 };
-        pair.critical = Some(Limit { enter: 10.0, leave: 9.0 });
-    }
-    limits.decision_quality.degraded = Limit { enter: -9.0, leave: -8.0 };
-    limits.decision_quality.critical = Some(Limit { enter: -9.0, leave: -8.0 });
-    // No work that would raise the state by itself.
-    limits.optimizing_processor_max = Ratio::ZERO;
-    config.learning.optimization_interval = Span::hours(1_000);
-    config
-}
-
-fn limit<'a>(config: &'a mut Config, kind: &str, state: &str) -> &'a mut Limit {
-    let limits = &mut config.states.limits;
-    let pair = match kind {
-        "cycle_latency" => &mut limits.cycle_latency,
-        "own_memory" => &mut limits.own_memory,
-        "host_processor" => &mut limits.host_processor,
-        "host_memory" => &mut limits.host_memory,
-        "breach_share" => &mut limits.breach_share,
-        "decision_quality" => &mut limits.decision_quality,
-        "false_share" => &mut limits.false_share,
-        _ => panic!("{kind} is no evidence"),
-    };
-    match state {
-        "degraded" => &mut pair.degraded,
-        _ => pair.critical.get_or_insert(Limit { enter: 10.0, leave: 9.0 }),
-    }
-}
-
-/// `states.limits.KIND.STATE.enter` or `.leave`.
-fn state_limit(key: &str) {
-    let [_, _, kind, state, side] = key.split('.').collect::<Vec<_>>()[..] else { panic!("{key}") };
-    let evidence = EvidenceKind::ALL.into_iter().find(|known| known.as_str() == kind).expect(kind);
-    let bad = SystemState::parse(state).expect(state);
-    // Where low is bad everything is upside down.
-    let side_up = |value: f64| if evidence == EvidenceKind::DecisionQuality { 1.0 - value } else { value };
-    let set = |config: &mut Config, enter: f64, leave: f64| {
-        *limit(config, kind, state) = Limit { enter: side_up(enter), leave: side_up(leave) };
-    };
-    let mut config = out_of_reach();
-    let enters = side == "enter";
-    set(&mut config, if enters { 10.0 } else { 0.3 }, 0.05);
-    let mut shown = Shown::new(evidence, config);
-    let calm = |state| matches!(state, SystemState::Healthy | SystemState::Optimizing);
-    if enters {
-        for _ in 0..6 {
-            assert!(calm(shown.cycle(side_up(0.4))), "{key}");
-        }
-        shown.world.reconfigure(|config| set(config, 0.3, 0.05));
-        let states: Vec<SystemState> = (0..4).map(|_| shown.cycle(side_up(0.4))).collect();
-        assert!(states.contains(&bad), "{key}: {states:?}");
-    } else {
-        let states: Vec<SystemState> = (0..6).map(|_| shown.cycle(side_up(0.4))).collect();
-        assert_eq!(states.last(), Some(&bad), "{key}: {states:?}");
-        for _ in 0..8 {
-            assert_eq!(shown.cycle(side_up(0.2)), bad, "{key}: not behind the leave value");
-        }
-        shown.world.reconfigure(|config| set(config, 0.3, 0.25));
-        let states: Vec<SystemState> = (0..8).map(|_| shown.cycle(side_up(0.2))).collect();
-        assert!(states.contains(&SystemState::Recovering), "{key}: {states:?}");
-    }
-}
-
-fn optimizing_processor_max(_: &str) {
-    let mut world = World::new(certain());
-    let ripe = |world: &mut World, series: &str| {
-        let id = world.intern(series);
-        let history: Vec<_> =
-            (0..150_u64).map(|n| (world.now + Span::from_millis(n), 100.0 + (n * 7 % 11) as f64 + 0.5)).collect();
-        let _ = world.engine.backfill(id, &history, world.now);
-        world.cycles_under(EvidenceKind::HostProcessor, 0.5, 1)
-    };
-    world.reconfigure(|config| config.states.limits.optimizing_processor_max = Ratio::clamped(0.4));
-    assert_eq!(ripe(&mut world, "first"), SystemState::Healthy);
-    world.reconfigure(|config| config.states.limits.optimizing_processor_max = Ratio::clamped(0.8));
-    world.cycles_under(EvidenceKind::HostProcessor, 0.5, 3);
-    assert_eq!(ripe(&mut world, "second"), SystemState::Optimizing);
-}
-
-// --- states: the rows -----------------------------------------------------------------------------------------------
-
-/// `states.STATE.PARAMETER`. What each parameter does is watched in `parameters.rs`; here, that each key reaches it.
-fn row(key: &str) {
-    let [_, state, parameter] = key.split('.').collect::<Vec<_>>()[..] else { panic!("{key}") };
-    let held = SystemState::parse(state).expect(state);
-    let mut world = World::new(certain());
-    world.force(held);
-    world.cycles(60);
-    assert_eq!(world.parameters(), numbers(&world.engine.knowledge().row()));
-    let before = world.parameters();
-    let mut wanted = before;
-    let changed = |row: &mut serde_json::Value, value: serde_json::Value| row[parameter] = value;
-    let mut json = serde_json::to_value(world.engine.knowledge().config()).expect("a configuration is JSON");
-    let row = &mut json["states"][state];
-    match parameter {
-        "monitoring_interval" => {
-            changed(row, "7s".into());
-            wanted[0] = 7.0;
-        }
-        "analysis_depth" => {
-            changed(row, 77.into());
-            wanted[1] = 77.0;
-        }
-        "planning_lookahead" => {
-            changed(row, "777s".into());
-            wanted[2] = 777.0;
-        }
-        "execution_parallelism" if held == SystemState::Critical => {
-            // One value alone is allowed, and whoever writes another is told.
-            changed(row, 2.into());
-            let config: Config = serde_json::from_value(json).expect("readable");
-            let error = world.engine.reconfigure(config, world.now).expect_err("refused");
-            assert_eq!(error.key, key);
-            return;
-        }
-        "execution_parallelism" => {
-            changed(row, 7.into());
-            wanted[3] = 7.0;
-        }
-        "learning_rate" => {
-            changed(row, 0.77.into());
-            wanted[4] = 0.77;
-        }
-        _ => panic!("{key} is no parameter that is known here"),
-    }
-    let config: Config = serde_json::from_value(json).expect("readable");
-    world.reconfigure(|running| *running = config);
-    world.cycles(80);
-    assert_eq!(world.parameters(), wanted, "{key}");
-    let gap = world.engine.next_cycle().since(world.engine.knowledge().last_cycle());
-    assert_eq!(gap.secs(), wanted[0]);
 }
 
 // --- feedback -------------------------------------------------------------------------------------------------------
@@ -471,111 +251,6 @@ fn memory_max(key: &str) {
     assert_eq!(world.engine.knowledge().config().limits.memory_max, 64 << 20);
 }
 
-// --- series ---------------------------------------------------------------------------------------------------------
-
-fn rule(selector: &str) -> SeriesRule {
-    SeriesRule {
-        selector: Selector::parse(selector).expect(selector),
-        kind: None,
-        watch: None,
-        page: None,
-        sensitivity: None,
-        strategy: None,
-    }
-}
-
-fn series_match(_: &str) {
-    let mut world = World::new(certain());
-    let ids = [r#"latency{host="a"}"#, r#"latency{host="b"}"#].map(|name| world.learn(name, 5));
-    let watched = |world: &World| ids.map(|id| world.series(id).watched());
-    assert_eq!(watched(&world), [true, true]);
-    let unwatched = |selector: &str| SeriesRule { watch: Some(false), ..rule(selector) };
-    world.reconfigure(|config| config.series = vec![unwatched(r#"latency{host="a"}"#)]);
-    assert_eq!(watched(&world), [false, true]);
-    world.reconfigure(|config| config.series = vec![unwatched(r#"{host=~"b|c"}"#)]);
-    assert_eq!(watched(&world), [true, false]);
-    world.reconfigure(|config| {
-        config.series = vec![unwatched("latency"), SeriesRule { watch: Some(true), ..rule(r#"{host!="a"}"#) }];
-    });
-    assert_eq!(watched(&world), [false, true], "the last that says something wins");
-}
-
-fn series_kind(_: &str) {
-    let mut world = World::new(certain());
-    let ups = |world: &mut World, name: &str| {
-        let id = world.intern(name);
-        (1..=20).for_each(|n| world.sample(id, 1_000.0 * f64::from(n)));
-        id
-    };
-    let gauge = ups(&mut world, "requests_a");
-    assert_eq!(world.series(gauge).kind(), Kind::Gauge);
-    world.reconfigure(|config| config.series = vec![SeriesRule { kind: Some(Kind::Counter), ..rule("requests_b") }]);
-    let counter = ups(&mut world, "requests_b");
-    assert_eq!(world.series(counter).kind(), Kind::Counter);
-    let newest = world.series(counter).window().newest().expect("rates");
-    assert_eq!((world.series(counter).window().len(), newest.1), (19, 100.0), "1,000 more in ten seconds");
-    // One that is held already begins anew: what it holds was read otherwise.
-    world.reconfigure(|config| config.series = vec![SeriesRule { kind: Some(Kind::Counter), ..rule("requests_a") }]);
-    let again = ups(&mut world, "requests_a");
-    assert_eq!((world.series(again).kind(), world.series(again).window().len()), (Kind::Counter, 19));
-}
-
-fn series_watch(_: &str) {
-    let mut world = World::new(certain());
-    let id = world.intern("license_seats");
-    (0..150).for_each(|_| world.sample(id, 50.0));
-    assert!(!world.series(id).watched() && world.series(id).learned().is_none(), "a constant is only held");
-    world.reconfigure(|config| config.series = vec![SeriesRule { watch: Some(true), ..rule("license_seats") }]);
-    world.cycle();
-    assert!(world.series(id).in_force().is_some(), "until it is asked for");
-}
-
-fn series_page(_: &str) {
-    let mut world = World::new(certain());
-    let id = world.learn("latency", 200);
-    let onset_pages = |world: &mut World| {
-        world.events.clear();
-        for value in [1e4, 1e4, 1e4, 100.0, 100.0, 100.0] {
-            world.sample(id, value);
-        }
-        let pages = |event: &Event| match event {
-            Event::Alerted(Alerted { phase: Phase::Onset, pages, .. }) => Some(*pages),
-            _ => None,
-        };
-        world.events.iter().filter_map(pages).collect::<Vec<_>>()
-    };
-    assert_eq!(onset_pages(&mut world), [false]);
-    world.reconfigure(|config| config.series = vec![SeriesRule { page: Some(true), ..rule("latency") }]);
-    assert_eq!(onset_pages(&mut world), [true]);
-}
-
-fn series_sensitivity(_: &str) {
-    let mut world = World::new(certain());
-    let (named, other) = (world.learn("latency", 200), world.learn("queue", 200));
-    let before = world.upper(named);
-    let sensitivity = Some(Sensitivity::clamped(2.5));
-    world.reconfigure(|config| config.series = vec![SeriesRule { sensitivity, ..rule("latency") }]);
-    world.cycle();
-    assert!(world.upper(named) > before + 0.2);
-    assert_eq!((world.series(named).sensitivity().get(), world.series(other).sensitivity().get()), (2.5, 2.0));
-}
-
-fn series_strategy(_: &str) {
-    let mut world = World::new(certain());
-    let strategy = Some("percentile".into());
-    world.reconfigure(|config| config.series = vec![SeriesRule { strategy, ..rule("latency") }]);
-    let id = world.learn("latency", 200);
-    let threshold = world.series(id).learned().expect("learned");
-    assert_eq!(threshold.strategy, "percentile");
-    let statistics = threshold.supporting.statistics;
-    assert_eq!(threshold.bounds.at(world.now).1, Some(statistics.p95), "exactly its formula");
-    // One that is learned already follows in the next cycle.
-    let strategy = Some("iqr".into());
-    world.reconfigure(|config| config.series = vec![SeriesRule { strategy, ..rule("latency") }]);
-    world.cycle();
-    assert_eq!(world.series(id).in_force().expect("learned").strategy, "iqr");
-}
-
 // --- the table ------------------------------------------------------------------------------------------------------
 
 type Check = fn(&str);
@@ -589,13 +264,13 @@ const CHECKS: &[(&str, Check)] = &[
     ("learning.confidence_min", confidence_min),
     ("learning.sensitivity", learning_sensitivity),
     ("learning.strategy", learning_strategy),
-    ("states.limits.optimizing_processor_max", optimizing_processor_max),
-    ("states.limits.", state_limit),
-    ("states.healthy.", row),
-    ("states.optimizing.", row),
-    ("states.degraded.", row),
-    ("states.critical.", row),
-    ("states.recovering.", row),
+    ("states.limits.optimizing_processor_max", states::optimizing_processor_max),
+    ("states.limits.", states::state_limit),
+    ("states.healthy.", states::row),
+    ("states.optimizing.", states::row),
+    ("states.degraded.", states::row),
+    ("states.critical.", states::row),
+    ("states.recovering.", states::row),
     ("feedback.signal_history", signal_history),
     ("feedback.action_history", action_history),
     ("feedback.withhold", withhold),
@@ -605,12 +280,12 @@ const CHECKS: &[(&str, Check)] = &[
     ("limits.series_max", series_max),
     ("limits.series_ttl", series_ttl),
     ("limits.memory_max", memory_max),
-    ("series[].match", series_match),
-    ("series[].kind", series_kind),
-    ("series[].watch", series_watch),
-    ("series[].page", series_page),
-    ("series[].sensitivity", series_sensitivity),
-    ("series[].strategy", series_strategy),
+    ("series[].match", series::series_match),
+    ("series[].kind", series::series_kind),
+    ("series[].watch", series::series_watch),
+    ("series[].page", series::series_page),
+    ("series[].sensitivity", series::series_sensitivity),
+    ("series[].strategy", series::series_strategy),
 ];
 
 fn check_of(key: &str) -> Option<Check> {

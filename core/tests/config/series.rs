@@ -1,0 +1,110 @@
+//! What the rules of `series` change.
+
+use crate::world::{World, certain};
+use homeostat::config::{Kind, SeriesRule};
+use homeostat::event::{Alerted, Event, Phase};
+use homeostat::series::Selector;
+use homeostat::units::Sensitivity;
+
+fn rule(selector: &str) -> SeriesRule {
+    SeriesRule {
+        selector: Selector::parse(selector).expect(selector),
+        kind: None,
+        watch: None,
+        page: None,
+        sensitivity: None,
+        strategy: None,
+    }
+}
+
+pub fn series_match(_: &str) {
+    let mut world = World::new(certain());
+    let ids = [r#"latency{host="a"}"#, r#"latency{host="b"}"#].map(|name| world.learn(name, 5));
+    let watched = |world: &World| ids.map(|id| world.series(id).watched());
+    assert_eq!(watched(&world), [true, true]);
+    let unwatched = |selector: &str| SeriesRule { watch: Some(false), ..rule(selector) };
+    world.reconfigure(|config| config.series = vec![unwatched(r#"latency{host="a"}"#)]);
+    assert_eq!(watched(&world), [false, true]);
+    world.reconfigure(|config| config.series = vec![unwatched(r#"{host=~"b|c"}"#)]);
+    assert_eq!(watched(&world), [true, false]);
+    world.reconfigure(|config| {
+        config.series = vec![unwatched("latency"), SeriesRule { watch: Some(true), ..rule(r#"{host!="a"}"#) }];
+    });
+    assert_eq!(watched(&world), [false, true], "the last that says something wins");
+}
+
+pub fn series_kind(_: &str) {
+    let mut world = World::new(certain());
+    let ups = |world: &mut World, name: &str| {
+        let id = world.intern(name);
+        (1..=20).for_each(|n| world.sample(id, 1_000.0 * f64::from(n)));
+        id
+    };
+    let gauge = ups(&mut world, "requests_a");
+    assert_eq!(world.series(gauge).kind(), Kind::Gauge);
+    world.reconfigure(|config| config.series = vec![SeriesRule { kind: Some(Kind::Counter), ..rule("requests_b") }]);
+    let counter = ups(&mut world, "requests_b");
+    assert_eq!(world.series(counter).kind(), Kind::Counter);
+    let newest = world.series(counter).window().newest().expect("rates");
+    assert_eq!((world.series(counter).window().len(), newest.1), (19, 100.0), "1,000 more in ten seconds");
+    // One that is held already begins anew: what it holds was read otherwise.
+    world.reconfigure(|config| config.series = vec![SeriesRule { kind: Some(Kind::Counter), ..rule("requests_a") }]);
+    let again = ups(&mut world, "requests_a");
+    assert_eq!((world.series(again).kind(), world.series(again).window().len()), (Kind::Counter, 19));
+}
+
+pub fn series_watch(_: &str) {
+    let mut world = World::new(certain());
+    let id = world.intern("license_seats");
+    (0..150).for_each(|_| world.sample(id, 50.0));
+    assert!(!world.series(id).watched() && world.series(id).learned().is_none(), "a constant is only held");
+    world.reconfigure(|config| config.series = vec![SeriesRule { watch: Some(true), ..rule("license_seats") }]);
+    world.cycle();
+    assert!(world.series(id).in_force().is_some(), "until it is asked for");
+}
+
+pub fn series_page(_: &str) {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 200);
+    let onset_pages = |world: &mut World| {
+        world.events.clear();
+        for value in [1e4, 1e4, 1e4, 100.0, 100.0, 100.0] {
+            world.sample(id, value);
+        }
+        let pages = |event: &Event| match event {
+            Event::Alerted(Alerted { phase: Phase::Onset, pages, .. }) => Some(*pages),
+            _ => None,
+        };
+        world.events.iter().filter_map(pages).collect::<Vec<_>>()
+    };
+    assert_eq!(onset_pages(&mut world), [false]);
+    world.reconfigure(|config| config.series = vec![SeriesRule { page: Some(true), ..rule("latency") }]);
+    assert_eq!(onset_pages(&mut world), [true]);
+}
+
+pub fn series_sensitivity(_: &str) {
+    let mut world = World::new(certain());
+    let (named, other) = (world.learn("latency", 200), world.learn("queue", 200));
+    let before = world.upper(named);
+    let sensitivity = Some(Sensitivity::clamped(2.5));
+    world.reconfigure(|config| config.series = vec![SeriesRule { sensitivity, ..rule("latency") }]);
+    world.cycle();
+    assert!(world.upper(named) > before + 0.2);
+    assert_eq!((world.series(named).sensitivity().get(), world.series(other).sensitivity().get()), (2.5, 2.0));
+}
+
+pub fn series_strategy(_: &str) {
+    let mut world = World::new(certain());
+    let strategy = Some("percentile".into());
+    world.reconfigure(|config| config.series = vec![SeriesRule { strategy, ..rule("latency") }]);
+    let id = world.learn("latency", 200);
+    let threshold = world.series(id).learned().expect("learned");
+    assert_eq!(threshold.strategy, "percentile");
+    let statistics = threshold.supporting.statistics;
+    assert_eq!(threshold.bounds.at(world.now).1, Some(statistics.p95), "exactly its formula");
+    // One that is learned already follows in the next cycle.
+    let strategy = Some("iqr".into());
+    world.reconfigure(|config| config.series = vec![SeriesRule { strategy, ..rule("latency") }]);
+    world.cycle();
+    assert_eq!(world.series(id).in_force().expect("learned").strategy, "iqr");
+}
