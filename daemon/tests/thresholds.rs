@@ -41,7 +41,7 @@ fn what_is_exported_and_imported_again_is_the_same_in_every_format_and_outlives_
             ask(&to, &target, &["thresholds", "import", &format!("thresholds.{format}"), "--output", "json"]);
         assert_eq!((imported.code, imported.err.as_str()), (0, ""), "{format}: {}", imported.out);
         let said: Value = serde_json::from_str(&imported.out).expect("JSON");
-        assert_eq!(said, json!({ "imported": 2, "unchanged": 0, "refused": [] }), "{format}");
+        assert_eq!(said, json!({ "imported": 2, "unchanged": 0, "left_out": 0, "refused": [] }), "{format}");
         assert_eq!(judging(&target), wanted, "{format}");
         let row = &target.data("/api/v1/thresholds")[0];
         assert_eq!(row["strategy"], "imported");
