@@ -3,6 +3,7 @@
 //! A plain value is checked by [`Config::check`] and by the types of its fields; a configuration that passed holds every
 //! limit the engine relies on.
 
+use crate::budget::{Budget, Per};
 use crate::plan::state::SystemState;
 use crate::series::Selector;
 use crate::time::Span;
@@ -12,10 +13,13 @@ use serde::{Deserialize, Serialize};
 /// A method's name: text, because library users bring strategies of their own.
 pub type StrategyName = std::borrow::Cow<'static, str>;
 
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// How often ordinary samples may alert, of all series together: shared by those that may page, or where none is named,
+    /// by all that are watched. `none`: a fixed level.
+    pub budget: Budget,
     /// How thresholds are learned.
     pub learning: Learning,
     /// The five states: when the loop changes between them, and what it does in each.
@@ -28,6 +32,20 @@ pub struct Config {
     pub limits: Limits,
     /// Settings for the series a selector names; where several match, the last that says something wins.
     pub series: Vec<SeriesRule>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            budget: Budget::Pages { count: 5.0, per: Per::Week },
+            learning: Learning::default(),
+            states: States::default(),
+            feedback: Feedback::default(),
+            execution: Execution::default(),
+            limits: Limits::default(),
+            series: Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -46,7 +64,7 @@ pub struct Learning {
     pub confidence_min: Confidence,
     /// Width of the bounds in sigmas of a bell: 2.0 holds 95.45 % of ordinary samples; larger breaches less.
     pub sensitivity: Sensitivity,
-    /// How bounds are found: adaptive, percentile, sigma, iqr or robust.
+    /// How bounds and alerts are found: auto, adaptive, percentile, sigma, iqr, robust or ewma.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub strategy: StrategyName,
 }
@@ -60,7 +78,7 @@ impl Default for Learning {
             optimization_interval: Span::hours(1),
             confidence_min: Confidence::clamped(0.5),
             sensitivity: Sensitivity::DEFAULT,
-            strategy: "adaptive".into(),
+            strategy: "auto".into(),
         }
     }
 }
@@ -311,6 +329,9 @@ pub struct SeriesRule {
     /// Whether its alerts may page a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<bool>,
+    /// How often its ordinary samples may alert, beside the budget of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// Where its sensitivity starts, in place of `learning.sensitivity`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensitivity: Option<Sensitivity>,
@@ -453,7 +474,7 @@ mod tests {
     use super::*;
 
     fn names() -> Vec<StrategyName> {
-        vec!["adaptive".into(), "sigma".into()]
+        vec!["auto".into(), "sigma".into()]
     }
 
     #[test]

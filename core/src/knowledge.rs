@@ -460,10 +460,7 @@ impl Knowledge {
                 Noticed::only(series.fold(sample.at, sample.value, now, Some(&admission), &mut self.histograms))
             }
             Some(series) => {
-                let detector = match series.detector {
-                    Some(_) => self.methods.detector(&series.settings.strategy),
-                    None => None,
-                };
+                let detector = self.methods.detector(&series.settings.strategy);
                 series.record(sample.at, sample.value, now, &admission, detector)
             }
             None => Noticed::unknown(),
@@ -483,11 +480,12 @@ impl Knowledge {
         let admission = self.admission();
         let ripe_at = self.config.learning.min_data_points as u64;
         let mut fates = Fates::default();
+        let methods = Arc::clone(&self.methods);
         match self.get_mut(id) {
             Some(series) => {
                 series.last_seen = now;
                 let before = series.admitted;
-                fates = series.backfill(history, &admission);
+                fates = series.backfill(history, &admission, methods.detector(&series.settings.strategy));
                 let ripe = before < ripe_at && series.admitted >= ripe_at;
                 self.general.hurry |= ripe;
             }
@@ -520,6 +518,7 @@ impl Knowledge {
             window_len: learning.window_len,
             window_age: learning.learning_window,
             min_data_points: learning.min_data_points,
+            young_under: self.config.states.healthy.planning_lookahead,
         }
     }
 

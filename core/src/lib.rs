@@ -1,6 +1,7 @@
 //! A self-tuning MAPE-K engine: it learns thresholds from metrics, judges every sample, and tunes its own loop.
 
 pub mod analyze;
+pub mod budget;
 pub mod config;
 pub mod engine;
 pub mod event;

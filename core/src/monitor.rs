@@ -105,10 +105,47 @@ pub struct Judged {
     pub upper: Option<f64>,
     /// Strictly outside the bounds.
     pub breach: bool,
-    /// How strange, 0 to 1, while it lasts; 0.5 stands at the alert level.
+    /// How strange, 0 to 1, while it lasts. For bounds that were learned from a window, 0.5 stands at the alert level.
     pub score: f64,
     /// High at an onset, then quiet.
     pub alert_score: f64,
     /// A condition that should page holds, from its onset until it ends.
     pub alert: bool,
+    /// At an onset, what was strange, where the detector says so.
+    pub why: Option<Why>,
+}
+
+/// What was strange at the onset of an alert.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Far above what was to be expected next.
+    High,
+    /// Far below what was to be expected next.
+    Low,
+    /// Far above what it usually is.
+    Above,
+    /// Far below what it usually is.
+    Below,
+    /// A little off what was to be expected, for long.
+    Drifting,
+    /// It moves about more than it does usually.
+    Restless,
+    /// It no longer moves.
+    Stuck,
+}
+
+impl Why {
+    /// As a person would say it of the series.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Why::High => "far above what was to be expected",
+            Why::Low => "far below what was to be expected",
+            Why::Above => "far above what it usually is",
+            Why::Below => "far below what it usually is",
+            Why::Drifting => "off what was to be expected for long",
+            Why::Restless => "moves about more than it usually does",
+            Why::Stuck => "no longer moves",
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::strategy::adaptive::{self, Candidate, Merit};
 use super::strategy::{ADAPTIVE, Baseline, Level, Methods, Proposal, Strategy, proposal, state};
 use crate::config::{Kind, StrategyName};
-use crate::knowledge::fence::ALERT_SIGMAS;
+use crate::budget::ALERT_SIGMAS;
 use crate::stats::trend::{Line, trend};
 use crate::stats::{self, Scratch, Statistics, Trend, normal, quantile, sort_into, tail};
 use crate::threshold::{Bounds, Pair, Rival, Supporting, Threshold};

@@ -1,6 +1,7 @@
 //! Ways to find bounds: from a window at once (`Strategy`) or sample by sample (`Detector`).
 
 pub mod adaptive;
+pub mod auto;
 pub mod ewma;
 pub mod iqr;
 pub mod percentile;
@@ -10,7 +11,7 @@ pub mod state;
 
 use crate::config::{Kind, StrategyName};
 use crate::monitor::Judged;
-use crate::stats::{Scratch, Statistics, sort_into};
+use crate::stats::{Scratch, Statistics, normal, sort_into};
 use crate::threshold::Bounds;
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
@@ -58,11 +59,47 @@ pub trait Strategy: Send + Sync {
     fn propose(&self, baseline: &Baseline, level: Level) -> Option<Proposal>;
 }
 
-/// A detector's memory of one series: plain data with a version, at most 2 kB, so that a snapshot is complete.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct DetectorState {
-    pub version: u16,
-    pub numbers: Vec<f64>,
+/// A detector's memory of one series: plain data, at most 2 kB, so that a snapshot is complete.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum DetectorState {
+    /// Of detectors that a library user brings, and of simple ones.
+    Numbers { version: u16, numbers: Vec<f64> },
+    Auto(Box<auto::State>),
+}
+
+/// Beyond which level a detector is to alert.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum AlertLevel {
+    /// So many times a week, of ordinary samples.
+    PerWeek(f64),
+    /// Beyond a fixed rarity, minus the decimal logarithm of the chance of an ordinary sample; two samples in a row.
+    Rarity(f64),
+}
+
+/// What is asked of a detector about one sample.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Asked {
+    /// The width of its bounds.
+    pub sensitivity: Sensitivity,
+    pub alert: AlertLevel,
+    /// The share of ordinary samples that is to lie beyond each bound: as many as beyond so many sigmas of a bell.
+    pub outside: f64,
+    /// Decades by which verdicts moved the alert level; positive alerts less.
+    pub shift: f64,
+    /// The series was not seen for long enough to speak of an alert.
+    pub young: bool,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Asked {
+            sensitivity: Sensitivity::default(),
+            outside: normal::cdf(-Sensitivity::default().get()),
+            alert: AlertLevel::PerWeek(1.0),
+            shift: 0.0,
+            young: false,
+        }
+    }
 }
 
 /// A way to judge sample by sample. Its state is the series'.
@@ -74,11 +111,15 @@ pub trait Detector: Send + Sync {
     /// The state after what the window holds.
     fn start(&self, baseline: &Baseline) -> DetectorState;
 
-    /// Score and bounds for a value, before it is learned from. `alert` and `alert_score` are the engine's to fill.
-    fn judge(&self, state: &DetectorState, at: Timestamp, value: f64, sensitivity: Sensitivity) -> Judged;
+    /// Says of a value what it is by what came before, and only then learns from it. A detector that leaves `alerts` false
+    /// says bounds alone: scores and alerts are made of them by the engine.
+    fn step(&self, state: &mut DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Judged;
 
-    /// Learns from a value. `weight` 0 leaves the state as it is: a masked sample.
-    fn learn(&self, state: &mut DetectorState, at: Timestamp, value: f64, weight: f64);
+    /// Whether it decides on alerts by itself. Such a detector goes on learning by itself from a series' first samples; one
+    /// that says bounds alone begins anew with each threshold.
+    fn alerts(&self) -> bool {
+        false
+    }
 }
 
 impl<'a> Baseline<'a> {
@@ -134,7 +175,7 @@ pub fn all() -> Vec<Box<dyn Strategy>> {
 
 /// The built-in detectors.
 pub fn detectors() -> Vec<Box<dyn Detector>> {
-    vec![Box::new(ewma::Ewma)]
+    vec![Box::new(auto::Auto), Box::new(ewma::Ewma)]
 }
 
 impl Methods {

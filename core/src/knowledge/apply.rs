@@ -121,11 +121,13 @@ impl Knowledge {
             series.learned_at = Some(threshold.learned_at);
             series.learned_admitted = series.admitted;
             series.relearn = false;
-            series.detector = methods.detector(&threshold.strategy).map(|detector| {
+            // One that alerts by itself goes on; bounds that track begin anew from what is ordinary.
+            if let Some(detector) = methods.detector(&series.settings.strategy).filter(|detector| !detector.alerts()) {
                 let (mut at, mut values) = (Vec::new(), Vec::new());
                 series.ordinary(least, &mut at, &mut values);
-                detector.start(&Baseline::sorted(series.kind(), &at, &values, &mut scratch))
-            });
+                series.detector =
+                    Some(detector.start(&Baseline::sorted(series.kind(), &at, &values, &mut scratch)));
+            }
         }
         self.scratch = scratch;
     }
@@ -148,7 +150,7 @@ impl Knowledge {
             }
             (Knob::Sensitivity(name), Setting::Number(value)) => {
                 if let Some(series) = self.find_mut(name) {
-                    series.sensitivity = Sensitivity::clamped(*value);
+                    series.set_sensitivity(Sensitivity::clamped(*value));
                     series.relearn = series.learned.as_ref().is_none_or(|t| t.sensitivity != series.sensitivity);
                 }
             }

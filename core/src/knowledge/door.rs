@@ -20,6 +20,8 @@ pub(crate) struct Admission {
     pub window_len: usize,
     pub window_age: Span,
     pub min_data_points: usize,
+    /// A series that was seen for a shorter time has no alerts yet.
+    pub young_under: Span,
 }
 
 /// How samples enter: as they are, or as the rate of a counter.

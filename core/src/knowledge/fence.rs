@@ -6,9 +6,6 @@ use crate::time::Timestamp;
 use crate::units::Sensitivity;
 use serde::{Deserialize, Serialize};
 
-/// Ordinary samples are paged beyond this many sigma-equivalents, as long as no budget says otherwise.
-pub const ALERT_SIGMAS: f64 = 4.5;
-
 /// An alert begins with this many samples in a row beyond its level, and ends with as many inside.
 pub(crate) const SUSTAINED: u8 = 2;
 
@@ -68,6 +65,12 @@ impl Fence {
         fence
     }
 
+    /// The bounds, absent where infinite.
+    #[inline]
+    pub(crate) fn bounds(&self) -> Pair {
+        (Some(self.lower).filter(|bound| bound.is_finite()), Some(self.upper).filter(|bound| bound.is_finite()))
+    }
+
     #[inline]
     pub(crate) fn is_breached(&self, value: f64) -> bool {
         value < self.lower || value > self.upper
@@ -82,14 +85,13 @@ impl Fence {
     /// Says of a value whether it is a breach of which bounds, and how strange it is.
     #[inline]
     pub(crate) fn judge(&self, value: f64, judged: &mut Judged) {
-        judged.lower = Some(self.lower).filter(|bound| bound.is_finite());
-        judged.upper = Some(self.upper).filter(|bound| bound.is_finite());
+        (judged.lower, judged.upper) = self.bounds();
         judged.breach = self.is_breached(value);
         let sigmas = self.sigmas(value);
         judged.score = sigmas / (sigmas + self.alert_sigmas);
     }
 
-    /// How strange, in sigma-equivalents: the bounds lie at the sensitivity, the alert level at [`ALERT_SIGMAS`] (scaled
+    /// How strange, in sigma-equivalents: the bounds lie at the sensitivity, the alert level at [`ALERT_SIGMAS`](crate::budget::ALERT_SIGMAS) (scaled
     /// with it), and it grows in proportion between and beyond.
     #[inline]
     fn sigmas(&self, value: f64) -> f64 {

@@ -2,18 +2,19 @@
 
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
-use crate::analyze::strategy::{Detector, DetectorState};
+use crate::analyze::strategy::{AlertLevel, Asked, Baseline, Detector, DetectorState};
 use crate::config::{Config, Kind, StrategyName};
 use crate::knowledge::door::{self, Admission, CONFIRM_SAMPLES, Distinct, Door, Row, counts, late, turned_away};
+use crate::budget::{ALERT_SIGMAS, Budget};
 use crate::knowledge::fence::{Alarm, Fence, SUSTAINED};
 use crate::knowledge::histogram::{Histograms, Part};
 use crate::knowledge::mask::Masks;
 use crate::knowledge::window::Window;
 use crate::monitor::{Fate, Fates, Judged};
 use crate::series::SeriesName;
-use crate::stats::normal;
+use crate::stats::{Scratch, normal};
 use crate::threshold::{Rival, Threshold};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub page: bool,
     pub strategy: StrategyName,
     pub sensitivity: Sensitivity,
+    /// A budget of its own.
+    pub budget: Option<Budget>,
 }
 
 impl Settings {
@@ -42,6 +45,7 @@ impl Settings {
             settings.kind = rule.kind.or(settings.kind);
             settings.watch = rule.watch.or(settings.watch);
             settings.page = rule.page.unwrap_or(settings.page);
+            settings.budget = rule.budget.or(settings.budget);
             settings.sensitivity = rule.sensitivity.unwrap_or(settings.sensitivity);
             if let Some(strategy) = &rule.strategy {
                 settings.strategy = strategy.clone();
@@ -68,6 +72,15 @@ pub struct Tally {
     pub judged: u64,
     pub breached: u64,
     pub alerts: u64,
+}
+
+/// Samples between two looks at whether a series without a detector has become one to watch.
+const STARTED_EVERY: u64 = 32;
+
+/// What a detector says: bounds that the engine makes alerts of, or alerts too.
+enum Own {
+    Bounds(Judged),
+    Alerts(Judged),
 }
 
 /// What was noticed when a sample was recorded.
@@ -125,6 +138,8 @@ pub struct Series {
     pub(crate) part: Option<Part>,
     #[serde(skip)]
     pub(crate) settings: Settings,
+    #[serde(skip)]
+    asked: Asked,
     /// The latest threshold that was learned.
     pub(crate) learned: Option<Arc<Threshold>>,
     /// How the strategies did up to then, with the bounds that each would have set then.
@@ -167,8 +182,9 @@ impl Series {
         let sensitivity = settings.sensitivity;
         let door = Door::of(&name, declared);
         let (asked_strategy, asked_kind) = (settings.strategy.clone(), settings.kind);
-        Series {
+        let mut series = Series {
             name,
+            asked: Asked::default(),
             declared,
             derived_from: None,
             part: None,
@@ -202,7 +218,9 @@ impl Series {
             learned_at: None,
             learned_admitted: 0,
             relearn: false,
-        }
+        };
+        series.set_asked();
+        series
     }
 
     /// Brings back what is derived, after a restore or a new configuration.
@@ -217,7 +235,9 @@ impl Series {
         if self.asked_strategy != self.settings.strategy {
             self.asked_strategy = self.settings.strategy.clone();
             self.relearn = self.learned.is_some();
+            self.detector = None;
         }
+        self.set_asked();
         self.set_fence();
     }
 
@@ -590,55 +610,124 @@ impl Series {
         }
         let mut noticed = Noticed::only(Fate::Admitted);
         noticed.value = value;
-        if self.in_force.is_some() {
-            self.judge(at, value, detector, &mut noticed);
-        }
-        if let (Some(state), Some(detector)) = (&mut self.detector, detector) {
-            detector.learn(state, at, value, 1.0);
-        }
+        let own = self.detect(at, value, admission, detector);
+        self.judge(at, value, own, &mut noticed);
         self.distinct.see(value);
         self.window.push(at, value, admission.window_len, admission.window_age, admission.min_data_points);
+        if self.detector.is_none()
+            && let Some(detector) = detector.filter(|detector| detector.alerts())
+            && self.admitted.is_multiple_of(STARTED_EVERY)
+            && self.watched()
+        {
+            self.start(detector);
+        }
         self.admitted += 1;
         noticed.ripe = self.admitted == admission.min_data_points as u64 && self.learned.is_none();
         noticed
     }
 
-    fn judge(&mut self, at: Timestamp, value: f64, detector: Option<&dyn Detector>, noticed: &mut Noticed) {
-        let tracking = match (&self.detector, detector) {
-            (Some(state), Some(detector)) => Some(detector.judge(state, at, value, self.sensitivity)),
-            _ => None,
-        };
-        let fence = match tracking {
-            Some(Judged { lower: Some(lower), upper: Some(upper), .. }) => {
-                let sigmas = alert_sigmas(self.sensitivity, self.settings.sensitivity);
-                Fence::tracking(lower, upper, self.sensitivity, sigmas)
-            }
-            _ => match self.fence_at(at) {
-                Some(fence) => fence,
-                None => return,
-            },
-        };
-        let judged = &mut noticed.judged;
-        fence.judge(value, judged);
+    /// What a detector says of the sample before it learns from it.
+    #[inline]
+    fn detect(
+        &mut self,
+        at: Timestamp,
+        value: f64,
+        admission: &Admission,
+        detector: Option<&dyn Detector>,
+    ) -> Option<Own> {
+        let detector = detector?;
+        let seen_for = self.window.oldest().map_or(Span::ZERO, |(oldest, _)| at.since(oldest));
+        let asked = Asked { young: seen_for < admission.young_under, ..self.asked };
+        let state = self.detector.as_mut()?;
+        let judged = detector.step(state, at, value, &asked);
+        Some(if detector.alerts() { Own::Alerts(judged) } else { Own::Bounds(judged) })
+    }
 
-        self.tally.judged += 1;
+    /// Begins with a detector that alerts by itself, from what the window holds.
+    fn start(&mut self, detector: &dyn Detector) {
+        let (mut at, mut values, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
+        self.window.copy_into(&mut at, &mut values);
+        self.detector = Some(detector.start(&Baseline::sorted(self.kind(), &at, &values, &mut scratch)));
+    }
+
+    /// Its part of the budget of all, unless it has one of its own.
+    pub(crate) fn set_share(&mut self, share: AlertLevel) {
+        self.asked.alert = self.settings.budget.map_or(share, |own| own.level(1));
+    }
+
+    /// Whether it has a part in the budget of all, when those that may page share it, or all that are watched.
+    pub(crate) fn shares(&self, paging: bool) -> bool {
+        self.settings.budget.is_none() && self.watched() && (self.pages() || !paging)
+    }
+
+    /// The level its detector is to alert at.
+    pub fn alert_level(&self) -> AlertLevel {
+        self.asked.alert
+    }
+
+    /// What is asked of a detector, but for the series' age and the budget.
+    fn set_asked(&mut self) {
+        let sigmas = alert_sigmas(self.sensitivity, self.settings.sensitivity);
+        self.asked = Asked {
+            sensitivity: self.sensitivity,
+            outside: normal::cdf(-self.sensitivity.get()),
+            alert: self.asked.alert,
+            shift: normal::rarity(sigmas) - normal::rarity(ALERT_SIGMAS),
+            young: false,
+        };
+    }
+
+    pub(crate) fn set_sensitivity(&mut self, sensitivity: Sensitivity) {
+        self.sensitivity = sensitivity;
+        self.set_asked();
+    }
+
+    /// Bounds are those in force; a detector's where it tracks, or where there are none. Alerts are a detector's own, or what
+    /// lies beyond the alert level.
+    fn judge(&mut self, at: Timestamp, value: f64, own: Option<Own>, noticed: &mut Noticed) {
+        let fence = self.fence_at(at);
+        let judged = &mut noticed.judged;
+        let holds = match own {
+            Some(Own::Alerts(said)) => {
+                *judged = said;
+                if let Some(fence) = fence {
+                    (judged.lower, judged.upper) = fence.bounds();
+                    judged.breach = fence.is_breached(value);
+                }
+                said.alert
+            }
+            own => {
+                let Some(mut fence) = fence else { return };
+                if let Some(Own::Bounds(Judged { lower: Some(lower), upper: Some(upper), .. })) = own {
+                    let sigmas = alert_sigmas(self.sensitivity, self.settings.sensitivity);
+                    fence = Fence::tracking(lower, upper, self.sensitivity, sigmas);
+                }
+                fence.judge(value, judged);
+                judged.alert_score = self.alarm.hear(judged.score);
+                self.alarm.count(fence.side(value));
+                if self.alert_since.is_some() { !self.alarm.ends() } else { self.alarm.begins() }
+            }
+        };
+        if judged.lower.is_some() || judged.upper.is_some() {
+            self.tally.judged += 1;
+        }
         if judged.breach {
             self.tally.breached += 1;
             self.last_breach = Some((at, value));
         }
-        judged.alert_score = self.alarm.hear(judged.score);
-        self.alarm.count(fence.side(value));
-        match self.alert_since {
-            None if self.alarm.begins() => noticed.onset = true,
-            Some(_) if self.alarm.ends() => noticed.end = true,
-            _ => {}
-        }
-        judged.alert = noticed.onset || (self.alert_since.is_some() && !noticed.end);
+        judged.alert = holds;
+        noticed.onset = holds && self.alert_since.is_none();
+        noticed.end = !holds && self.alert_since.is_some();
     }
 
     /// Takes samples older than the oldest it holds, or newer than the newest, without judging them. `history` is in order
     /// of time. Returns what became of them.
-    pub(crate) fn backfill(&mut self, history: &[(Timestamp, f64)], admission: &Admission) -> Fates {
+    pub(crate) fn backfill(
+        &mut self,
+        history: &[(Timestamp, f64)],
+        admission: &Admission,
+        detector: Option<&dyn Detector>,
+    ) -> Fates {
         let mut fates = Fates::default();
         let mut rows: Vec<Row> = Vec::with_capacity(history.len());
         for &(at, value) in history {
@@ -682,6 +771,10 @@ impl Series {
             tell(row, Fate::Admitted);
         }
         older.iter().for_each(|row| self.distinct.see(row.value));
+        // What it holds now is not what a detector saw.
+        if let Some(detector) = detector.filter(|detector| detector.alerts()) {
+            self.start(detector);
+        }
         self.fates += &fates;
         fates
     }

@@ -7,6 +7,11 @@ pub fn cdf(z: f64) -> f64 {
     0.5 * erfc(-z / SQRT_2)
 }
 
+/// How rare a value of a bell beyond `z` sigmas is, in decades: minus the decimal logarithm of its chance.
+pub fn rarity(z: f64) -> f64 {
+    -cdf(-z).log10()
+}
+
 /// Complementary error function, to about 1e-15 relative: Abramowitz and Stegun 7.1.5 (series) for small arguments,
 /// 7.1.14 (continued fraction, evaluated backwards) for large ones.
 fn erfc(x: f64) -> f64 {

@@ -3,7 +3,7 @@
 //! For series that wander. Updates after West (1979) with a fixed weight; what lies far out is clipped before it is learned,
 //! so that one wild value does not carry the bounds away.
 
-use super::{Baseline, Detector, DetectorState};
+use super::{Asked, Baseline, Detector, DetectorState};
 use crate::config::StrategyName;
 use crate::monitor::Judged;
 use crate::time::Timestamp;
@@ -33,37 +33,38 @@ impl Detector for Ewma {
 
     fn start(&self, baseline: &Baseline) -> DetectorState {
         let floor = (baseline.statistics.std_dev * DEVIATION_MIN).max(baseline.resolution());
-        let mut state = DetectorState {
-            version: VERSION,
-            numbers: vec![baseline.statistics.median, baseline.statistics.std_dev.max(floor), floor],
-        };
-        for (at, value) in baseline.at.iter().zip(baseline.values) {
-            self.learn(&mut state, Timestamp::from_millis(*at), *value, 1.0);
-        }
-        state
+        let mut numbers = vec![baseline.statistics.median, baseline.statistics.std_dev.max(floor), floor];
+        baseline.values.iter().for_each(|value| learn(&mut numbers, *value));
+        DetectorState::Numbers { version: VERSION, numbers }
     }
 
-    fn judge(&self, state: &DetectorState, _: Timestamp, value: f64, sensitivity: Sensitivity) -> Judged {
-        let &[mean, deviation, _] = state.numbers.as_slice() else { return Judged::default() };
-        let width = sensitivity.get() * deviation;
-        let (lower, upper) = (mean - width, mean + width);
-        if !(lower.is_finite() && upper.is_finite() && lower < upper) {
-            return Judged::default();
-        }
-        let breach = value < lower || value > upper;
-        Judged { lower: Some(lower), upper: Some(upper), breach, ..Judged::default() }
+    fn step(&self, state: &mut DetectorState, _: Timestamp, value: f64, asked: &Asked) -> Judged {
+        let DetectorState::Numbers { numbers, .. } = state else { return Judged::default() };
+        let judged = judge(numbers, value, asked.sensitivity);
+        learn(numbers, value);
+        judged
     }
+}
 
-    fn learn(&self, state: &mut DetectorState, _: Timestamp, value: f64, weight: f64) {
-        let [mean, deviation, floor] = state.numbers.as_mut_slice() else { return };
-        let gain = WEIGHT * weight;
-        let reach = CLIP * *deviation;
-        let away = (value - *mean).clamp(-reach, reach);
-        if !away.is_finite() {
-            return;
-        }
-        *mean += gain * away;
-        let variance = (1.0 - gain) * (*deviation * *deviation + gain * away * away);
-        *deviation = variance.sqrt().max(*floor);
+fn judge(numbers: &[f64], value: f64, sensitivity: Sensitivity) -> Judged {
+    let &[mean, deviation, _] = numbers else { return Judged::default() };
+    let width = sensitivity.get() * deviation;
+    let (lower, upper) = (mean - width, mean + width);
+    if !(lower.is_finite() && upper.is_finite() && lower < upper) {
+        return Judged::default();
     }
+    let breach = value < lower || value > upper;
+    Judged { lower: Some(lower), upper: Some(upper), breach, ..Judged::default() }
+}
+
+fn learn(numbers: &mut [f64], value: f64) {
+    let [mean, deviation, floor] = numbers else { return };
+    let reach = CLIP * *deviation;
+    let away = (value - *mean).clamp(-reach, reach);
+    if !away.is_finite() {
+        return;
+    }
+    *mean += WEIGHT * away;
+    let variance = (1.0 - WEIGHT) * (*deviation * *deviation + WEIGHT * away * away);
+    *deviation = variance.sqrt().max(*floor);
 }

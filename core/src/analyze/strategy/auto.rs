@@ -1,0 +1,148 @@
+//! The default: judges sample by sample, in constant time and under two kilobytes of memory a series.
+//!
+//! Two parts read each value. The scorer says how strange a series is, for ranking and for the eye; the decider says whether to
+//! page, at a budget of pages. Both judge before they learn, and need no setting: every size is in units of what the series
+//! usually does.
+
+mod decider;
+mod histogram;
+mod scorer;
+mod season;
+mod tail;
+
+use super::{Asked, Baseline, Detector, DetectorState};
+use crate::config::StrategyName;
+use crate::monitor::Judged;
+use crate::time::Timestamp;
+use crate::units::Sensitivity;
+use decider::Decider;
+use scorer::Scorer;
+use serde::{Deserialize, Serialize};
+
+pub struct Auto;
+
+/// The name it goes by.
+pub const AUTO: &str = "auto";
+
+/// Values are clipped to this size, so that squares and sums stay finite.
+const LARGEST: f64 = 1e18;
+
+/// How much of the score is the decider's severity, and how fast its mean moves.
+const SEVERITY_SHARE: f32 = 0.2;
+const SEVERITY_RATE: f32 = 0.03;
+
+/// How fast the usual interval is followed, on its logarithm.
+const INTERVAL_RATE: f64 = 0.02;
+
+/// What is remembered of one series.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct State {
+    scorer: Scorer,
+    decider: Decider,
+    severity: f32,
+    /// Usual seconds between samples; 0 until there were two.
+    interval: f64,
+    gaps: u32,
+    last: i64,
+}
+
+impl State {
+    fn new(first: f64, at: Timestamp) -> State {
+        let first = first.clamp(-LARGEST, LARGEST);
+        State {
+            scorer: Scorer::new(first as f32),
+            decider: Decider::new(first),
+            severity: 0.0,
+            interval: 0.0,
+            gaps: 0,
+            last: at.millis(),
+        }
+    }
+
+    fn step(&mut self, at: Timestamp, value: f64, asked: &Asked) -> Judged {
+        self.see_interval(at);
+        let value = value.clamp(-LARGEST, LARGEST);
+        let clock = at.millis();
+        let interval = if self.interval > 0.0 { self.interval } else { 60.0 };
+        let scores = self.scorer.step(value as f32, clock);
+        let decision = self.decider.step(value, clock, interval as f32, asked);
+        let severity = decision.severity.min(1.0) + 0.3 * decision.severity.max(1.0).ln();
+        self.severity += SEVERITY_RATE * (severity - self.severity);
+        let score =
+            (1.0 - SEVERITY_SHARE) * scores.lasting + SEVERITY_SHARE * 0.5 * (severity + self.severity);
+        // Where values were clipped, bounds would not be theirs.
+        let bounds = decision.bounds.filter(|_| value.abs() < LARGEST);
+        let bounds = bounds.map(|(lower, upper)| (f64::from(lower), f64::from(upper)));
+        let (lower, upper) = bounds.map_or((None, None), |(lower, upper)| (Some(lower), Some(upper)));
+        Judged {
+            lower,
+            upper,
+            breach: bounds.is_some_and(|(lower, upper)| value < lower || value > upper),
+            score: share(score),
+            alert_score: share(scores.onset),
+            alert: decision.alert,
+            why: decision.why,
+        }
+    }
+
+    /// Follows the median of the gaps between samples: equal steps up and down, smaller ones as more were seen.
+    fn see_interval(&mut self, at: Timestamp) {
+        let gap = (at.millis() - self.last) as f64 / 1000.0;
+        self.last = at.millis();
+        if gap <= 0.0 {
+            return;
+        }
+        self.gaps = self.gaps.saturating_add(1);
+        if self.interval == 0.0 {
+            self.interval = gap;
+        } else if (gap / self.interval - 1.0).abs() > INTERVAL_RATE {
+            let step = 1.0 + INTERVAL_RATE.max(1.0 / f64::from(self.gaps));
+            self.interval = if gap > self.interval { (self.interval * step).min(gap) } else { (self.interval / step).max(gap) };
+        } else {
+            self.interval = gap;
+        }
+    }
+}
+
+/// A score that may be any size, between 0 and 1 in the same order.
+fn share(score: f32) -> f64 {
+    let score = f64::from(score).max(0.0);
+    score / (1.0 + score)
+}
+
+impl Detector for Auto {
+    fn name(&self) -> StrategyName {
+        AUTO.into()
+    }
+
+    fn formula(&self, _: Sensitivity) -> String {
+        "five features against their own past".to_owned()
+    }
+
+    fn start(&self, baseline: &Baseline) -> DetectorState {
+        let first = Timestamp::from_millis(baseline.at[0]);
+        let mut state = State::new(baseline.values[0], first);
+        for (at, value) in baseline.at.iter().zip(baseline.values) {
+            state.step(Timestamp::from_millis(*at), *value, &Asked::default());
+        }
+        DetectorState::Auto(Box::new(state))
+    }
+
+    fn alerts(&self) -> bool {
+        true
+    }
+
+    fn step(&self, state: &mut DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Judged {
+        match state {
+            DetectorState::Auto(state) => state.step(at, value, asked),
+            DetectorState::Numbers { .. } => Judged::default(),
+        }
+    }
+}
+
+/// As many items as an array has, from what was stored.
+fn array<T: Copy + Default, E: serde::de::Error, const N: usize>(items: Vec<T>) -> Result<[T; N], E> {
+    let count = items.len();
+    items.try_into().map_err(|_| E::custom(format!("{count} items where {N} were stored")))
+}
+pub fn size() -> usize { std::mem::size_of::<State>() }

@@ -1,0 +1,588 @@
+//! Whether to page now: how far a value lies from what was to be expected, in tails fitted to what such distances were, at
+//! the level that the budget of pages leaves.
+//!
+//! What belongs to an alert is kept out of what is learned, or one incident would hide the next; but only as long as alerts
+//! are rare, or a new way of life would page for ever.
+
+use super::histogram::{HALF, Histogram, WHOLE, bin};
+use super::scorer::part_of;
+use super::season::Table;
+use super::tail::Tail;
+use crate::analyze::strategy::{AlertLevel, Asked};
+use crate::monitor::Why;
+use serde::{Deserialize, Serialize};
+
+/// Rates of the running means and errors.
+const NEAR: f32 = 0.05;
+const ERRORS: f32 = 0.01;
+const USUAL: f32 = 0.002;
+const RECENT: f32 = 0.2;
+const DRIFT: f32 = 0.2;
+const UNREST: f32 = 0.1;
+const SLOW: f32 = 0.001;
+
+/// Samples before anything is decided, before distances are counted, before they are clipped.
+const WARM: u32 = 150;
+const SETTLED: u32 = 20;
+const CLIPPED: u32 = 60;
+/// And before bounds are told.
+const BOUNDED: u32 = 100;
+
+const BINS: usize = 28;
+const HELD: f32 = 20_000.0;
+const DAY_PARTS: usize = 48;
+const DAY_MS: i64 = 86_400_000;
+const WEEK_S: f32 = 604_800.0;
+
+/// The floor of every size: a share of the level, of the spread, and half of the smallest step ever seen.
+const LEVEL_FLOOR: f32 = 0.002;
+const SPREAD_FLOOR: f32 = 0.02;
+const STEP_FLOOR: f32 = 0.5;
+
+/// Several distances are looked at and each may page: that many decades rarer each has to be.
+const SEVERAL: f32 = 0.6;
+/// The level is never under this rarity, in decades.
+const RARITY_MIN: f32 = 2.0;
+/// What a page moves the level, in decades, and how far it may be moved.
+const STEP: f64 = 0.1;
+const CORRECTION: (f64, f64) = (-1.0, 1.5);
+
+/// An alert ends inside this share of the way to its bounds.
+const RELEASE: f32 = 0.6;
+/// Drift and unrest go on until they are so many decades inside the level.
+const EASED: f32 = 1.5;
+/// Samples after which a new level counts as usual, at the most; and six hours, where that is less.
+const ACCEPTED: f32 = 30.0;
+/// Samples for which the level before is remembered, so that a return to it does not page.
+const REMEMBERED: u16 = 2000;
+/// Pages within half an hour, or three samples, are one.
+const APART_S: f32 = 1800.0;
+/// Alerts are kept out of what is learned while they are under this share of the last hundred samples.
+const ALERTS_MAX: f32 = 0.1;
+
+/// A run of equal values says something once the series moved so often, and over so many samples.
+const MOVES_MIN: u16 = 20;
+const RUN_AFTER: u32 = 200;
+const RUN_MIN: f32 = 4.0;
+/// How rare being stuck is said to be.
+const STUCK_RARITY: f32 = 10.0;
+
+/// What is clipped lies half a decade beyond the rarest that as many samples hold.
+const BEYOND: f32 = 0.5;
+
+/// Distances that are counted: to the forecast and to the usual, above and below; their drift; their size.
+const UP: usize = 0;
+const DOWN: usize = 1;
+const ABOVE: usize = 2;
+const BELOW: usize = 3;
+const DRIFTING: usize = 4;
+const RESTLESS: usize = 5;
+const COUNTED: usize = 6;
+const STUCK: usize = 6;
+
+const WHY: [Why; COUNTED + 1] =
+    [Why::High, Why::Low, Why::Above, Why::Below, Why::Drifting, Why::Restless, Why::Stuck];
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Decider {
+    count: u32,
+    near: f32,
+    usual: f32,
+    recent: f32,
+    level: f32,
+    /// Where the series lies beside its season now.
+    offset: f32,
+    /// As it came: two values may differ by less than the others tell apart.
+    previous: f64,
+    near_error: f32,
+    near_square: f32,
+    season_error: f32,
+    season_square: f32,
+    usual_error: f32,
+    level_error: f32,
+    smallest_step: f32,
+    season: Table<DAY_PARTS>,
+    histograms: [Histogram<BINS>; COUNTED],
+    tails: [Tail; COUNTED],
+    drift: f32,
+    unrest: f32,
+    run: f32,
+    longest_run: f32,
+    moves: u16,
+    /// What the pages so far moved the level by, in decades; how many there were lately; how much of the time is alerts.
+    correction: f64,
+    storm: f32,
+    alert_share: f32,
+    /// The sample before lay beyond the level.
+    beyond: bool,
+    /// Samples since the last alert.
+    calm: u32,
+    alert: Option<Alert>,
+    before: Option<Before>,
+}
+
+/// The alert that holds.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+struct Alert {
+    of: u8,
+    samples: u16,
+    hits: u16,
+    quiet: u16,
+    /// Inside these it ends; they move with the season where it was known.
+    low: f32,
+    high: f32,
+    seasonal: bool,
+}
+
+/// The level that was given up for a new one.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+struct Before {
+    near: f32,
+    usual: f32,
+    low: f32,
+    high: f32,
+    left: u16,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(super) struct Decision {
+    pub alert: bool,
+    pub why: Option<Why>,
+    /// How rare this is, over how rare it has to be.
+    pub severity: f32,
+    /// Between these lies what is ordinary, at the sensitivity.
+    pub bounds: Option<(f32, f32)>,
+}
+
+/// What is to be expected of the next value.
+#[derive(Clone, Copy)]
+struct Forecast {
+    value: f32,
+    /// The usual distance, floored.
+    size: f32,
+    floor: f32,
+    part: usize,
+    /// The season's mean now; 0 where it is not known yet.
+    season: f32,
+    known: bool,
+}
+
+/// What is seen in a value.
+struct Seen {
+    value: f32,
+    exact: f64,
+    forecast: Forecast,
+    /// Its distance to the forecast, in usual ones.
+    away: f32,
+    /// How many samples before it had the same value.
+    run: f32,
+    sizes: [f32; COUNTED],
+    rarities: [f32; COUNTED + 1],
+    /// The rarest, and how rare.
+    of: usize,
+    rarity: f32,
+    level: f32,
+}
+
+/// What is collected from distances too small to page by themselves.
+#[derive(Clone, Copy)]
+struct Evidence {
+    drift: f32,
+    unrest: f32,
+}
+
+enum Course {
+    On,
+    Over,
+}
+
+#[inline]
+fn toward(mean: &mut f32, value: f32, rate: f32) {
+    *mean += rate * (value - *mean);
+}
+
+impl Decider {
+    pub fn new(first: f64) -> Decider {
+        let exact = first;
+        let first = first as f32;
+        Decider {
+            count: 0,
+            near: first,
+            usual: first,
+            recent: first,
+            level: first,
+            offset: 0.0,
+            previous: exact,
+            near_error: 0.0,
+            near_square: 0.0,
+            season_error: 0.0,
+            season_square: 0.0,
+            usual_error: 0.0,
+            level_error: 0.0,
+            smallest_step: 0.0,
+            season: Table::default(),
+            histograms: Default::default(),
+            tails: [Tail::default(); COUNTED],
+            drift: 0.0,
+            unrest: 0.0,
+            run: 0.0,
+            longest_run: 0.0,
+            moves: 0,
+            correction: 0.0,
+            storm: 0.0,
+            alert_share: 0.0,
+            beyond: false,
+            calm: u32::MAX,
+            alert: None,
+            before: None,
+        }
+    }
+
+    /// Decides on a value by what came before it, then learns from it. `clock` is the local time in milliseconds, `interval`
+    /// the usual time between samples in seconds.
+    pub fn step(&mut self, value: f64, clock: i64, interval: f32, asked: &Asked) -> Decision {
+        self.count = self.count.saturating_add(1);
+        let per_week = WEEK_S / interval;
+        let seen = self.look(value, self.forecast(clock), self.level(per_week, asked));
+        let mut evidence = self.evidence(seen.away);
+        let bounds = if self.count > BOUNDED { self.bounds(&seen.forecast, asked.outside as f32) } else { None };
+
+        let sustained = matches!(asked.alert, AlertLevel::PerWeek(_)) || self.beyond;
+        let may_page = self.count > WARM && !asked.young && sustained;
+        self.beyond = seen.is_beyond();
+        let mut hit = may_page && seen.is_beyond();
+        let mut far = hit && seen.is_far();
+        if far && self.alert.is_none() {
+            // Drift and unrest are collected from values inside the bounds only.
+            evidence = Evidence { drift: self.drift, unrest: self.unrest };
+        }
+        if self.returns(&seen, hit) {
+            (hit, far) = (false, false);
+            evidence = self.settle(seen.forecast.season);
+        }
+        let mut why = None;
+        let mut alert = self.alert.take();
+        match &mut alert {
+            None if hit => {
+                why = Some(WHY[seen.of]);
+                alert = Some(self.begin(&seen, interval, asked));
+                self.calm = 0;
+            }
+            None => self.calm = self.calm.saturating_add(1),
+            Some(held) => {
+                self.calm = 0;
+                match held.go_on(&seen, hit, far) {
+                    Course::On if held.outlasts(interval, self.drift.abs() < 2.0) => {
+                        self.remember(held, &seen.forecast);
+                        evidence = self.settle(seen.forecast.season);
+                        alert = None;
+                    }
+                    Course::On => {}
+                    Course::Over => alert = None,
+                }
+            }
+        }
+        self.alert = alert;
+        self.ease(per_week, asked);
+        let severity = if self.count > WARM { seen.rarity / seen.level } else { 0.0 };
+        self.learn(&seen, evidence);
+        Decision { alert: self.alert.is_some(), why, severity, bounds }
+    }
+
+    /// The local mean, or the season with its present offset where that has been the better one.
+    fn forecast(&self, clock: i64) -> Forecast {
+        let floor = LEVEL_FLOOR * self.usual.abs()
+            + SPREAD_FLOOR * (self.usual_error + self.level_error)
+            + STEP_FLOOR * self.smallest_step
+            + 1e-12;
+        let part = part_of(clock, DAY_MS, DAY_PARTS);
+        let known = self.season.met(part) >= 2;
+        let season = if known { self.season.mean(part) } else { 0.0 };
+        let (value, error) = if known && self.season_error > 0.0 && self.season_error < 0.95 * self.near_error {
+            (season + self.offset, self.season_error.max(0.8 * self.season_square.sqrt()))
+        } else {
+            (self.near, self.near_error.max(0.8 * self.near_square.sqrt()))
+        };
+        Forecast { value, size: error + floor, floor, part, season, known }
+    }
+
+    /// The rarity, in decades, beyond which a value pages.
+    fn level(&self, per_week: f32, asked: &Asked) -> f32 {
+        let decades = match asked.alert {
+            AlertLevel::PerWeek(pages) => {
+                ((f64::from(per_week) / pages).log10() + f64::from(SEVERAL) + self.correction + asked.shift) as f32
+            }
+            AlertLevel::Rarity(decades) => (decades + asked.shift) as f32,
+        };
+        decades.max(RARITY_MIN)
+    }
+
+    fn look(&self, exact: f64, forecast: Forecast, level: f32) -> Seen {
+        let value = exact as f32;
+        let away = (value - forecast.value) / forecast.size;
+        let aside = (value - self.usual) / (self.usual_error + forecast.floor);
+        let run = if exact == self.previous { self.run + 1.0 } else { 0.0 };
+        let evidence = self.evidence(away);
+        let sizes = [
+            away.max(0.0),
+            (-away).max(0.0),
+            aside.max(0.0),
+            (-aside).max(0.0),
+            evidence.drift.abs(),
+            evidence.unrest,
+        ];
+        let mut rarities = [0.0; COUNTED + 1];
+        for at in 0..COUNTED {
+            rarities[at] = self.tails[at].rarity(sizes[at]);
+        }
+        let moved = self.count > RUN_AFTER && self.moves > MOVES_MIN;
+        if moved && run >= RUN_MIN && run >= 2.0 * self.longest_run + 2.0 {
+            rarities[STUCK] = STUCK_RARITY;
+        }
+        let (mut of, mut rarity) = (STUCK, 0.0);
+        for (at, candidate) in rarities.iter().enumerate() {
+            if *candidate > rarity {
+                (of, rarity) = (at, *candidate);
+            }
+        }
+        Seen { value, exact, forecast, away, run, sizes, rarities, of, rarity, level }
+    }
+
+    fn evidence(&self, away: f32) -> Evidence {
+        Evidence {
+            drift: self.drift + DRIFT * (away.clamp(-4.0, 4.0) - self.drift),
+            unrest: self.unrest + UNREST * (away.abs().min(5.0) - self.unrest),
+        }
+    }
+
+    /// Where so many of the distances to the forecast end that `outside` of them lie beyond on each side.
+    fn bounds(&self, forecast: &Forecast, outside: f32) -> Option<(f32, f32)> {
+        let reach = |of: usize| match self.tails[of].holds(outside) {
+            true => self.tails[of].value_at(-outside.log10()),
+            false => Some(self.histograms[of].exceeded_by(outside)),
+        };
+        let (lower, upper) =
+            (forecast.value - reach(DOWN)? * forecast.size, forecast.value + reach(UP)? * forecast.size);
+        (lower.is_finite() && upper.is_finite() && lower < upper).then_some((lower, upper))
+    }
+
+    fn begin(&mut self, seen: &Seen, interval: f32, asked: &Asked) -> Alert {
+        if let AlertLevel::PerWeek(pages) = asked.alert {
+            // Many pages in a day are one incident: each counts the less.
+            let apart = (APART_S / interval).max(3.0);
+            let day = (2.0 * pages / 7.0) as f32;
+            if (self.calm as f32) > apart {
+                self.correction += STEP / f64::from(1.0 + (self.storm - day).max(0.0) / (1.0 + day));
+                self.storm += 1.0;
+            }
+        }
+        let forecast = &seen.forecast;
+        let aside = self.usual_error + forecast.floor;
+        let reach = |near: usize, usual: usize, sign: f32| {
+            let by_near = self.tails[near].value_at(seen.level).map(|size| forecast.value + sign * size * forecast.size);
+            let by_usual = self.tails[usual].value_at(seen.level).map(|size| self.usual + sign * size * aside);
+            [by_near, by_usual].into_iter().flatten()
+        };
+        let upper = reach(UP, ABOVE, 1.0).fold(1e30, f32::min);
+        let lower = reach(DOWN, BELOW, -1.0).fold(-1e30, f32::max);
+        let from = if seen.of == ABOVE || seen.of == BELOW { self.usual } else { forecast.value };
+        let season = if forecast.known { forecast.season } else { 0.0 };
+        Alert {
+            of: seen.of as u8,
+            samples: 1,
+            hits: 1,
+            quiet: 0,
+            low: from + RELEASE * (lower - from) - season,
+            high: from + RELEASE * (upper - from) - season,
+            seasonal: forecast.known,
+        }
+    }
+
+    /// Whether this is the way back to the level that was given up.
+    fn returns(&mut self, seen: &Seen, hit: bool) -> bool {
+        let Some(before) = &mut self.before else { return false };
+        before.left -= 1;
+        let inside = before.low <= seen.value && seen.value <= before.high;
+        let back = self.alert.is_none() && hit && seen.of != STUCK && inside && before.left > 0;
+        if back {
+            (self.near, self.usual) = (before.near, before.usual);
+        }
+        if back || before.left == 0 {
+            self.before = None;
+        }
+        back
+    }
+
+    /// The level is where it is now: nothing drifts.
+    fn settle(&mut self, season: f32) -> Evidence {
+        self.offset = self.near - season;
+        self.drift = 0.0;
+        self.unrest = self.unrest.min(1.0);
+        Evidence { drift: self.drift, unrest: self.unrest }
+    }
+
+    /// What went on for so long is the new level. The one before is remembered.
+    fn remember(&mut self, alert: &Alert, forecast: &Forecast) {
+        let season = if alert.seasonal { forecast.season } else { 0.0 };
+        self.before = Some(Before {
+            near: self.near,
+            usual: self.usual,
+            low: alert.low + season,
+            high: alert.high + season,
+            left: REMEMBERED,
+        });
+        (self.near, self.usual) = (self.recent, self.recent);
+    }
+
+    /// Without pages the level comes down again, by as much a week as the asked ones would raise it.
+    fn ease(&mut self, per_week: f32, asked: &Asked) {
+        if let AlertLevel::PerWeek(pages) = asked.alert {
+            self.correction = (self.correction - STEP * pages / f64::from(per_week)).clamp(CORRECTION.0, CORRECTION.1);
+        }
+        self.storm *= 1.0 - 7.0 / (per_week + 7.0);
+    }
+
+    fn learn(&mut self, seen: &Seen, evidence: Evidence) {
+        let value = seen.value;
+        let on = self.alert.is_some();
+        let held = on && self.alert_share < ALERTS_MAX;
+        toward(&mut self.alert_share, if on { 1.0 } else { 0.0 }, 0.01);
+        let hits = self.alert.map_or(0, |alert| alert.hits);
+        let lasts = held && hits > 3;
+        if self.count > SETTLED && !lasts && !(held && seen.is_beyond()) {
+            self.count_sizes(&seen.sizes);
+        }
+        if seen.run == 0.0 && self.run > 0.0 {
+            self.longest_run = self.longest_run.max(self.run);
+        }
+        self.longest_run *= 0.9999;
+        let by_value = self.alert.is_some_and(|alert| usize::from(alert.of) < DRIFTING && alert.hits > 1);
+        if !by_value {
+            (self.drift, self.unrest) = (evidence.drift, evidence.unrest);
+        }
+        let at_least = 1.0 / (self.count as f32);
+        toward(&mut self.recent, value, RECENT.max(at_least));
+        let slow = SLOW.max(at_least);
+        toward(&mut self.level, value, slow);
+        let error = (value - self.level).abs();
+        toward(&mut self.level_error, error, slow);
+        if !lasts {
+            self.follow(value, seen, held);
+        }
+        let of_season = if held { seen.forecast.value } else { value };
+        self.season.see(seen.forecast.part, of_season, 0.25, self.level_error);
+        let step = (seen.exact - self.previous).abs() as f32;
+        if step > 0.0 {
+            self.moves = self.moves.saturating_add(1);
+            if self.smallest_step == 0.0 || step < self.smallest_step {
+                self.smallest_step = step;
+            }
+        }
+        self.run = seen.run;
+        self.previous = seen.exact;
+    }
+
+    /// Counts the distances, none as farther than so many samples can tell: missed anomalies must not widen the tail.
+    fn count_sizes(&mut self, sizes: &[f32; COUNTED]) {
+        for (at, size) in sizes.iter().enumerate() {
+            let (histogram, tail) = (&mut self.histograms[at], &mut self.tails[at]);
+            let mut clipped = *size;
+            if self.count <= CLIPPED {
+                clipped = clipped.min(8.0);
+            } else if tail.reaches(*size) {
+                let most = tail.value_at((histogram.total + 1.0).log10() + BEYOND);
+                clipped = most.map_or(clipped, |most| clipped.min(most));
+            }
+            let counts = if self.count > CLIPPED && clipped < *size { HALF } else { WHOLE };
+            histogram.add(bin::<BINS>(clipped), counts, HELD);
+            if (self.count as usize + at).is_multiple_of(16) {
+                *tail = Tail::fit(histogram);
+            }
+        }
+    }
+
+    /// Moves the forecasts and their errors, clipped to what is plausible.
+    fn follow(&mut self, value: f32, seen: &Seen, held: bool) {
+        let at_least = 1.0 / (self.count as f32);
+        let (near, errors, usual) = (NEAR.max(at_least), ERRORS.max(at_least), USUAL.max(at_least));
+        let forecast = &seen.forecast;
+        let clipped = if self.count > WARM { self.plausible(value, seen, held) } else { value };
+        let error = (clipped - self.near).abs();
+        toward(&mut self.near_error, error, errors);
+        toward(&mut self.near_square, error * error, errors);
+        if forecast.known {
+            let error = (clipped - forecast.season - self.offset).abs();
+            if self.season_error == 0.0 {
+                (self.season_error, self.season_square) = (1.5 * self.near_error, 2.0 * self.near_square);
+            } else {
+                toward(&mut self.season_error, error, errors);
+                toward(&mut self.season_square, error * error, errors);
+            }
+        }
+        let error = (clipped - self.usual).abs();
+        toward(&mut self.usual_error, error, usual);
+        if !held {
+            toward(&mut self.near, clipped, near);
+            toward(&mut self.usual, clipped, usual);
+            if forecast.known {
+                toward(&mut self.offset, clipped - forecast.season, near);
+            }
+        }
+    }
+
+    fn plausible(&self, value: f32, seen: &Seen, held: bool) -> f32 {
+        let forecast = &seen.forecast;
+        let of = if seen.away > 0.0 { UP } else { DOWN };
+        let size = seen.away.abs();
+        let far = held && seen.rarity > seen.level + 1.0;
+        if !self.tails[of].reaches(size) && !(far && size > 2.0) {
+            return value;
+        }
+        let rarest = seen.level.min((self.histograms[UP].total + 1.0).log10() + BEYOND);
+        let most = self.tails[of].value_at(rarest).unwrap_or(f32::INFINITY);
+        let most = if far { most.min(2.0) } else { most };
+        forecast.value + seen.away.clamp(-most, most) * forecast.size
+    }
+}
+
+impl Alert {
+    /// One more sample: whether it still holds.
+    fn go_on(&mut self, seen: &Seen, hit: bool, far: bool) -> Course {
+        self.samples = self.samples.saturating_add(1);
+        let of = usize::from(self.of);
+        let season = if self.seasonal { seen.forecast.season } else { 0.0 };
+        let mut still = far || seen.value < self.low + season || seen.value > self.high + season;
+        if of == DRIFTING || of == RESTLESS {
+            still = still || hit || seen.rarities[of] > seen.level - EASED;
+        } else if of == STUCK {
+            still = seen.run > 0.0;
+        }
+        if still {
+            self.hits = self.hits.saturating_add(1);
+            self.quiet = 0;
+        } else {
+            self.quiet = self.quiet.saturating_add(1);
+        }
+        let allowed = if self.hits < 3 || of == STUCK { 0 } else { (self.hits / 2).min(8) };
+        if self.quiet > allowed { Course::Over } else { Course::On }
+    }
+
+    /// Whether it went on for so long that its level is the new one. Unrest at a steady level is waited for twice as long.
+    fn outlasts(&self, interval: f32, steady: bool) -> bool {
+        let samples = ACCEPTED.min((21_600.0 / interval).max(6.0));
+        let of = usize::from(self.of);
+        let most = if of == RESTLESS && steady { 2.0 * samples } else { samples };
+        of != STUCK && f32::from(self.samples) > most
+    }
+}
+
+impl Seen {
+    fn is_beyond(&self) -> bool {
+        self.rarity > self.level
+    }
+
+    /// Beyond the level by the value itself, not by what was collected.
+    fn is_far(&self) -> bool {
+        self.rarities[..=BELOW].iter().any(|rarity| *rarity > self.level)
+    }
+}

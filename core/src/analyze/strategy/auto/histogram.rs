@@ -1,0 +1,127 @@
+//! What a feature was so far: a histogram in thirds of octaves, from which shares of the tail are read.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Lower edge of the second bin: what lies under it is ordinary and falls into the first.
+const LEAST: f32 = 0.25;
+
+/// Bounds between the thirds of an octave: 2^(1/3) and 2^(2/3).
+const THIRD: f32 = 1.259_921;
+const TWO_THIRDS: f32 = 1.587_401;
+
+/// Counts in thirds of octaves from a quarter up. A sample may count less than one, in steps of 1 / `STEPS`.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Histogram<const BINS: usize> {
+    counts: [u16; BINS],
+    /// How many samples there were; halved with the counts.
+    pub total: f32,
+}
+
+/// Steps in which a sample counts: halves.
+pub(super) const WHOLE: u16 = 2;
+pub(super) const HALF: u16 = 1;
+
+impl<const BINS: usize> Default for Histogram<BINS> {
+    fn default() -> Self {
+        Histogram { counts: [0; BINS], total: 0.0 }
+    }
+}
+
+/// The bin of a finite value that is not negative.
+#[inline]
+pub(super) fn bin<const BINS: usize>(value: f32) -> usize {
+    if value <= LEAST {
+        return 0;
+    }
+    let bits = value.to_bits();
+    let octave = (bits >> 23) as i32 - 125;
+    let fraction = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000);
+    let third = i32::from(fraction >= THIRD) + i32::from(fraction >= TWO_THIRDS);
+    ((3 * octave + third) as usize).min(BINS - 1)
+}
+
+/// Lower edge of a bin.
+#[inline]
+pub(super) fn edge(bin: usize) -> f32 {
+    LEAST * 2_f32.powi((bin / 3) as i32) * [1.0, THIRD, TWO_THIRDS][bin % 3]
+}
+
+impl<const BINS: usize> Histogram<BINS> {
+    pub fn add(&mut self, bin: usize, halves: u16, most: f32) {
+        if self.total >= most {
+            self.total *= 0.5;
+            self.counts.iter_mut().for_each(|count| *count = count.div_ceil(2));
+        }
+        self.total += 1.0;
+        self.counts[bin] = self.counts[bin].saturating_add(halves);
+    }
+
+    #[inline]
+    pub fn count(&self, bin: usize) -> f32 {
+        f32::from(self.counts[bin]) / f32::from(WHOLE)
+    }
+
+    /// How many samples lie in this bin or above.
+    #[inline]
+    pub fn from(&self, bin: usize) -> f32 {
+        let halves: u32 = self.counts[bin..].iter().map(|count| u32::from(*count)).sum();
+        halves as f32 / f32::from(WHOLE)
+    }
+
+    /// The value that a share of the samples exceeds, evenly spread within its bin.
+    pub fn exceeded_by(&self, share: f32) -> f32 {
+        let wanted = share * self.total;
+        let mut above = 0.0;
+        for bin in (1..BINS).rev() {
+            let here = self.count(bin);
+            if above + here >= wanted && here > 0.0 {
+                let along = (wanted - above) / here;
+                return edge(bin) + (edge(bin + 1) - edge(bin)) * (1.0 - along);
+            }
+            above += here;
+        }
+        LEAST
+    }
+}
+
+impl<const BINS: usize> Serialize for Histogram<BINS> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.counts[..], self.total).serialize(serializer)
+    }
+}
+
+impl<'de, const BINS: usize> Deserialize<'de> for Histogram<BINS> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (counts, total) = <(Vec<u16>, f32)>::deserialize(deserializer)?;
+        Ok(Histogram { counts: super::array(counts)?, total })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bins_are_thirds_of_octaves() {
+        assert_eq!((bin::<32>(0.0), bin::<32>(0.25), bin::<32>(0.26)), (0, 0, 0));
+        for at in 1..31 {
+            assert_eq!(bin::<32>(edge(at) * 1.000_001), at);
+            assert_eq!(bin::<32>(edge(at) * 0.999_999), at - 1);
+            assert!((edge(at) - 0.25 * 2_f32.powf(at as f32 / 3.0)).abs() < 1e-9 * edge(at));
+        }
+        assert_eq!(bin::<32>(f32::MAX), 31);
+    }
+
+    #[test]
+    fn it_says_what_a_share_exceeds_and_forgets_by_halves() {
+        let mut histogram = Histogram::<28>::default();
+        for n in 0..1000 {
+            histogram.add(bin::<28>(n as f32 / 100.0), WHOLE, 1e9);
+        }
+        assert!((histogram.exceeded_by(0.1) - 9.0).abs() < 0.1, "{}", histogram.exceeded_by(0.1));
+        assert!((histogram.exceeded_by(0.5) - 5.0).abs() < 0.1, "{}", histogram.exceeded_by(0.5));
+        histogram.add(0, WHOLE, 1000.0);
+        assert!((histogram.total - 501.0).abs() < 1.0 && (histogram.from(0) - 501.0).abs() < 20.0);
+        assert!((histogram.exceeded_by(0.1) - 9.0).abs() < 0.2);
+    }
+}

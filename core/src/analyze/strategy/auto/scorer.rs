@@ -1,0 +1,344 @@
+//! How strange a series is: features of each value, each against its own past.
+//!
+//! A feature's strangeness is the negative logarithm of the share of its past that reached as far, over the logarithm of how
+//! long that past is: 1 is "never yet", whatever the feature's distribution. A broken record adds by how many octaves.
+
+use super::histogram::{Histogram, WHOLE, bin};
+use super::season::Table;
+use serde::{Deserialize, Serialize};
+
+/// Rates of the running means: of some twenty, fifty and a thousand samples, and of a few.
+const FAST: f32 = 0.05;
+const MEDIUM: f32 = 0.02;
+const SLOW: f32 = 0.001;
+const FEW: f32 = 0.3;
+
+/// Samples before anything is scored, and before anything is put into the histograms.
+const WARM: u32 = 40;
+const SETTLED: u32 = 21;
+
+/// Bins of the histograms: up to 330 times the usual size. What lies above is told apart by the record.
+const BINS: usize = 32;
+/// Samples that a histogram holds before it forgets by halves.
+const HELD: f32 = 30_000.0;
+
+/// Parts of the day, and of the week: a quarter of an hour, and four hours.
+const DAY_PARTS: usize = 144;
+const WEEK_PARTS: usize = 42;
+const DAY_MS: i64 = 86_400_000;
+const WEEK_MS: i64 = 7 * DAY_MS;
+
+/// No size is under this share of the level, or that share of the slow spread.
+const LEVEL_FLOOR: f32 = 0.002;
+const SPREAD_FLOOR: f32 = 0.05;
+
+/// The features, in this order: a value's distance from the fast mean, of the medium from the slow mean; steps larger than
+/// usual; the distance from the season; states never seen; steps smaller than usual; the distance from the long-term
+/// median; the mean of a few from the fast mean.
+const SPIKE: usize = 0;
+const LEVEL: usize = 1;
+const RESTLESS: usize = 2;
+const SEASON: usize = 3;
+const STATE: usize = 4;
+const QUIET: usize = 5;
+const FAR: usize = 6;
+const SHORT: usize = 7;
+const FEATURES: usize = 8;
+
+/// What each feature counts at an onset, and while something lasts.
+const ONSET: [f32; FEATURES] = [0.97, 0.84, 0.67, 0.87, 0.81, 0.85, 0.05, 0.0];
+const LASTING: [f32; FEATURES] = [0.8, 0.7, 0.5, 1.2, 0.8, 0.3, 0.8, 1.0];
+
+/// What an octave beyond the record counts.
+const RECORD_ONSET: f32 = 0.4866;
+const RECORD_LASTING: f32 = 0.3;
+/// A record fades, so that it can be broken again.
+const RECORD_FADES: f32 = 0.99995;
+
+/// How much the largest feature counts beside the sum of all.
+const LARGEST: f32 = 0.5;
+
+/// Rates at which the scores are smoothed; the peak that an onset has to exceed fades by that.
+const ONSET_SMOOTH: f32 = 0.1;
+const LASTING_SMOOTH: f32 = 0.15;
+const LASTING_SLOW: f32 = 0.03;
+const PEAK_FADES: f32 = 0.999;
+
+/// Of the lasting score, how much is its slow mean, and how much of the whole is its rank in its own past.
+const SLOW_SHARE: f32 = 0.6;
+const RANK_SHARE: f32 = 0.7;
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Scorer {
+    count: u32,
+    fast: f32,
+    medium: f32,
+    slow: f32,
+    few: f32,
+    /// Goes up and down by equal steps: near the median.
+    middle: f32,
+    previous: f32,
+    /// The usual sizes of the features.
+    spike: f32,
+    level: f32,
+    short: f32,
+    step_fast: f32,
+    step_slow: f32,
+    season: f32,
+    far: f32,
+    spread: f32,
+    day: Table<DAY_PARTS>,
+    week: Table<WEEK_PARTS>,
+    /// How far values lie from the day's table alone, and from it with the week's.
+    day_error: f32,
+    week_error: f32,
+    states: States,
+    histograms: [Histogram<BINS>; FEATURES - 1],
+    records: [f32; FEATURES - 1],
+    /// The lasting score's own past.
+    past: Past,
+    onset_mean: f32,
+    peak: f32,
+    lasting_mean: f32,
+    lasting_slow: f32,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(super) struct Scores {
+    /// How strange it is, as long as it is.
+    pub lasting: f32,
+    /// High when something begins, and quiet while it goes on.
+    pub onset: f32,
+}
+
+/// Which sequences of three coarse states were seen.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct States {
+    seen: [u64; 16],
+    last: u8,
+    before: u8,
+}
+
+/// Levels of a coarse state on each side of the slow mean.
+const STATE_LEVELS: f32 = 4.0;
+
+impl States {
+    /// Whether this sequence was never seen; it is seen now.
+    fn is_new(&mut self, deviations: f32) -> bool {
+        let state = (STATE_LEVELS * deviations.tanh() + STATE_LEVELS) as u8;
+        let at = ((usize::from(state) * 31 + usize::from(self.last)) * 31 + usize::from(self.before)) % 1024;
+        (self.before, self.last) = (self.last, state);
+        let (word, bit) = (at / 64, 1 << (at % 64));
+        let new = self.seen[word] & bit == 0;
+        self.seen[word] |= bit;
+        new
+    }
+}
+
+/// A score's past in eighths of octaves, from an eighth to two.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Past {
+    histogram: Histogram<BINS>,
+    record: f32,
+}
+
+impl Past {
+    /// How strange a score is among those before it.
+    fn rank(&self, score: f32) -> f32 {
+        let total = self.histogram.total;
+        let share = (self.histogram.from(Self::bin(score)) + 1.0) / (total + 2.0);
+        let rank = -share.ln() / (total + 10.0).ln();
+        if score > self.record && self.record > 0.0 {
+            rank + RECORD_ONSET * (score / self.record).log2()
+        } else {
+            rank
+        }
+    }
+
+    fn see(&mut self, score: f32) {
+        self.histogram.add(Self::bin(score), WHOLE, HELD);
+        self.record = (self.record * RECORD_FADES).max(score);
+    }
+
+    fn bin(score: f32) -> usize {
+        if score > 0.0 { (8.0 * (score.log2() + 3.0)).clamp(0.0, BINS as f32 - 1.0) as usize } else { 0 }
+    }
+}
+
+#[inline]
+fn toward(mean: &mut f32, value: f32, rate: f32) {
+    *mean += rate * (value - *mean);
+}
+
+impl Scorer {
+    pub fn new(first: f32) -> Scorer {
+        Scorer {
+            count: 0,
+            fast: first,
+            medium: first,
+            slow: first,
+            few: first,
+            middle: first,
+            previous: first,
+            spike: 0.0,
+            level: 0.0,
+            short: 0.0,
+            step_fast: 0.0,
+            step_slow: 0.0,
+            season: 0.0,
+            far: 0.0,
+            spread: 0.0,
+            day: Table::default(),
+            week: Table::default(),
+            day_error: 0.0,
+            week_error: 0.0,
+            states: States::default(),
+            histograms: Default::default(),
+            records: [0.0; FEATURES - 1],
+            past: Past::default(),
+            onset_mean: 0.0,
+            peak: 0.0,
+            lasting_mean: 0.0,
+            lasting_slow: 0.0,
+        }
+    }
+
+    /// Scores a value against what came before, then learns from it. `clock` is the local time in milliseconds.
+    pub fn step(&mut self, value: f32, clock: i64) -> Scores {
+        self.count = self.count.saturating_add(1);
+        let floor = LEVEL_FLOOR * self.slow.abs() + SPREAD_FLOOR * self.spread + 1e-12;
+        let part = part_of(clock, DAY_MS, DAY_PARTS);
+        let week_part = part_of(clock, WEEK_MS, WEEK_PARTS);
+        let known = self.day.met(part) >= 2;
+        let by_day = self.day.mean(part);
+        let by_week = by_day + self.week.mean(week_part);
+        let weekly = self.week.met(week_part) >= 2;
+        let expected = if weekly && self.week_error < self.day_error { by_week } else { by_day };
+
+        let away = [value - self.fast, self.medium - self.slow, value - expected, value - self.middle];
+        let short = self.few + FEW * (value - self.few) - self.fast;
+        let step = (value - self.previous).abs();
+        let restless = (self.step_fast + 0.1 * floor) / (self.step_slow + 0.1 * floor);
+        let mut features = [0.0; FEATURES];
+        features[SPIKE] = away[0].abs() / (self.spike + floor);
+        features[LEVEL] = away[1].abs() / (self.level + floor);
+        features[RESTLESS] = restless;
+        features[SEASON] = away[2].abs() / (self.season + floor);
+        features[QUIET] = 1.0 / restless;
+        features[FAR] = away[3].abs() / (self.far + floor);
+        features[SHORT] = short.abs() / (self.short + floor);
+        let new_state = self.states.is_new((value - self.slow) / (2.0 * self.spread + 1e-12));
+
+        let (onset, lasting) = self.combine(&features, known, new_state);
+        let scores = self.smooth(onset, lasting);
+        self.learn(value, away, short, step, floor);
+        if known {
+            let (day, week) = ((value - by_day).abs(), (value - by_week).abs());
+            let size = away[2].abs().min(6.0 * self.season + floor);
+            let rate = SLOW.max(1.0 / (self.count as f32));
+            toward(&mut self.season, size, rate);
+            toward(&mut self.day_error, day, rate);
+            toward(&mut self.week_error, if weekly { week } else { day }, rate);
+            self.week.see(week_part, value - by_day, 0.34, self.spread);
+        }
+        self.day.see(part, value, 0.25, self.spread);
+        self.previous = value;
+        scores
+    }
+
+    /// Each feature against its past, and the past with it. Half the largest, half the sum.
+    fn combine(&mut self, features: &[f32; FEATURES], season_known: bool, new_state: bool) -> (f32, f32) {
+        let (mut onset_sum, mut onset_most, mut lasting_sum, mut lasting_most) = (0.0, 0.0_f32, 0.0, 0.0_f32);
+        let warm = self.count > WARM;
+        let mut count_known = (0.0, 1.0);
+        for feature in 0..FEATURES {
+            let (mut rank, mut octaves) = (0.0, 0.0);
+            if feature == STATE {
+                rank = if new_state { 1.0 } else { 0.0 };
+            } else if feature == SEASON && !season_known {
+                continue;
+            } else {
+                let place = if feature > STATE { feature - 1 } else { feature };
+                let (histogram, record) = (&mut self.histograms[place], &mut self.records[place]);
+                let (value, bin) = (features[feature], bin::<BINS>(features[feature]));
+                if warm {
+                    let total = histogram.total;
+                    if total != count_known.0 {
+                        count_known = (total, (total + 10.0).ln());
+                    }
+                    rank = -((histogram.from(bin) + 1.0) / (total + 2.0)).ln() / count_known.1;
+                    let highest = *record;
+                    if value > highest && highest > 0.0 {
+                        octaves = (value / highest).log2();
+                    }
+                }
+                if self.count > SETTLED {
+                    histogram.add(bin, WHOLE, HELD);
+                    *record = (*record * RECORD_FADES).max(value).min(1e30);
+                }
+            }
+            if !warm {
+                continue;
+            }
+            let onset = (rank + RECORD_ONSET * octaves) * ONSET[feature];
+            let lasting = (rank + RECORD_LASTING * octaves) * LASTING[feature];
+            onset_sum += onset;
+            onset_most = onset_most.max(onset);
+            lasting_sum += lasting;
+            lasting_most = lasting_most.max(lasting);
+        }
+        let both = |most: f32, sum: f32| LARGEST * most + (1.0 - LARGEST) * sum;
+        (both(onset_most, onset_sum), both(lasting_most, lasting_sum))
+    }
+
+    fn smooth(&mut self, onset: f32, lasting: f32) -> Scores {
+        toward(&mut self.onset_mean, onset, ONSET_SMOOTH);
+        let onset = 0.5 * (onset + self.onset_mean);
+        let stands_out = onset > self.peak;
+        if stands_out {
+            self.peak = onset;
+        }
+        self.peak *= PEAK_FADES;
+
+        toward(&mut self.lasting_mean, lasting, LASTING_SMOOTH);
+        toward(&mut self.lasting_slow, lasting, LASTING_SLOW);
+        let lasting =
+            (1.0 - SLOW_SHARE) * 0.5 * (lasting + self.lasting_mean) + SLOW_SHARE * self.lasting_slow;
+        let rank = if self.count > WARM + 20 { self.past.rank(lasting) } else { 0.0 };
+        if self.count > WARM {
+            self.past.see(lasting);
+        }
+        Scores {
+            lasting: (1.0 - RANK_SHARE) * lasting + RANK_SHARE * rank,
+            onset: if stands_out { onset } else { 0.1 * onset },
+        }
+    }
+
+    fn learn(&mut self, value: f32, away: [f32; 4], short: f32, step: f32, floor: f32) {
+        let early = self.count <= WARM;
+        let at_least = 1.0 / (self.count as f32);
+        let (fast, medium, slow, few) =
+            (FAST.max(at_least), MEDIUM.max(at_least), SLOW.max(at_least), FEW.max(at_least));
+        let clipped = |size: f32, usual: f32| if early { size } else { size.min(6.0 * usual + floor) };
+        let size = clipped(away[0].abs(), self.spike);
+        toward(&mut self.spike, size, medium);
+        let size = clipped(away[3].abs(), self.far);
+        toward(&mut self.far, size, slow);
+        self.middle += slow * if away[3] > 0.0 { size } else { -size };
+        self.fast += fast * away[0];
+        toward(&mut self.medium, value, medium);
+        toward(&mut self.slow, value, slow);
+        toward(&mut self.few, value, few);
+        toward(&mut self.level, away[1].abs(), slow);
+        toward(&mut self.step_fast, step, fast);
+        toward(&mut self.step_slow, step, slow);
+        let spread = (value - self.slow).abs();
+        toward(&mut self.spread, spread, slow);
+        toward(&mut self.short, short.abs(), slow);
+    }
+}
+
+#[inline]
+pub(super) fn part_of(clock: i64, period: i64, parts: usize) -> usize {
+    (clock.rem_euclid(period) * parts as i64 / period) as usize
+}

@@ -1,0 +1,112 @@
+//! How rare a value is beyond what was seen often: a generalised Pareto tail over the top of a histogram, by the method of
+//! moments (Hosking and Wallis, Technometrics 29, 1987).
+
+use super::histogram::{Histogram, edge};
+use serde::{Deserialize, Serialize};
+
+/// The share of samples that the tail is fitted to.
+const SHARE: f32 = 0.08;
+
+/// Samples that the shape has to be seen in before half of it is believed.
+const SHAPE_PRIOR: f32 = 20.0;
+
+/// Shapes that are believed: a slightly bounded tail to one without a variance.
+const SHAPE: (f32, f32) = (-0.12, 0.5);
+
+/// The mean excess over the tail's beginning that is expected before any was seen, in shares of it, and for how many
+/// samples that counts.
+const EXCESS_PRIOR: (f32, f32) = (0.4, 3.0);
+
+/// The tail begins at one unit of its feature at the least, the seventh bin.
+const FIRST_BIN: usize = 6;
+
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Tail {
+    /// Where it begins; 0 when it was not fitted yet.
+    from: f32,
+    /// The share of samples beyond that.
+    share: f32,
+    scale: f32,
+    shape: f32,
+}
+
+impl Tail {
+    pub fn fit<const BINS: usize>(histogram: &Histogram<BINS>) -> Tail {
+        let total = histogram.total;
+        let needed = (SHARE * total).max(10.0);
+        let (mut count, mut bin) = (0.0, BINS);
+        while bin > FIRST_BIN && count < needed {
+            bin -= 1;
+            count += histogram.count(bin);
+        }
+        let from = edge(bin);
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for at in bin..BINS {
+            let excess = edge(at) * MIDDLE - from;
+            sum += histogram.count(at) * excess;
+            squares += histogram.count(at) * excess * excess;
+        }
+        let (mut mean, mut shape) = (0.0, 0.0);
+        if count > 0.0 {
+            mean = sum / count;
+            let variance = (squares / count - mean * mean).max(1e-12);
+            shape = 0.5 * (1.0 - mean * mean / variance) * count / (count + SHAPE_PRIOR);
+        }
+        let (excess, worth) = EXCESS_PRIOR;
+        mean = (count * mean + worth * excess * from) / (count + worth);
+        // What is predicted from an exponential tail that was seen k times is (1 + z / k)^-k.
+        shape = (shape + 1.0 / (count + worth)).clamp(SHAPE.0, SHAPE.1);
+        if shape.abs() < 1e-3 {
+            shape = 1e-3;
+        }
+        Tail {
+            from: from,
+            share: ((count + 1.0) / (total + 2.0)),
+            scale: (mean * (1.0 - shape)).max(0.08 * from),
+            shape: shape,
+        }
+    }
+
+    /// Minus the decimal logarithm of the chance that an ordinary value lies beyond; 0 where the tail does not reach.
+    #[inline]
+    pub fn rarity(&self, value: f32) -> f32 {
+        let from = self.from;
+        if from <= 0.0 || value <= from {
+            return 0.0;
+        }
+        let shape = self.shape;
+        let mut ratio = 1.0 + shape * (value - from) / self.scale;
+        if ratio < 1e-2 {
+            // Beyond the end of a bounded tail: large, and growing still.
+            ratio = 1e-2 / (1.0 + value / from * 1e-3);
+        }
+        -self.share.log10() + ratio.log10() / shape
+    }
+
+    /// The value of that rarity, the tail's beginning at least. None: nothing was fitted yet.
+    pub fn value_at(&self, rarity: f32) -> Option<f32> {
+        let (from, shape) = (self.from, self.shape);
+        if from <= 0.0 {
+            return None;
+        }
+        let beyond = rarity + self.share.log10();
+        if beyond <= 0.0 {
+            return Some(from);
+        }
+        Some(from + self.scale * (10_f32.powf((beyond * shape).min(30.0)) - 1.0) / shape)
+    }
+
+    /// Whether a value of this feature may be in the tail at all.
+    #[inline]
+    pub fn reaches(&self, value: f32) -> bool {
+        value > self.from
+    }
+
+    /// Whether that share of samples lies within the tail.
+    pub fn holds(&self, share: f32) -> bool {
+        self.from > 0.0 && share <= self.share
+    }
+}
+
+/// The middle of a bin over its lower edge, as a logarithm has it: 2^(1/6).
+const MIDDLE: f32 = 1.122;
