@@ -34,7 +34,9 @@ const PER_WEEK_MAX: f64 = 10_080.0;
 const PER_WEEK_MIN: f64 = 1.0 / 52_000.0;
 
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("`{0}` is not a budget; give one like `1 per week` (per hour, day, week or month; from one a minute to one in a thousand years), or `none`")]
+#[error(
+    "`{0}` is not a budget; give one like `1 per week` (per hour, day, week or month; from one a minute to one in a thousand years), or `none`"
+)]
 pub struct NotBudget(String);
 
 impl Budget {
@@ -89,7 +91,11 @@ impl FromStr for Budget {
         let count: f64 = count.parse().map_err(|_| refused())?;
         let per = Per::ALL.into_iter().find(|(_, name, _)| name == unit).ok_or_else(refused)?.0;
         let per_week = count * per.in_a_week();
-        if (PER_WEEK_MIN..=PER_WEEK_MAX).contains(&per_week) { Ok(Budget::Pages { count, per }) } else { Err(refused()) }
+        if (PER_WEEK_MIN..=PER_WEEK_MAX).contains(&per_week) {
+            Ok(Budget::Pages { count, per })
+        } else {
+            Err(refused())
+        }
     }
 }
 
@@ -136,13 +142,25 @@ mod tests {
 
     #[test]
     fn a_budget_is_a_number_per_time_or_none_and_reads_back() {
-        for (text, per_week) in [("1 per week", 1.0), ("0.5 per day", 3.5), ("2 per hour", 336.0), ("3 per month", 0.69)] {
+        for (text, per_week) in
+            [("1 per week", 1.0), ("0.5 per day", 3.5), ("2 per hour", 336.0), ("3 per month", 0.69)]
+        {
             let budget: Budget = text.parse().expect(text);
             assert!((budget.per_week().expect("one") - per_week).abs() < 0.01, "{text}");
             assert_eq!(budget.to_string().parse(), Ok(budget));
         }
         assert_eq!("none".parse(), Ok(Budget::None));
-        for wrong in ["", "1", "one per week", "0 per week", "-1 per day", "1 per fortnight", "inf per day", "NaN per week", "1e9 per week"] {
+        for wrong in [
+            "",
+            "1",
+            "one per week",
+            "0 per week",
+            "-1 per day",
+            "1 per fortnight",
+            "inf per day",
+            "NaN per week",
+            "1e9 per week",
+        ] {
             let error = wrong.parse::<Budget>().expect_err(wrong).to_string();
             assert!(error.contains("1 per week"), "{error}");
         }

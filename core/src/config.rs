@@ -341,6 +341,13 @@ pub struct SeriesRule {
     pub strategy: Option<StrategyName>,
 }
 
+impl SeriesRule {
+    /// One that says nothing yet of the series it names.
+    pub fn of(selector: Selector) -> SeriesRule {
+        SeriesRule { selector, kind: None, watch: None, page: None, budget: None, sensitivity: None, strategy: None }
+    }
+}
+
 /// A value of the configuration that cannot be used: which key, and what would be right.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[error("{key}: {problem}")]

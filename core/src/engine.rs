@@ -11,7 +11,7 @@ use crate::execute::{self, Change, Knob, Outcome, Setting};
 use crate::feedback::subscription::{Subscriber, Subscription, subscribe};
 use crate::feedback::{Adjustment, FeedbackLoop, LoopKind, Signal};
 use crate::knowledge::histogram::Derived;
-use crate::knowledge::series::Noticed;
+use crate::knowledge::series::{Noticed, Series};
 use crate::knowledge::snapshot::SnapshotError;
 use crate::knowledge::{Knowledge, NoRoom, SeriesId};
 use crate::monitor::{Fate, Fates, Judged, Sample};
@@ -201,16 +201,26 @@ impl Engine {
 
     fn alert(&mut self, sample: &Sample, noticed: &Noticed, now: Timestamp, events: &mut Vec<Event>) {
         let Some(series) = self.knowledge.get(sample.series) else { return };
+        let bounds = match series.in_force() {
+            Some(threshold) if !self.alerts_by_itself(series) => threshold.alert.at(sample.at),
+            _ => (noticed.judged.lower, noticed.judged.upper),
+        };
         let alerted = Alerted {
             series: series.name().clone(),
             at: sample.at,
             phase: if noticed.onset { Phase::Onset } else { Phase::End },
             value: noticed.value,
-            bounds: series.in_force().map_or((None, None), |threshold| threshold.alert.at(sample.at)),
+            bounds,
             pages: series.pages(),
+            why: noticed.judged.why,
             situation: self.knowledge.situation(),
         };
         self.emit(Event::Alerted(alerted), now, events);
+    }
+
+    /// Whether alerts of a series are its detector's, not those of bounds.
+    fn alerts_by_itself(&self, series: &Series) -> bool {
+        self.knowledge.methods().detector(series.strategy()).is_some_and(|detector| detector.alerts())
     }
 
     /// An alert whose bounds are withdrawn ends with them, and one of a series that is forgotten with it.
@@ -224,6 +234,7 @@ impl Engine {
             value,
             bounds: (None, None),
             pages: series.pages(),
+            why: None,
             situation: self.knowledge.situation(),
         };
         self.emit(Event::Alerted(alerted), now, events);
@@ -485,8 +496,10 @@ impl Engine {
             _ => None,
         };
         self.emit(Event::ChangeDispatched { change: Change { id, ..change } }, now, events);
-        if let Some(series) = withdrawn {
-            self.end_alert(&series, now, events);
+        if let Some(name) = withdrawn
+            && self.knowledge.find(&name).is_some_and(|series| !self.alerts_by_itself(series))
+        {
+            self.end_alert(&name, now, events);
         }
         id
     }

@@ -6,6 +6,7 @@
 use crate::config::{Kind, Parameters};
 use crate::execute::{Change, Outcome};
 use crate::feedback::{Adjustment, LoopKind, Signal};
+use crate::monitor::Why;
 use crate::plan::state::{Evidence, StateSince, SystemState, Transition};
 use crate::series::SeriesName;
 use crate::threshold::{Pair, Threshold};
@@ -138,6 +139,9 @@ pub struct Alerted {
     pub bounds: Pair,
     /// Whether it may page a person.
     pub pages: bool,
+    /// At an onset, what was strange, where the detector says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
     pub situation: u64,
 }
 

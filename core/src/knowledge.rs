@@ -141,6 +141,9 @@ pub(crate) struct General {
     pub seed: u64,
     /// Changes were stopped by an order. The configuration may stop them as well.
     pub frozen: bool,
+    /// How many series share the budget of all, as of the last cycle.
+    #[serde(default)]
+    pub sharing: usize,
 }
 
 /// All memory of the engine.
@@ -201,6 +204,7 @@ impl Knowledge {
             chance: config.feedback.seed,
             seed: config.feedback.seed,
             frozen: false,
+            sharing: 0,
         };
         Knowledge {
             config,
@@ -579,11 +583,27 @@ impl Knowledge {
         if matches!(series.door, Door::Bucket) {
             series.part = self.histograms.register(&series.name);
         }
+        series.set_share(self.config.budget.level(self.general.sharing));
         let shard = (series.name.hash64() % self.shards.len() as u64) as u16;
         let name = series.name.clone();
         let id = self.shards[usize::from(shard)].insert(shard, series);
         self.names.insert(name, id);
         id
+    }
+
+    /// Counts anew how many series share the budget; where that changed, each gets its part.
+    pub(crate) fn count_sharing(&mut self) {
+        let paging = self.series().any(Series::pages);
+        let sharing = self.series().filter(|series| series.shares(paging)).count();
+        if std::mem::replace(&mut self.general.sharing, sharing) != sharing {
+            self.share_budget();
+        }
+    }
+
+    fn share_budget(&mut self) {
+        let Knowledge { shards, config, general, .. } = self;
+        let share = config.budget.level(general.sharing);
+        shards.iter_mut().flat_map(Shard::iter_mut).for_each(|series| series.set_share(share));
     }
 
     /// Series that were read as another kind than the configuration says now: what they hold is something else.
@@ -597,8 +617,10 @@ impl Knowledge {
             (self.general.seed, self.general.chance) = (config.feedback.seed, config.feedback.seed);
         }
         self.config = config;
-        let Knowledge { shards, config, general, .. } = self;
+        let Knowledge { shards, config, .. } = self;
         shards.iter_mut().flat_map(Shard::iter_mut).for_each(|series| series.refresh(config));
+        self.share_budget();
+        let Knowledge { config, general, .. } = self;
         general.signals.resize(config.feedback.signal_history);
         general.actions.resize(config.feedback.action_history);
     }

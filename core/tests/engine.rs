@@ -8,10 +8,10 @@ use homeostat::engine::Engine;
 use homeostat::event::{Event, Phase};
 use homeostat::execute::Setting;
 use homeostat::feedback::{LoopKind, Verdict};
-use homeostat::monitor::{Fate, Sample};
+use homeostat::monitor::{Fate, Sample, Why};
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::time::Span;
-use world::{World, certain};
+use world::{World, by_bounds, certain};
 
 #[test]
 fn a_series_is_learned_as_soon_as_it_has_enough_samples_and_then_judged() {
@@ -29,7 +29,7 @@ fn a_series_is_learned_as_soon_as_it_has_enough_samples_and_then_judged() {
 
 #[test]
 fn an_alert_begins_after_two_samples_far_out_and_ends_after_two_inside() {
-    let mut world = World::new(Config::default());
+    let mut world = World::new(by_bounds());
     let id = world.learn("latency", 300);
     world.events.clear();
     world.sample(id, 200.0);
@@ -40,6 +40,38 @@ fn an_alert_begins_after_two_samples_far_out_and_ends_after_two_inside() {
     let phases =
         world.events.iter().filter_map(|event| if let Event::Alerted(a) = event { Some(a.phase) } else { None });
     assert_eq!(phases.collect::<Vec<_>>(), [Phase::Onset, Phase::End]);
+}
+
+#[test]
+fn the_detector_alerts_at_the_first_sample_far_out_and_says_why() {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 600);
+    world.events.clear();
+    (0..6).for_each(|_| world.sample(id, 200.0));
+    let onset = world.events.iter().find_map(|event| match event {
+        Event::Alerted(alerted) if alerted.phase == Phase::Onset => Some(alerted.clone()),
+        _ => None,
+    });
+    let onset = onset.expect("an alert");
+    assert_eq!((onset.value, onset.why.map(Why::as_str)), (200.0, Some("far above what was to be expected")));
+    assert!(onset.bounds.1.is_some_and(|upper| upper < 110.0), "{:?}", onset.bounds);
+    world.learn("latency", 30);
+    assert!(world.series(id).alert_since().is_none(), "it ended");
+    assert_eq!(world.series(id).tally().alerts, 1);
+}
+
+#[test]
+fn the_detector_finds_a_line_that_no_longer_moves_within_its_bounds() {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 600);
+    let still = world.series(id).window().newest().expect("a sample").1;
+    world.events.clear();
+    (0..30).for_each(|_| world.sample(id, still));
+    let onsets = world.events.iter().filter_map(|event| match event {
+        Event::Alerted(alerted) if alerted.phase == Phase::Onset => alerted.why,
+        _ => None,
+    });
+    assert_eq!(onsets.collect::<Vec<_>>(), [Why::Stuck]);
 }
 
 #[test]
@@ -159,18 +191,14 @@ fn an_incident_is_not_learned_as_ordinary_and_the_next_one_is_found() {
         assert!(level(&world) < 120.0, "{}", level(&world));
     }
     let series = world.series(id);
-    assert_eq!(
-        (series.tally().alerts, series.masked()),
-        (3, 93),
-        "each with its first sample and the one that ends it"
-    );
+    assert_eq!((series.tally().alerts, series.masked()), (3, 117), "each with the nine samples that ended it");
     let why = &series.learned().expect("learned").reasoning;
-    assert!(why.contains("without 93 of alerts") || why.contains("without 62 of alerts"), "{why}");
+    assert!(why.contains("without 117 of alerts") || why.contains("without 78 of alerts"), "{why}");
 }
 
 #[test]
 fn bounds_that_proved_wrong_are_withdrawn_and_their_alert_ends_with_them() {
-    let mut world = World::new(Config::default());
+    let mut world = World::new(by_bounds());
     let id = world.learn("latency", 120);
     assert!(world.series(id).in_force().is_some());
     // It wanders off, and nothing that is learned on the way can be trusted.

@@ -415,8 +415,7 @@ fn buckets_that_are_forgotten_take_their_histogram_with_them() {
 #[test]
 fn an_operator_may_ask_for_a_bucket_by_itself() {
     let selector = Selector::parse(r#"latency_bucket{le="0.1"}"#).expect("a selector");
-    let rule =
-        SeriesRule { selector, kind: Some(Kind::Counter), watch: None, page: None, sensitivity: None, strategy: None };
+    let rule = SeriesRule { kind: Some(Kind::Counter), ..SeriesRule::of(selector) };
     let mut scraped = Scraped::with(Config { series: vec![rule], ..Config::default() }, 8);
     steady(&mut scraped, 4);
     let alone = scraped.series(&bucket("0.1")).expect("held");

@@ -12,7 +12,7 @@ use homeostat::monitor::Sample;
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::time::Span;
 use homeostat::units::Ratio;
-use world::{World, certain, numbers};
+use world::{World, by_bounds, certain, numbers};
 
 use ParameterKind::{AnalysisDepth, ExecutionParallelism, LearningRate, MonitoringInterval, PlanningLookahead};
 use SystemState::{Critical, Degraded, Healthy, Optimizing, Recovering};
@@ -97,13 +97,13 @@ fn breach_share(world: &mut World) -> f64 {
 #[test]
 fn health_reads_as_many_last_samples_as_the_depth_says() {
     // Four samples far out: most of the last three, few of the last ten.
-    let mut deep = a_third_in_breach(certain(), 4);
+    let mut deep = a_third_in_breach(by_bounds(), 4);
     assert_eq!(breach_share(&mut deep), 0.0);
-    let mut by_configuration = a_third_in_breach(certain(), 4);
+    let mut by_configuration = a_third_in_breach(by_bounds(), 4);
     by_configuration.reconfigure(|config| config.states.healthy.analysis_depth = 20);
     by_configuration.cycles(60);
     assert!(breach_share(&mut by_configuration) > 0.2);
-    let mut by_state = a_third_in_breach(certain(), 4);
+    let mut by_state = a_third_in_breach(by_bounds(), 4);
     by_state.force(Critical);
     by_state.cycle();
     assert!(breach_share(&mut by_state) > 0.2);

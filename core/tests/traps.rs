@@ -87,14 +87,7 @@ fn confidence_is_a_continuum_and_falls_with_few_samples_and_drift() {
 #[test]
 fn a_constant_series_never_alarms_and_its_first_move_does() {
     let mut config = certain();
-    config.series = vec![SeriesRule {
-        selector: Selector::parse("seats").expect("a name"),
-        kind: None,
-        watch: Some(true),
-        page: None,
-        sensitivity: None,
-        strategy: None,
-    }];
+    config.series = vec![SeriesRule { watch: Some(true), ..SeriesRule::of(Selector::parse("seats").expect("a name")) }];
     let mut world = World::new(config);
     let id = world.intern("seats");
     feed(&mut world, id, 1_000, |_, _| 50.0);
@@ -193,7 +186,7 @@ fn what_goes_wrong_is_seen_on_either_side_within_three_samples() {
             assert_eq!(onsets(&world), 1, "{what}, seed {seed}");
             assert_eq!(world.series(id).tally().breached, before + 3, "{what}, seed {seed}");
             assert!(world.series(id).alert_since().is_some());
-            feed(&mut world, id, 3, |world, _| 100.0 + 0.5 * world.bell());
+            feed(&mut world, id, 12, |world, _| 100.0 + 0.5 * world.bell());
             assert!(world.series(id).alert_since().is_none(), "{what} ends, seed {seed}");
         }
     }
@@ -225,7 +218,7 @@ fn a_trouble_of_ten_minutes_stays_an_alert_to_its_end() {
     feed(&mut world, id, 60, |world, _| 140.0 + world.bell());
     assert!(world.series(id).alert_since().is_some(), "it is not learned away while it lasts");
     assert_eq!(onsets(&world), 1, "and told once");
-    feed(&mut world, id, 3, |world, _| 100.0 + 0.5 * world.bell());
+    feed(&mut world, id, 12, |world, _| 100.0 + 0.5 * world.bell());
     assert!(world.series(id).alert_since().is_none());
 }
 

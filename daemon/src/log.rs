@@ -3,6 +3,7 @@
 use crate::config::{Log, LogFormat};
 use homeostat::event::{Event, Phase};
 use homeostat::execute::Knob;
+use homeostat::monitor::Why;
 use tracing_subscriber::EnvFilter;
 
 /// Sets up logging for the rest of the process; `colour` where the reader is a person.
@@ -34,7 +35,10 @@ pub fn notable<'a>(events: impl Iterator<Item = &'a Event>) {
             Event::Alerted(alerted) => {
                 let (series, value, at) = (&alerted.series, alerted.value, alerted.at);
                 match alerted.phase {
-                    Phase::Onset => tracing::warn!(%series, value, %at, pages = alerted.pages, "alert"),
+                    Phase::Onset => {
+                        let why = alerted.why.map_or("outside its bounds", Why::as_str);
+                        tracing::warn!(%series, value, %at, pages = alerted.pages, "alert: {why}");
+                    }
                     Phase::End => tracing::info!(%series, value, %at, "alert ended"),
                 }
             }

@@ -10,7 +10,7 @@ use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::time::Span;
 use homeostat::units::{Confidence, Ratio, Sensitivity};
 
-const STRATEGIES: [&str; 5] = ["adaptive", "percentile", "sigma", "iqr", "robust"];
+const STRATEGIES: [&str; 7] = ["auto", "adaptive", "percentile", "sigma", "iqr", "robust", "ewma"];
 
 /// Small enough that a hundred run within a minute, large enough that every part has something to do.
 pub fn random_scenario(seed: u64) -> Scenario {

@@ -159,12 +159,17 @@ impl Transcript {
     }
 
     fn said_alerted(&mut self, alerted: &Alerted) -> String {
-        let Alerted { series, at, phase, value, bounds, .. } = alerted;
+        let Alerted { series, at, phase, value, bounds, why, .. } = alerted;
         let value = number(*value);
         match phase {
             Phase::Onset => {
                 self.alert_since.insert(series.clone(), *at);
-                format!("alert      {series} begins: {value} is outside {}", range(*bounds))
+                match why {
+                    Some(why) => {
+                        format!("alert      {series} begins: {value}, {}; usual is {}", why.as_str(), range(*bounds))
+                    }
+                    None => format!("alert      {series} begins: {value} is outside {}", range(*bounds)),
+                }
             }
             Phase::End => match self.alert_since.remove(series) {
                 Some(since) => format!("alert      {series} ends after {}: {value}", at.since(since)),

@@ -2,8 +2,8 @@
 
 use super::strategy::adaptive::{self, Candidate, Merit};
 use super::strategy::{ADAPTIVE, Baseline, Level, Methods, Proposal, Strategy, proposal, state};
-use crate::config::{Kind, StrategyName};
 use crate::budget::ALERT_SIGMAS;
+use crate::config::{Kind, StrategyName};
 use crate::stats::trend::{Line, trend};
 use crate::stats::{self, Scratch, Statistics, Trend, normal, quantile, sort_into, tail};
 use crate::threshold::{Bounds, Pair, Rival, Supporting, Threshold};
@@ -105,7 +105,10 @@ struct Chosen {
 
 fn choose(request: &Request, baseline: &Baseline, scratch: &mut Scratch) -> Option<Chosen> {
     let methods = request.methods;
-    if request.kind == Kind::State && request.wanted == ADAPTIVE {
+    // One that alerts by itself leaves the bounds to the best of the strategies.
+    let by_merit =
+        request.wanted == ADAPTIVE || methods.detector(request.wanted).is_some_and(|detector| detector.alerts());
+    if request.kind == Kind::State && by_merit {
         let level = Level::Formula(request.sensitivity);
         let proposal = state::State.propose(baseline, level)?;
         let (strategy, formula) = (state::State.name(), state::State.formula(level));
@@ -113,7 +116,7 @@ fn choose(request: &Request, baseline: &Baseline, scratch: &mut Scratch) -> Opti
     }
     let candidates = adaptive::candidates(baseline, request.sensitivity, methods.strategies(), request.merits, scratch);
     let rivals = candidates.iter().map(|candidate| rival(candidate, request.now)).collect();
-    if request.wanted == ADAPTIVE {
+    if by_merit {
         let kept = request.keep.and_then(|name| candidates.iter().position(|candidate| candidate.strategy == *name));
         let best = kept.or_else(|| adaptive::choose(&candidates, request.preference))?;
         let Candidate { strategy, formula, proposal, .. } = candidates.into_iter().nth(best)?;

@@ -61,9 +61,13 @@ pub trait Strategy: Send + Sync {
 
 /// A detector's memory of one series: plain data, at most 2 kB, so that a snapshot is complete.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum DetectorState {
     /// Of detectors that a library user brings, and of simple ones.
-    Numbers { version: u16, numbers: Vec<f64> },
+    Numbers {
+        version: u16,
+        numbers: Vec<f64>,
+    },
     Auto(Box<auto::State>),
 }
 

@@ -125,8 +125,7 @@ impl Knowledge {
             if let Some(detector) = methods.detector(&series.settings.strategy).filter(|detector| !detector.alerts()) {
                 let (mut at, mut values) = (Vec::new(), Vec::new());
                 series.ordinary(least, &mut at, &mut values);
-                series.detector =
-                    Some(detector.start(&Baseline::sorted(series.kind(), &at, &values, &mut scratch)));
+                series.detector = Some(detector.start(&Baseline::sorted(series.kind(), &at, &values, &mut scratch)));
             }
         }
         self.scratch = scratch;
@@ -257,6 +256,7 @@ impl Knowledge {
                 series.relearn = false;
             }
         }
+        self.count_sharing();
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
 use crate::analyze::strategy::{AlertLevel, Asked, Baseline, Detector, DetectorState};
+use crate::budget::{ALERT_SIGMAS, Budget};
 use crate::config::{Config, Kind, StrategyName};
 use crate::knowledge::door::{self, Admission, CONFIRM_SAMPLES, Distinct, Door, Row, counts, late, turned_away};
-use crate::budget::{ALERT_SIGMAS, Budget};
 use crate::knowledge::fence::{Alarm, Fence, SUSTAINED};
 use crate::knowledge::histogram::{Histograms, Part};
 use crate::knowledge::mask::Masks;
@@ -772,7 +772,10 @@ impl Series {
         }
         older.iter().for_each(|row| self.distinct.see(row.value));
         // What it holds now is not what a detector saw.
-        if let Some(detector) = detector.filter(|detector| detector.alerts()) {
+        if let Some(detector) = detector.filter(|detector| detector.alerts())
+            && !self.window.is_empty()
+            && self.watched()
+        {
             self.start(detector);
         }
         self.fates += &fates;

@@ -9,6 +9,7 @@ mod states;
 mod world;
 
 use homeostat::analyze::strategy::Methods;
+use homeostat::budget::Budget;
 use homeostat::config::{Config, Kind, Limit, SeriesRule};
 use homeostat::engine::Engine;
 use homeostat::event::{Event, Forgotten};
@@ -284,6 +285,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("series[].kind", series::series_kind),
     ("series[].watch", series::series_watch),
     ("series[].page", series::series_page),
+    ("budget", series::budget),
+    ("series[].budget", series::series_budget),
     ("series[].sensitivity", series::series_sensitivity),
     ("series[].strategy", series::series_strategy),
 ];
@@ -312,6 +315,7 @@ fn keys() -> BTreeSet<String> {
         kind: Some(Kind::Gauge),
         watch: Some(true),
         page: Some(true),
+        budget: Some(Budget::ONE_PER_WEEK),
         sensitivity: Some(Sensitivity::DEFAULT),
         strategy: Some("sigma".into()),
     }];
@@ -369,6 +373,11 @@ fn keys_of_execution_change_what_goes_out() {
 #[test]
 fn keys_of_limits_change_how_much_is_held() {
     run("limits.");
+}
+
+#[test]
+fn keys_of_the_budget_change_how_often_ordinary_samples_alert() {
+    run("budget");
 }
 
 #[test]

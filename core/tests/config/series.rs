@@ -1,20 +1,14 @@
 //! What the rules of `series` change.
 
 use crate::world::{World, certain};
-use homeostat::config::{Kind, SeriesRule};
+use homeostat::budget::Budget;
+use homeostat::config::{Config, Kind, SeriesRule};
 use homeostat::event::{Alerted, Event, Phase};
 use homeostat::series::Selector;
 use homeostat::units::Sensitivity;
 
 fn rule(selector: &str) -> SeriesRule {
-    SeriesRule {
-        selector: Selector::parse(selector).expect(selector),
-        kind: None,
-        watch: None,
-        page: None,
-        sensitivity: None,
-        strategy: None,
-    }
+    SeriesRule::of(Selector::parse(selector).expect(selector))
 }
 
 pub fn series_match(_: &str) {
@@ -80,6 +74,46 @@ pub fn series_page(_: &str) {
     assert_eq!(onset_pages(&mut world), [false]);
     world.reconfigure(|config| config.series = vec![SeriesRule { page: Some(true), ..rule("latency") }]);
     assert_eq!(onset_pages(&mut world), [true]);
+}
+
+/// Onsets of alerts per series in 5,000 ordinary samples of each, one every ten seconds.
+fn onsets(config: Config, names: &[&str]) -> Vec<usize> {
+    let mut world = World::seeded(config, 11);
+    let ids: Vec<_> = names.iter().map(|name| world.intern(name)).collect();
+    for _ in 0..5_000 {
+        for id in &ids {
+            let value = 100.0 + world.bell();
+            world.sample(*id, value);
+        }
+    }
+    let of = |wanted: &str| {
+        let onset = |event: &&Event| matches!(event, Event::Alerted(Alerted { series, phase: Phase::Onset, .. }) if *series == crate::world::name(wanted));
+        world.events.iter().filter(onset).count()
+    };
+    names.iter().map(|name| of(name)).collect()
+}
+
+fn budget_of(text: &str) -> Budget {
+    text.parse().expect(text)
+}
+
+pub fn budget(_: &str) {
+    let of = |text: &str, names: &[&str]| onsets(Config { budget: budget_of(text), ..certain() }, names);
+    let (rare, often) = (of("1 per month", &["latency"])[0], of("1 per hour", &["latency"])[0]);
+    println!("onsets: {rare} at 1 per month, {often} at 1 per hour, in 14 hours");
+    assert!(rare <= 1 && (7..=28).contains(&often), "{rare} {often}");
+    // It is shared: six series together alert about as often as one alone.
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let shared: usize = of("1 per hour", &names).iter().sum();
+    println!("onsets: {shared} of six together, in 83 hours");
+    assert!((41..=166).contains(&shared), "{shared} of six together");
+}
+
+pub fn series_budget(_: &str) {
+    let mut config = Config { budget: budget_of("1 per month"), ..certain() };
+    config.series = vec![SeriesRule { budget: Some(budget_of("1 per hour")), ..rule("latency") }];
+    let onsets = onsets(config, &["latency", "queue"]);
+    assert!(onsets[0] >= 10 && onsets[1] <= 1, "{onsets:?}");
 }
 
 pub fn series_sensitivity(_: &str) {

@@ -31,6 +31,13 @@ pub fn certain() -> Config {
     config
 }
 
+/// The same where alerts are what lies beyond learned bounds, not a detector's.
+pub fn by_bounds() -> Config {
+    let mut config = certain();
+    config.learning.strategy = "adaptive".into();
+    config
+}
+
 pub fn name(text: &str) -> SeriesName {
     SeriesName::parse(text).expect(text)
 }

@@ -8,6 +8,7 @@ use super::offline::{BadRows, MethodArgs, WindowAge};
 use super::{Done, Failed};
 use crate::source::file::{FileError, Line, Row, Rows};
 use homeostat::analyze::strategy::Methods;
+use homeostat::budget::Budget;
 use homeostat::config::Config;
 use homeostat::engine::Engine;
 use homeostat::knowledge::SeriesId;
@@ -50,10 +51,10 @@ pub struct DetectArgs {
     /// A file with one IN<TAB>OUT pair a line
     #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "out"])]
     list: Option<PathBuf>,
-    /// How often it may alert. Only none is supported for now: alerts stand at the fixed level of 4.5 sigma-equivalents,
-    /// also with a budget, which is read and said to have no effect yet
-    #[arg(long, value_name = "BUDGET")]
-    budget: Option<String>,
+    /// How often ordinary samples of each series may alert: '1 per week', per hour, day or month. none: at the fixed level
+    /// of 4.5 sigma-equivalents, two samples in a row
+    #[arg(long, value_name = "BUDGET", default_value_t = Budget::ONE_PER_WEEK)]
+    budget: Budget,
     /// Exit with 1 when a row does not parse
     #[arg(long)]
     strict: bool,
@@ -62,34 +63,13 @@ pub struct DetectArgs {
 }
 
 pub fn detect(args: &DetectArgs) -> Result<Done, Failed> {
-    let config = args.method.engine_config(WindowAge::Configured)?;
-    if let Some(budget) = &args.budget {
-        check_budget(budget)?;
-    }
+    let config = args.method.engine_config(WindowAge::Configured, args.budget)?;
     let bad = match (&args.list, &args.input, &args.out) {
         (Some(list), _, _) => detect_list(&read_list(list)?, &config)?,
         (None, Some(input), Some(out)) => detect_file(input, out, &config, &spinner())?,
         _ => return Err(Failed::Use("give IN and --out OUT, or --list FILE".to_owned())),
     };
     Ok(if args.strict && bad > 0 { Done::WithFindings } else { Done::Quietly })
-}
-
-fn check_budget(budget: &str) -> Result<(), Failed> {
-    if budget == "none" {
-        return Ok(());
-    }
-    let words: Vec<&str> = budget.split_whitespace().collect();
-    let usable = match words.as_slice() {
-        [count, "per", "hour" | "day" | "week" | "month"] => {
-            count.parse::<f64>().is_ok_and(|n| n.is_finite() && n > 0.0)
-        }
-        _ => false,
-    };
-    if !usable {
-        return Err(Failed::Use(format!("--budget: `{budget}` is not a budget; give one like '1 per week', or none")));
-    }
-    eprintln!("--budget {budget}: budgets are not built yet; alerts stand at the fixed level, as with --budget none");
-    Ok(())
 }
 
 fn spinner() -> indicatif::ProgressBar {
@@ -392,22 +372,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_budget_is_a_number_per_span_or_none() {
-        for good in ["none", "1 per week", "0.5 per day", "3 per month"] {
-            assert!(check_budget(good).is_ok(), "{good}");
-        }
-        for wrong in ["", "1", "one per week", "0 per week", "-1 per day", "1 per fortnight", "inf per day"] {
-            assert!(matches!(check_budget(wrong), Err(Failed::Use(_))), "{wrong}");
-        }
-    }
-
-    #[test]
     fn fields_keep_their_text_and_stay_one_field() {
         let mut writer = RowWriter::default();
         let row = writer.row("1", "a,\"b", &Judged::default());
         assert_eq!(row, b"1,\"a,\"\"b\",,,0,0,0,0\n");
-        let judged =
-            Judged { lower: Some(-1.5), upper: None, breach: true, score: 0.25, alert_score: 0.0, alert: true };
+        let judged = Judged {
+            lower: Some(-1.5),
+            upper: None,
+            breach: true,
+            score: 0.25,
+            alert_score: 0.0,
+            alert: true,
+            why: None,
+        };
         assert_eq!(writer.row("2", "3", &judged), b"2,3,-1.5,,1,0.25,0,1\n");
     }
 

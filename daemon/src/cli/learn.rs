@@ -9,6 +9,7 @@ use super::{Done, Failed};
 use crate::source::file::{Line, Rows};
 use crate::view::{ThresholdRow, threshold_row};
 use homeostat::analyze::strategy::Methods;
+use homeostat::budget::Budget;
 use homeostat::config::{Config, Kind};
 use homeostat::engine::Engine;
 use homeostat::event::Event;
@@ -55,7 +56,7 @@ pub enum LearnFormat {
 }
 
 pub fn learn(args: &LearnArgs, out: &Out) -> Result<Done, Failed> {
-    let learned = from_files(&args.files, args.method.engine_config(WindowAge::Any)?)?;
+    let learned = from_files(&args.files, args.method.engine_config(WindowAge::Any, Budget::ONE_PER_WEEK)?)?;
     let knowledge = learned.engine.knowledge();
     let missing = |series: &&Series| series.learned().is_none() && series.kind() != Kind::Histogram;
     for series in knowledge.series().filter(missing) {

@@ -5,6 +5,7 @@ use super::output::one_line;
 use crate::config::{Config, Flags};
 use crate::source::file::RowError;
 use homeostat::analyze::strategy::Methods;
+use homeostat::budget::Budget;
 use homeostat::config::{SeriesRule, StrategyName};
 use homeostat::series::Selector;
 use homeostat::time::Span;
@@ -19,7 +20,7 @@ const BAD_ROWS_TOLD: u64 = 20;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct MethodArgs {
-    /// How bounds are found [default: adaptive]
+    /// How bounds and alerts are found [default: auto]
     #[arg(long, value_name = "NAME")]
     strategy: Option<String>,
     /// Width of the bounds in sigmas of a bell, 1 to 6; larger breaches less [default: 2]
@@ -32,7 +33,7 @@ pub struct MethodArgs {
 
 impl MethodArgs {
     /// The engine's configuration for rows of files. Every series is judged: a file that was handed over is asked for.
-    pub fn engine_config(&self, window: WindowAge) -> Result<homeostat::config::Config, Failed> {
+    pub fn engine_config(&self, window: WindowAge, budget: Budget) -> Result<homeostat::config::Config, Failed> {
         let strategies = Methods::built_in().names();
         let loaded = Config::load(self.config.as_deref(), crate::config::environment(), &Flags::default(), &strategies)
             .map_err(|error| Failed::Use(error.to_string()))?;
@@ -45,7 +46,7 @@ impl MethodArgs {
         config.limits.series_ttl = WHATEVER_AGE;
         // Nobody's system is touched here, so there is nothing to hold still.
         config.execution.freeze = false;
-        config.series.insert(0, SeriesRule { watch: Some(true), ..rule_for_all()? });
+        config.series.insert(0, SeriesRule { watch: Some(true), budget: Some(budget), ..rule_for_all()? });
         let strategy = self.strategy.as_deref().map(|name| known(name, &strategies)).transpose()?;
         let sensitivity = self
             .sensitivity
@@ -70,7 +71,7 @@ pub enum WindowAge {
 fn rule_for_all() -> Result<SeriesRule, Failed> {
     let selector =
         Selector::parse(r#"{__name__=~".*"}"#).map_err(|error| Failed::Use(format!("the selector of all: {error}")))?;
-    Ok(SeriesRule { selector, kind: None, watch: None, page: None, sensitivity: None, strategy: None })
+    Ok(SeriesRule::of(selector))
 }
 
 fn known(name: &str, strategies: &[StrategyName]) -> Result<StrategyName, Failed> {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 fn strategies() -> Vec<StrategyName> {
-    ["adaptive", "percentile", "sigma", "iqr", "robust"].map(StrategyName::from).into()
+    ["auto", "adaptive", "percentile", "sigma", "iqr", "robust", "ewma"].map(StrategyName::from).into()
 }
 
 fn load(yaml: &str, env: &[(&str, &str)], flags: &Flags) -> Result<Loaded, String> {

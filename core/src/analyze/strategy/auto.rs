@@ -17,7 +17,9 @@ use crate::time::Timestamp;
 use crate::units::Sensitivity;
 use decider::Decider;
 use scorer::Scorer;
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
 
 pub struct Auto;
 
@@ -59,6 +61,11 @@ impl State {
         }
     }
 
+    /// Bytes that it takes in memory.
+    pub const fn size() -> usize {
+        size_of::<State>()
+    }
+
     fn step(&mut self, at: Timestamp, value: f64, asked: &Asked) -> Judged {
         self.see_interval(at);
         let value = value.clamp(-LARGEST, LARGEST);
@@ -68,8 +75,7 @@ impl State {
         let decision = self.decider.step(value, clock, interval as f32, asked);
         let severity = decision.severity.min(1.0) + 0.3 * decision.severity.max(1.0).ln();
         self.severity += SEVERITY_RATE * (severity - self.severity);
-        let score =
-            (1.0 - SEVERITY_SHARE) * scores.lasting + SEVERITY_SHARE * 0.5 * (severity + self.severity);
+        let score = (1.0 - SEVERITY_SHARE) * scores.lasting + SEVERITY_SHARE * 0.5 * (severity + self.severity);
         // Where values were clipped, bounds would not be theirs.
         let bounds = decision.bounds.filter(|_| value.abs() < LARGEST);
         let bounds = bounds.map(|(lower, upper)| (f64::from(lower), f64::from(upper)));
@@ -97,7 +103,8 @@ impl State {
             self.interval = gap;
         } else if (gap / self.interval - 1.0).abs() > INTERVAL_RATE {
             let step = 1.0 + INTERVAL_RATE.max(1.0 / f64::from(self.gaps));
-            self.interval = if gap > self.interval { (self.interval * step).min(gap) } else { (self.interval / step).max(gap) };
+            self.interval =
+                if gap > self.interval { (self.interval * step).min(gap) } else { (self.interval / step).max(gap) };
         } else {
             self.interval = gap;
         }
@@ -140,9 +147,46 @@ impl Detector for Auto {
     }
 }
 
-/// As many items as an array has, from what was stored.
-fn array<T: Copy + Default, E: serde::de::Error, const N: usize>(items: Vec<T>) -> Result<[T; N], E> {
-    let count = items.len();
-    items.try_into().map_err(|_| E::custom(format!("{count} items where {N} were stored")))
+/// Counts are stored as bytes, two each, the lower first.
+fn packed(counts: &[u16]) -> Packed {
+    Packed(counts.iter().flat_map(|count| count.to_le_bytes()).collect())
 }
-pub fn size() -> usize { std::mem::size_of::<State>() }
+
+struct Packed(Vec<u8>);
+
+impl Packed {
+    fn counts<E: serde::de::Error, const N: usize>(self) -> Result<[u16; N], E> {
+        let found = self.0.len();
+        let counts: Vec<u16> = self.0.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        counts.try_into().map_err(|_| E::custom(format!("{found} bytes where {} are wanted", 2 * N)))
+    }
+}
+
+impl Serialize for Packed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Packed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Packed, D::Error> {
+        struct Bytes;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Packed;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Packed, E> {
+                Ok(Packed(bytes.to_vec()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Packed, A::Error> {
+                let mut bytes = Vec::new();
+                while let Some(byte) = items.next_element()? {
+                    bytes.push(byte);
+                }
+                Ok(Packed(bytes))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}

@@ -51,8 +51,9 @@ const CORRECTION: (f64, f64) = (-1.0, 1.5);
 const RELEASE: f32 = 0.6;
 /// Drift and unrest go on until they are so many decades inside the level.
 const EASED: f32 = 1.5;
-/// Samples after which a new level counts as usual, at the most; and six hours, where that is less.
+/// What goes on for so many samples, and half an hour, counts as usual; or for six hours, where that is less.
 const ACCEPTED: f32 = 30.0;
+const ACCEPTED_S: (f32, f32) = (1800.0, 21_600.0);
 /// Samples for which the level before is remembered, so that a return to it does not page.
 const REMEMBERED: u16 = 2000;
 /// Pages within half an hour, or three samples, are one.
@@ -67,6 +68,9 @@ const RUN_MIN: f32 = 4.0;
 /// How rare being stuck is said to be.
 const STUCK_RARITY: f32 = 10.0;
 
+/// A value that many slow errors away is no more than that for the slow mean: one wild reading carries nothing away.
+const WILD: f32 = 20.0;
+
 /// What is clipped lies half a decade beyond the rarest that as many samples hold.
 const BEYOND: f32 = 0.5;
 
@@ -80,8 +84,7 @@ const RESTLESS: usize = 5;
 const COUNTED: usize = 6;
 const STUCK: usize = 6;
 
-const WHY: [Why; COUNTED + 1] =
-    [Why::High, Why::Low, Why::Above, Why::Below, Why::Drifting, Why::Restless, Why::Stuck];
+const WHY: [Why; COUNTED + 1] = [Why::High, Why::Low, Why::Above, Why::Below, Why::Drifting, Why::Restless, Why::Stuck];
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Decider {
@@ -323,14 +326,8 @@ impl Decider {
         let aside = (value - self.usual) / (self.usual_error + forecast.floor);
         let run = if exact == self.previous { self.run + 1.0 } else { 0.0 };
         let evidence = self.evidence(away);
-        let sizes = [
-            away.max(0.0),
-            (-away).max(0.0),
-            aside.max(0.0),
-            (-aside).max(0.0),
-            evidence.drift.abs(),
-            evidence.unrest,
-        ];
+        let sizes =
+            [away.max(0.0), (-away).max(0.0), aside.max(0.0), (-aside).max(0.0), evidence.drift.abs(), evidence.unrest];
         let mut rarities = [0.0; COUNTED + 1];
         for at in 0..COUNTED {
             rarities[at] = self.tails[at].rarity(sizes[at]);
@@ -379,7 +376,8 @@ impl Decider {
         let forecast = &seen.forecast;
         let aside = self.usual_error + forecast.floor;
         let reach = |near: usize, usual: usize, sign: f32| {
-            let by_near = self.tails[near].value_at(seen.level).map(|size| forecast.value + sign * size * forecast.size);
+            let by_near =
+                self.tails[near].value_at(seen.level).map(|size| forecast.value + sign * size * forecast.size);
             let by_usual = self.tails[usual].value_at(seen.level).map(|size| self.usual + sign * size * aside);
             [by_near, by_usual].into_iter().flatten()
         };
@@ -463,8 +461,10 @@ impl Decider {
         let at_least = 1.0 / (self.count as f32);
         toward(&mut self.recent, value, RECENT.max(at_least));
         let slow = SLOW.max(at_least);
-        toward(&mut self.level, value, slow);
-        let error = (value - self.level).abs();
+        let wild = WILD * (self.level_error + seen.forecast.floor);
+        let error = if self.count > WARM { (value - self.level).clamp(-wild, wild) } else { value - self.level };
+        self.level += slow * error;
+        let error = (value - self.level).abs().min(if self.count > WARM { wild } else { f32::INFINITY });
         toward(&mut self.level_error, error, slow);
         if !lasts {
             self.follow(value, seen, held);
@@ -569,7 +569,7 @@ impl Alert {
 
     /// Whether it went on for so long that its level is the new one. Unrest at a steady level is waited for twice as long.
     fn outlasts(&self, interval: f32, steady: bool) -> bool {
-        let samples = ACCEPTED.min((21_600.0 / interval).max(6.0));
+        let samples = ACCEPTED.max(ACCEPTED_S.0 / interval).min((ACCEPTED_S.1 / interval).max(6.0)).min(30_000.0);
         let of = usize::from(self.of);
         let most = if of == RESTLESS && steady { 2.0 * samples } else { samples };
         of != STUCK && f32::from(self.samples) > most

@@ -55,6 +55,9 @@ const RECORD_LASTING: f32 = 0.3;
 /// A record fades, so that it can be broken again.
 const RECORD_FADES: f32 = 0.99995;
 
+/// A value so many slow spreads away is no more than that for the slow means: one wild reading carries nothing away.
+const WILD: f32 = 200.0;
+
 /// How much the largest feature counts beside the sum of all.
 const LARGEST: f32 = 0.5;
 
@@ -148,11 +151,7 @@ impl Past {
         let total = self.histogram.total;
         let share = (self.histogram.from(Self::bin(score)) + 1.0) / (total + 2.0);
         let rank = -share.ln() / (total + 10.0).ln();
-        if score > self.record && self.record > 0.0 {
-            rank + RECORD_ONSET * (score / self.record).log2()
-        } else {
-            rank
-        }
+        if score > self.record && self.record > 0.0 { rank + RECORD_ONSET * (score / self.record).log2() } else { rank }
     }
 
     fn see(&mut self, score: f32) {
@@ -302,8 +301,7 @@ impl Scorer {
 
         toward(&mut self.lasting_mean, lasting, LASTING_SMOOTH);
         toward(&mut self.lasting_slow, lasting, LASTING_SLOW);
-        let lasting =
-            (1.0 - SLOW_SHARE) * 0.5 * (lasting + self.lasting_mean) + SLOW_SHARE * self.lasting_slow;
+        let lasting = (1.0 - SLOW_SHARE) * 0.5 * (lasting + self.lasting_mean) + SLOW_SHARE * self.lasting_slow;
         let rank = if self.count > WARM + 20 { self.past.rank(lasting) } else { 0.0 };
         if self.count > WARM {
             self.past.see(lasting);
@@ -326,13 +324,15 @@ impl Scorer {
         toward(&mut self.far, size, slow);
         self.middle += slow * if away[3] > 0.0 { size } else { -size };
         self.fast += fast * away[0];
+        let reach = WILD * (self.spread + floor);
+        let tame = if early { value } else { value.clamp(self.slow - reach, self.slow + reach) };
         toward(&mut self.medium, value, medium);
-        toward(&mut self.slow, value, slow);
+        toward(&mut self.slow, tame, slow);
         toward(&mut self.few, value, few);
         toward(&mut self.level, away[1].abs(), slow);
         toward(&mut self.step_fast, step, fast);
         toward(&mut self.step_slow, step, slow);
-        let spread = (value - self.slow).abs();
+        let spread = (tame - self.slow).abs();
         toward(&mut self.spread, spread, slow);
         toward(&mut self.short, short.abs(), slow);
     }
