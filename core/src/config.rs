@@ -40,7 +40,7 @@ pub struct Learning {
     pub window_len: usize,
     /// A series is learned as soon as it has this many samples.
     pub min_data_points: usize,
-    /// A series is learned again after this long.
+    /// A series is learned again after this long; after half of it when the loop turns to learning for others anyway.
     pub optimization_interval: Span,
     /// A learned threshold is used from this confidence on.
     pub confidence_min: Confidence,

@@ -478,3 +478,45 @@ fn refusals_of_the_guard_are_counted_by_reason_and_stay_so_after_a_restart() {
     }
     assert_eq!(replayed.knowledge().refused(Refusal::TooOften), refused);
 }
+
+/// Two hundred series that began half a minute apart: each is to be learned once an hour, in its own minute. They come to be
+/// learned together, and the loop turns to learning about once an hour, not whenever it may.
+#[test]
+fn series_that_began_at_different_times_turn_the_loop_to_learning_once_an_interval() {
+    let mut config = Config::default();
+    config.learning.min_data_points = 20;
+    let mut world = World::new(config);
+    let start = world.now;
+    let mut ids = Vec::new();
+    let (mut turns, mut learned_last) = (0, Span::ZERO);
+    // Bounds that were learned from few samples fail at times, and that is learned from at once.
+    let settled = Span::hours(10);
+    for minute in 0..34 * 60 {
+        world.now = start + Span::minutes(minute);
+        for _ in 0..2 {
+            if ids.len() < 200 {
+                ids.push(world.intern(&format!("series_{}", ids.len())));
+            }
+        }
+        let noise: Vec<f64> = ids.iter().map(|_| world.bell()).collect();
+        let samples = ids.iter().zip(noise);
+        let samples: Vec<Sample> =
+            samples.map(|(series, noise)| Sample { series: *series, at: world.now, value: 100.0 + noise }).collect();
+        let _ = world.engine.observe(&samples, world.now);
+        for event in world.engine.cycle(world.now).events {
+            if let Event::StateChanged { transition, .. } = event
+                && transition.to == SystemState::Optimizing
+                && transition.at.since(start) >= settled
+            {
+                turns += 1;
+            }
+        }
+        if world.now.since(start) >= settled {
+            let ages = ids.iter().filter_map(|id| world.series(*id).learned_at()).map(|at| world.now.since(at));
+            learned_last = learned_last.max(ages.max().expect("all are learned"));
+        }
+    }
+    println!("{turns} turns to learning in a day; at most {learned_last} between two learnings of a series");
+    assert!((20..=28).contains(&turns), "{turns} turns to learning in 24 hours");
+    assert!(learned_last <= Span::minutes(75), "and none waits long for the others: {learned_last}");
+}
