@@ -10,6 +10,7 @@ pub mod plant;
 pub mod random;
 pub mod run;
 pub mod scenario;
+pub mod score;
 pub mod transcript;
 pub mod workload;
 pub mod world;
