@@ -172,8 +172,19 @@ fn several_folders_stand_beside_all_together_and_clean_ones_have_nothing_to_find
     let ran = run(&folder, &["evaluate", "one", "two"]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     let lines: Vec<Vec<&str>> = ran.out.lines().map(|line| line.split('\t').collect()).collect();
-    assert!(lines.iter().all(|line| line.len() == lines[0].len()) && lines.len() == 13, "{}", ran.out);
-    assert!(ran.out.contains("random (seed ") && ran.out.contains("all together"), "{}", ran.out);
+    assert_eq!(lines[0][..5], ["folder", "measure", "score", "alert_score", "alert"]);
+    assert!(lines[0][5].starts_with("random (seed "), "{}", ran.out);
+    assert!(lines.iter().all(|line| line.len() == 6), "{}", ran.out);
+    let line = |folder: &str, measure: &str| {
+        lines
+            .iter()
+            .find(|line| line[..2] == [folder, measure])
+            .unwrap_or_else(|| panic!("{folder} {measure}: {}", ran.out))
+    };
+    assert_eq!(line("two", "VUS-PR")[2..], ["-"; 4]);
+    assert_eq!(line("all together", "events, series")[2..], ["2 in 2"; 4]);
+    assert_eq!(line("one", "in alert, clean")[4], "-");
+    assert!(line("two", "in alert, clean")[4].ends_with(" %"));
 }
 
 #[test]

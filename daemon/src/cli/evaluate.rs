@@ -20,53 +20,40 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-const HEADS: [&str; 14] = [
-    "folder",
-    "by",
-    "series",
-    "events",
-    "NAB",
-    "low FP",
-    "low FN",
-    "VUS-PR",
-    "false per week",
-    "recall",
-    "precision",
-    "delay",
-    "in alert",
-    "F1",
-];
-
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  homeostat evaluate labelled                              our detector on every CSV file of a folder
-  homeostat evaluate web hosts --budget '1 per day'        two folders, and both together
-  homeostat evaluate labelled --scores theirs              another detector, from the files it wrote
+  homeostat evaluate labelled                          our detector on every CSV file of a folder
+  homeostat evaluate web hosts --budget '1 per day'    two folders, and both together
+  homeostat evaluate labelled --scores theirs          another detector, from files it wrote
   homeostat evaluate labelled --strategy sigma --output json
 
-A labelled file is CSV with timestamp,value,label: label is 1 where a person would want to know, else 0. A run of ones is
-an event; a file without any is a clean series, where every page is a false one. --scores reads files of the same names
-and with the same rows: a column score (higher is stranger), and where there are any alert_score and alert (0 or 1).
+A labelled file is CSV with timestamp,value,label: label is 1 where a person would want to know,
+else 0. A run of ones is an event; a series without any is clean, and each page in it a false one.
+--scores reads files of the same names and with the same rows: a column score (higher is stranger),
+and where there are any alert_score and alert (0 or 1).
 
-Each folder has a row for each thing a detector says: score (while it lasts), alert_score (at an onset), alert (its own
-decision), and random, a score that knows nothing. Only the order of scores matters. Nothing counts that is said in the
-first 15 % of a series, at most 750 rows; in alert and F1 are over all rows.
+Beside each other stand what a detector says: score (while it lasts), alert_score (at an onset),
+alert (its own decision); and random, a score that knows nothing. Of scores only the order matters.
+The first 15 % of a series, at most 750 rows, do not count, except for in alert and F1.
 
-  NAB, low FP, low FN   NAB v1.1, standard, with false positives twice as dear, with misses twice as dear. One threshold
-                        over all series, by hindsight. 100 is perfect, 0 says nothing; random gets a few points, and more
-                        where misses are dear. It rewards the onset: look at alert_score
-  VUS-PR                area under precision and recall, over thresholds and tolerances around an event; the mean over
-                        series. 1 is perfect; random gets about the share of labelled rows. It rewards a score that is
-                        high as long as the event lasts: look at score
-  false per week        false pages per series and week. More than 10 minutes from any event; a new page after half an
-                        hour of quiet, and every 4 hours while it stays on
-  recall, precision     of scores: events found, and the share of pages that were for an event, at one threshold for all
-                        series, chosen by hindsight so that false pages keep to --budget. Random finds long events by
-                        luck. Of alert: as it decided, without hindsight
-  delay                 median time from the start of an event to its first page, of those found
-  in alert              share of samples in alert
-  F1                    of alert, sample by sample: mean over the series that have an event")]
+  NAB                 NAB v1.1, and with false positives or misses twice as dear (low FP, low FN).
+                      One threshold over all series, by hindsight. 100 is perfect, 0 says nothing;
+                      random gets a few points, more where misses are dear. The first hit of an
+                      event counts, so alert_score is the one to look at.
+  VUS-PR              Area under precision and recall, over thresholds and over tolerances around
+                      an event; mean over series. 1 is perfect; random gets about the share of
+                      labelled rows. The whole event counts: look at score.
+  false pages a week  For each series: flags more than 10 minutes from any event; a new page after
+                      half an hour of quiet, and every 4 hours while it stays on.
+  event recall        Events found; of scores at the one threshold for all series that finds most
+                      within --budget, by hindsight; of alert as it decided. Random finds long
+                      events by luck.
+  event precision     Events found, as a share of them and the false pages together.
+  median delay        From the start of an event to its first flag, of those found.
+  in alert            Share of samples in alert: of all series, and of the clean ones.
+  F1 by sample        Of alert, mean over the series that have an event. To alert at random on as
+                      many samples as are labelled gets the share of those.")]
 pub struct EvaluateArgs {
     /// Folders with labelled CSV files, or single files
     #[arg(value_name = "DIR", required = true)]
@@ -130,7 +117,7 @@ pub fn evaluate(args: &EvaluateArgs, out: &Out) -> Result<Done, Failed> {
     if out.is_json() {
         out.json(&json!({ "data": all, "budget_per_week": args.budget, "random_seed": RANDOM_SEED }))?;
     } else {
-        out.table(&HEADS, &all.iter().map(cells).collect::<Vec<_>>())?;
+        table(&all, out)?;
     }
     Ok(Done::Quietly)
 }
@@ -216,28 +203,56 @@ fn score_all(jobs: &[Job], config: &Config) -> Result<Vec<Vec<Scored>>, Failed> 
 
 // --- for people -----------------------------------------------------------------------------------------------------
 
-fn cells(row: &Row) -> Vec<String> {
-    let digits = |digits: usize| {
-        move |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
-    };
-    let (points, share) = (digits(1), digits(3));
-    let delay = |seconds: f64| Span::from_millis((seconds * 1000.0) as u64).to_string();
-    vec![
-        row.folder.clone().unwrap_or_else(|| "all together".to_owned()),
-        if row.by == figures::RANDOM { format!("random (seed {RANDOM_SEED})") } else { row.by.to_owned() },
-        row.series.to_string(),
-        row.events.to_string(),
-        points(row.nab_standard),
-        points(row.nab_low_fp),
-        points(row.nab_low_fn),
-        share(row.vus_pr),
-        share(row.false_pages_per_week),
-        share(row.event_recall),
-        share(row.event_precision),
-        row.delay_median_s.map_or_else(|| "-".to_owned(), delay),
-        row.in_alert_ratio.map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", share * 100.0)),
-        share(row.macro_f1),
-    ]
+/// Measures under each other, what was said beside each other: a figure is read against the random one.
+fn table(rows: &[Row], out: &Out) -> Result<(), Failed> {
+    let mut said: Vec<&str> = Vec::new();
+    for row in rows.iter().filter(|row| row.by != figures::RANDOM) {
+        if !said.contains(&row.by) {
+            said.push(row.by);
+        }
+    }
+    said.push(figures::RANDOM);
+    let random = format!("random (seed {RANDOM_SEED})");
+    let heads: Vec<&str> = said.iter().map(|by| if *by == figures::RANDOM { random.as_str() } else { by }).collect();
+    let mut lines = Vec::new();
+    for folder in rows.chunk_by(|a, b| a.folder == b.folder) {
+        let columns: Vec<Option<&Row>> = said.iter().map(|by| folder.iter().find(|row| row.by == *by)).collect();
+        for (measure, figure) in MEASURES {
+            let name = folder[0].folder.clone().unwrap_or_else(|| "all together".to_owned());
+            let cell = |row: &Option<&Row>| row.and_then(figure).unwrap_or_else(|| "-".to_owned());
+            lines.push([name, measure.to_owned()].into_iter().chain(columns.iter().map(cell)).collect());
+        }
+    }
+    out.table(&[&["folder", "measure"], heads.as_slice()].concat(), &lines)
+}
+
+type Measure = (&'static str, fn(&Row) -> Option<String>);
+
+const MEASURES: [Measure; 12] = [
+    ("events, series", |row| Some(format!("{} in {}", row.events, row.series))),
+    ("NAB standard", |row| row.nab_standard.map(points)),
+    ("NAB low FP", |row| row.nab_low_fp.map(points)),
+    ("NAB low FN", |row| row.nab_low_fn.map(points)),
+    ("VUS-PR", |row| row.vus_pr.map(share)),
+    ("false pages a week", |row| row.false_pages_per_week.map(share)),
+    ("event recall", |row| row.event_recall.map(share)),
+    ("event precision", |row| row.event_precision.map(share)),
+    ("median delay", |row| row.delay_median_s.map(|secs| Span::from_millis((secs * 1000.0) as u64).to_string())),
+    ("in alert", |row| row.in_alert_ratio.map(percent)),
+    ("in alert, clean", |row| row.clean_in_alert_ratio.map(percent)),
+    ("F1 by sample", |row| row.macro_f1.map(share)),
+];
+
+fn points(value: f64) -> String {
+    format!("{value:.1}")
+}
+
+fn share(value: f64) -> String {
+    format!("{value:.3}")
+}
+
+fn percent(value: f64) -> String {
+    format!("{:.3} %", value * 100.0)
 }
 
 #[cfg(test)]

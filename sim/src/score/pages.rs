@@ -123,24 +123,23 @@ fn flag(series: &Series<'_>, threshold: f64, pages: &mut Pages) {
     let grace = (GRACE.secs() / every).ceil().max(1.0) as usize;
     let again = (AGAIN.secs() / every).floor().max(1.0) as usize;
     pages.events += events.len();
-    // The first event that a row may still be in, or excused by.
-    let mut at = 0;
+    // The first event that a row is not after, without grace and with it.
+    let (mut at, mut near) = (0, 0);
     let mut found = vec![false; events.len()];
     // Of false flags: the last row, and the row of the last page.
     let mut last: Option<(usize, usize)> = None;
     for row in (0..scores.len()).filter(|row| scores[*row] >= threshold) {
-        while events.get(at).is_some_and(|event| event.last + grace < row) {
+        while events.get(at).is_some_and(|event| event.last < row) {
             at += 1;
         }
-        let mut excused = false;
-        for (event, found) in events.iter().zip(&mut found).skip(at).take_while(|(event, _)| event.first <= row + grace)
-        {
-            excused |= row <= event.last + grace;
-            if (event.first..=event.last).contains(&row) && !*found {
-                *found = true;
-                pages.delays.push((row - event.first) as f64 * every);
-            }
+        while events.get(near).is_some_and(|event| event.last + grace < row) {
+            near += 1;
         }
+        if let Some(event) = events.get(at).filter(|event| event.first <= row && !found[at]) {
+            found[at] = true;
+            pages.delays.push((row - event.first) as f64 * every);
+        }
+        let excused = events.get(near).is_some_and(|event| event.first <= row + grace);
         if !excused {
             let page = match last {
                 Some((flag, page)) if row - flag <= quiet && row - page < again => page,

@@ -258,11 +258,7 @@ mod tests {
             for event in &events {
                 let range = (event.first.saturating_sub(half), (event.last + half).min(labels.len() - 1));
                 match widened.last_mut() {
-                    Some(last)
-                        if event.first <= last.1.max(event.first.saturating_sub(half)) + half && range.0 <= last.1 =>
-                    {
-                        last.1 = range.1
-                    }
+                    Some(last) if range.0 <= last.1 => last.1 = range.1,
                     _ => widened.push(range),
                 }
             }
