@@ -162,7 +162,7 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
     let world = |error: FileError| Failed::World(error.to_string());
     let mut rows = Rows::open(input).map_err(world)?;
     let mut sink = Sink::open(input, out)?;
-    let mut judges = Judges { config, list: Vec::new(), refused: 0 };
+    let mut judges = Judges::new(config);
     let mut writer = RowWriter::default();
     let mut bad = BadRows::new(input);
     let mut count = 0u64;
@@ -186,14 +186,7 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
     }
     progress.finish_and_clear();
     sink.finish()?;
-    if judges.refused > 0 {
-        eprintln!(
-            "{}: {} rows were not judged: more than {} series (limits.series_max)",
-            input.display(),
-            judges.refused,
-            config.limits.series_max
-        );
-    }
+    judges.sum_up(input);
     Ok(bad.sum_up(count))
 }
 
@@ -218,7 +211,7 @@ impl Judge {
 }
 
 /// One engine per series of a file.
-struct Judges<'a> {
+pub(super) struct Judges<'a> {
     config: &'a Config,
     /// By the file's number of the series; none where there was no room.
     list: Vec<Option<Judge>>,
@@ -226,8 +219,13 @@ struct Judges<'a> {
     refused: u64,
 }
 
-impl Judges<'_> {
-    fn judge(&mut self, row: &Row<'_>) -> Judged {
+impl<'a> Judges<'a> {
+    pub(super) fn new(config: &'a Config) -> Judges<'a> {
+        Judges { config, list: Vec::new(), refused: 0 }
+    }
+
+    /// By what came before it, and it is learned from afterwards.
+    pub(super) fn judge(&mut self, row: &Row<'_>) -> Judged {
         while self.list.len() <= row.series {
             let room = self.list.len() < self.config.limits.series_max;
             self.list.push(if room { self.start(row) } else { None });
@@ -237,6 +235,18 @@ impl Judges<'_> {
             return Judged::default();
         };
         judge.judge(row.at, row.value)
+    }
+
+    /// Says how many rows of a file were not judged.
+    pub(super) fn sum_up(&self, path: &Path) {
+        if self.refused > 0 {
+            eprintln!(
+                "{}: {} rows were not judged: more than {} series (limits.series_max)",
+                path.display(),
+                self.refused,
+                self.config.limits.series_max
+            );
+        }
     }
 
     fn start(&self, row: &Row<'_>) -> Option<Judge> {
