@@ -238,8 +238,8 @@ fn detect_writes_one_row_per_row_and_judges_only_what_can_be_judged() {
         assert_eq!(breach, outside, "a breach is strictly outside: {row:?}");
         assert!((0.0..=1.0).contains(&number(5)) && (0.0..=1.0).contains(&number(6)), "{row:?}");
     }
-    assert!(rows[..100].iter().all(|row| row[3].is_empty()), "too early");
-    assert!(rows[101..400].iter().all(|row| !row[3].is_empty()), "judged from min_data_points on");
+    assert!(rows[..40].iter().all(|row| row[3].is_empty()), "too early");
+    assert!(rows[41..400].iter().all(|row| !row[3].is_empty()), "judged from the forty-first on");
     assert!(rows[..400].iter().all(|row| row[7] == "0"), "nothing to page in ordinary rows");
     // Not a number, a duplicate, a conflict, late, three that do not parse, infinite.
     assert!(rows[400..408].iter().all(|row| row[3].is_empty()), "{:?}", &rows[400..408]);
@@ -247,12 +247,37 @@ fn detect_writes_one_row_per_row_and_judges_only_what_can_be_judged() {
     assert_eq!(rows[404][..2], ["soon", "1"]);
     assert_eq!(rows[405][1], "much");
     assert_eq!(rows[408][..2], ["2023-11-15T04:57:20Z", "15"]);
-    // Two in a row beyond the level begin an alert, two inside end it.
+    // It alerts at once, and ends when all is as before.
     let alerts: Vec<&str> = rows[408..].iter().map(|row| row[7]).collect();
-    assert_eq!(alerts, ["0", "0", "1", "1", "1", "0", "0"]);
+    assert_eq!(alerts, ["0", "1", "1", "1", "1", "0", "0"]);
     assert_eq!(rows[409][4], "1");
-    assert!(rows[409][5].parse::<f64>().expect("a number") > 0.5, "beyond the alert level");
+    let number = |row: usize, column: usize| rows[row][column].parse::<f64>().expect("a number");
+    assert!(number(409, 6) > 2.0 * number(410, 6), "the onset stands out");
+    assert!((100..409).all(|row| number(row, 5) < number(411, 5)), "nothing was as strange before");
+    // By bounds alone: two in a row beyond the level begin an alert, two inside end it.
+    run(&folder, &["detect", "in.csv", "--out", "bounds.csv", "--strategy", "adaptive"]);
+    let out = read(&folder, "bounds.csv");
+    let alerts: Vec<&str> = judged(&out)[408..].iter().map(|row| row[7]).collect();
+    assert_eq!(alerts, ["0", "0", "1", "1", "1", "0", "0"]);
     assert_eq!(run(&folder, &["detect", "in.csv", "--out", "out.csv", "--strict"]).code, 1);
+}
+
+#[test]
+fn detect_keeps_to_the_budget_that_it_is_given() {
+    let folder = folder();
+    let mut text = "timestamp,value\n".to_owned();
+    for at in 0..20_000u64 {
+        let _ = writeln!(text, "{},{}", 1_600_000_000 + at * 60, value(at));
+    }
+    write(&folder, "quiet.csv", &text);
+    let onsets = |budget: &str| {
+        let ran = run(&folder, &["detect", "quiet.csv", "--out", "-", "--budget", budget]);
+        let rows = judged(&ran.out);
+        rows.windows(2).filter(|pair| pair[0][7] == "0" && pair[1][7] == "1").count()
+    };
+    let (none, week, hours) = (onsets("none"), onsets("1 per week"), onsets("6 per day"));
+    // Two weeks of ordinary samples.
+    assert!(none <= 2 && week <= 5 && (42..=168).contains(&hours), "{none} {week} {hours}");
 }
 
 #[test]
@@ -324,10 +349,9 @@ fn detect_refuses_what_cannot_be_meant() {
     let ran = run(&folder, &["detect", "nowhere.csv", "--out", "out.csv"]);
     assert!(ran.code == 3 && ran.err.contains("nowhere.csv"), "{}", ran.err);
     let ran = run(&folder, &["detect", "in.csv", "--out", "-", "--budget", "1 per week"]);
-    assert!(ran.code == 0 && ran.err.contains("not built yet"), "{}", ran.err);
+    assert_eq!((ran.code, judged(&ran.out).len()), (0, 10), "{}", ran.err);
     let help = run(&folder, &["detect", "--help"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains("Only none is supported for now") && !help.contains("per week"), "{help}");
-    assert_eq!(judged(&ran.out).len(), 10);
+    assert!(help.contains("[default: 1 per week]") && help.contains("4.5 sigma-equivalents"), "{help}");
 }
 
 #[test]

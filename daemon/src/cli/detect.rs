@@ -36,10 +36,11 @@ Examples:
   homeostat detect --list files.tsv                       many files: IN<TAB>OUT, one pair a line
 
 Writes timestamp,value,lower,upper,breach,score,alert_score,alert: one row per row of the input, in order. A breach is a
-value outside its bounds; an alert is a condition that should page, 1 from its onset until it ends. Scores lie from 0 to
-1, and 0.5 stands at the alert level; alert_score is high at an onset and quiet while the alert goes on. Of a counter the
-bounds are those of its rate per second, beside the value as it came. A row that was not judged (too early, not a number, a duplicate, late) has no
-bounds and zeros. Nothing said of a row depends on later rows."
+value outside its bounds; an alert is a condition that should page, 1 from its onset until it ends, at the budget. Scores
+lie from 0 to 1, higher is stranger: score lasts as long as something is strange, alert_score is high at an onset and quiet
+while it goes on. Bounds are those that were learned from the rows so far, or where none are trusted, those of what was to
+be expected next. Of a counter they are those of its rate per second, beside the value as it came. A row that was not judged
+(too early, not a number, a duplicate, late) has no bounds and zeros. Nothing said of a row depends on later rows."
 )]
 pub struct DetectArgs {
     /// CSV or JSON lines; - is standard input
@@ -142,7 +143,7 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
     let world = |error: FileError| Failed::World(error.to_string());
     let mut rows = Rows::open(input).map_err(world)?;
     let mut sink = Sink::open(input, out)?;
-    let mut judges = Judges { config, list: Vec::new(), refused: 0 };
+    let mut judges = Judges::new(config);
     let mut writer = RowWriter::default();
     let mut bad = BadRows::new(input);
     let mut count = 0u64;
@@ -166,14 +167,7 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
     }
     progress.finish_and_clear();
     sink.finish()?;
-    if judges.refused > 0 {
-        eprintln!(
-            "{}: {} rows were not judged: more than {} series (limits.series_max)",
-            input.display(),
-            judges.refused,
-            config.limits.series_max
-        );
-    }
+    judges.sum_up(input);
     Ok(bad.sum_up(count))
 }
 
@@ -198,7 +192,7 @@ impl Judge {
 }
 
 /// One engine per series of a file.
-struct Judges<'a> {
+pub(super) struct Judges<'a> {
     config: &'a Config,
     /// By the file's number of the series; none where there was no room.
     list: Vec<Option<Judge>>,
@@ -206,8 +200,13 @@ struct Judges<'a> {
     refused: u64,
 }
 
-impl Judges<'_> {
-    fn judge(&mut self, row: &Row<'_>) -> Judged {
+impl<'a> Judges<'a> {
+    pub(super) fn new(config: &'a Config) -> Judges<'a> {
+        Judges { config, list: Vec::new(), refused: 0 }
+    }
+
+    /// By what came before it, and it is learned from afterwards.
+    pub(super) fn judge(&mut self, row: &Row<'_>) -> Judged {
         while self.list.len() <= row.series {
             let room = self.list.len() < self.config.limits.series_max;
             self.list.push(if room { self.start(row) } else { None });
@@ -217,6 +216,18 @@ impl Judges<'_> {
             return Judged::default();
         };
         judge.judge(row.at, row.value)
+    }
+
+    /// Says how many rows of a file were not judged.
+    pub(super) fn sum_up(&self, path: &Path) {
+        if self.refused > 0 {
+            eprintln!(
+                "{}: {} rows were not judged: more than {} series (limits.series_max)",
+                path.display(),
+                self.refused,
+                self.config.limits.series_max
+            );
+        }
     }
 
     fn start(&self, row: &Row<'_>) -> Option<Judge> {

@@ -8,7 +8,8 @@ use super::output::{Out, number_or_dash};
 use super::{Done, Failed};
 use crate::source::file::{Line, Rows};
 use crate::view::{ThresholdRow, threshold_row};
-use homeostat::analyze::strategy::Methods;
+use homeostat::analyze::strategy::auto::AUTO;
+use homeostat::analyze::strategy::{ADAPTIVE, Methods};
 use homeostat::budget::Budget;
 use homeostat::config::{Config, Kind};
 use homeostat::engine::Engine;
@@ -87,7 +88,12 @@ impl Learned {
 }
 
 /// Reads files and learns from all of their rows at once.
-pub fn from_files(files: &[PathBuf], config: Config) -> Result<Learned, Failed> {
+pub fn from_files(files: &[PathBuf], mut config: Config) -> Result<Learned, Failed> {
+    // Auto leaves the bounds to adaptive; its alerts would tell nobody, and leave out rows that were given to learn from.
+    let rules = config.series.iter_mut().filter_map(|rule| rule.strategy.as_mut());
+    for strategy in rules.chain([&mut config.learning.strategy]).filter(|strategy| *strategy == AUTO) {
+        *strategy = ADAPTIVE.into();
+    }
     let (histories, bad) = read(files, config.learning.window_len)?;
     let (engine, now) = learned(config, &histories)?;
     Ok(Learned { engine, now, bad })

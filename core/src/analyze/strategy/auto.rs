@@ -68,22 +68,21 @@ impl State {
 
     fn step(&mut self, at: Timestamp, value: f64, asked: &Asked) -> Judged {
         self.see_interval(at);
-        let value = value.clamp(-LARGEST, LARGEST);
+        let tame = value.clamp(-LARGEST, LARGEST);
         let clock = at.millis();
         let interval = if self.interval > 0.0 { self.interval } else { 60.0 };
-        let scores = self.scorer.step(value as f32, clock);
-        let decision = self.decider.step(value, clock, interval as f32, asked);
+        let scores = self.scorer.step(tame as f32, clock);
+        let decision = self.decider.step(tame, clock, interval as f32, asked);
         let severity = decision.severity.min(1.0) + 0.3 * decision.severity.max(1.0).ln();
         self.severity += SEVERITY_RATE * (severity - self.severity);
         let score = (1.0 - SEVERITY_SHARE) * scores.lasting + SEVERITY_SHARE * 0.5 * (severity + self.severity);
-        // Where values were clipped, bounds would not be theirs.
-        let bounds = decision.bounds.filter(|_| value.abs() < LARGEST);
-        let bounds = bounds.map(|(lower, upper)| (f64::from(lower), f64::from(upper)));
-        let (lower, upper) = bounds.map_or((None, None), |(lower, upper)| (Some(lower), Some(upper)));
+        // Without bounds it is too early to say anything.
+        let Some((lower, upper)) = decision.bounds else { return Judged::default() };
+        let (lower, upper) = (f64::from(lower), f64::from(upper));
         Judged {
-            lower,
-            upper,
-            breach: bounds.is_some_and(|(lower, upper)| value < lower || value > upper),
+            lower: Some(lower),
+            upper: Some(upper),
+            breach: value < lower || value > upper,
             score: share(score),
             alert_score: share(scores.onset),
             alert: decision.alert,

@@ -26,7 +26,7 @@ const WARM: u32 = 150;
 const SETTLED: u32 = 20;
 const CLIPPED: u32 = 60;
 /// And before bounds are told.
-const BOUNDED: u32 = 100;
+const BOUNDED: u32 = 40;
 
 const BINS: usize = 28;
 const HELD: f32 = 20_000.0;
