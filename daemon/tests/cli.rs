@@ -351,7 +351,7 @@ fn detect_refuses_what_cannot_be_meant() {
     let ran = run(&folder, &["detect", "in.csv", "--out", "-", "--budget", "1 per week"]);
     assert_eq!((ran.code, judged(&ran.out).len()), (0, 10), "{}", ran.err);
     let help = run(&folder, &["detect", "--help"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains("[default: 1 per week]") && help.contains("4.5 sigma-equivalents"), "{help}");
+    assert!(help.contains("[default: \"1 per week\"]") && help.contains("4.5 sigma-equivalents"), "{help}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use homeostat::config::Config;
 use homeostat::engine::Engine;
 use homeostat::knowledge::SeriesId;
 use homeostat::monitor::{Judged, Sample};
-use homeostat::time::Timestamp;
+use homeostat::time::{Span, Timestamp};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The first line of what is written.
 const HEAD: &[u8] = b"timestamp,value,lower,upper,breach,score,alert_score,alert\n";
+
+/// The least time between cycles that nothing hurries.
+const CYCLES: Span = Span::minutes(15);
 
 /// Rows between two signs of progress.
 const PROGRESS_ROWS: u64 = 65_536;
@@ -64,7 +67,7 @@ pub struct DetectArgs {
 }
 
 pub fn detect(args: &DetectArgs) -> Result<Done, Failed> {
-    let config = args.method.engine_config(WindowAge::Configured, args.budget)?;
+    let config = unhurried(args.method.engine_config(WindowAge::Configured, args.budget)?);
     let bad = match (&args.list, &args.input, &args.out) {
         (Some(list), _, _) => detect_list(&read_list(list)?, &config)?,
         (None, Some(input), Some(out)) => detect_file(input, out, &config, &spinner())?,
@@ -169,6 +172,21 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
     sink.finish()?;
     judges.sum_up(input);
     Ok(bad.sum_up(count))
+}
+
+/// The loop has nothing to steer in a file: its cycles only learn, and what is due hurries them anyway.
+pub(super) fn unhurried(mut config: Config) -> Config {
+    let states = &mut config.states;
+    for interval in [
+        &mut states.healthy.monitoring_interval,
+        &mut states.optimizing.monitoring_interval,
+        &mut states.degraded.monitoring_interval,
+        &mut states.critical.monitoring_interval,
+        &mut states.recovering.monitoring_interval,
+    ] {
+        *interval = (*interval).max(CYCLES);
+    }
+    config
 }
 
 /// The engine of one series.

@@ -535,7 +535,8 @@ impl Decider {
         let of = if seen.away > 0.0 { UP } else { DOWN };
         let size = seen.away.abs();
         let far = held && seen.rarity > seen.level + 1.0;
-        if !self.tails[of].reaches(size) && !(far && size > 2.0) {
+        let clipped = self.tails[of].reaches(size) || (far && size > 2.0);
+        if !clipped {
             return value;
         }
         let rarest = seen.level.min((self.histograms[UP].total + 1.0).log10() + BEYOND);
