@@ -442,6 +442,7 @@ fn unlike_evidence_is_an_unlike_situation() {
 #[test]
 fn every_decision_carries_its_situation_and_journals_from_before_that_are_read_all_the_same() {
     let mut config = Config::default();
+    config.learning.strategy = "adaptive".into();
     config.states.healthy.planning_lookahead = Span::from_secs(1_200);
     let mut world = World::new(config);
     world.force(SystemState::Healthy);
