@@ -11,6 +11,7 @@ mod show;
 pub mod tree;
 
 pub use layers::{Origin, Provenance};
+pub use show::changed;
 
 use homeostat::config::StrategyName;
 use homeostat::feedback::LoopKind;
@@ -342,6 +343,9 @@ impl From<Speed> for String {
     }
 }
 
+/// Sections that are looked at when the daemon starts, and not again.
+pub const AT_START: [&str; 5] = ["http", "data", "files", "webhooks", "log"];
+
 /// What the command line sets; it overrides everything else.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Flags {
@@ -369,7 +373,7 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{}: {problem}", path.display())]
     File { path: PathBuf, problem: String },
-    #[error("{place} is not YAML: {problem}")]
+    #[error("{place}: {problem}")]
     Syntax { place: String, problem: String },
     #[error("{place}: there is no `{key}`; did you mean `{nearest}`?")]
     UnknownKey { place: String, key: String, nearest: String },

@@ -4,7 +4,7 @@
 //! two batches. Events are durable before a verdict is acknowledged and before anybody hears of them. While they cannot be
 //! stored (a full disk), judging goes on, and the loop stands still until they can.
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::source::feed::FileFeed;
 use crate::source::host::{Host, Usage};
 use crate::store::{Store, StoreError};
@@ -90,6 +90,15 @@ pub enum Refused {
 /// What became of an imported threshold: whether it changed anything, or why it was not taken in.
 pub type Taken = Result<bool, NotImported>;
 
+/// What reading the configuration again came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reloaded {
+    /// Dotted keys whose values are others than before.
+    pub changed: Vec<String>,
+    /// Those whose values differ from the start's and take effect at the next start alone.
+    pub at_next_start: Vec<String>,
+}
+
 type Query = Box<dyn FnOnce(&View<'_>) + Send>;
 type Reply<T> = oneshot::Sender<Result<T, Refused>>;
 
@@ -99,7 +108,7 @@ enum Input {
     Force { state: SystemState, during: Span, reply: Reply<()> },
     Freeze { frozen: bool, reply: Reply<()> },
     Import { thresholds: Vec<(SeriesName, Import)>, reply: Reply<Vec<Taken>> },
-    Reload { settings: Box<Config>, reply: Reply<()> },
+    Reload { settings: Box<Config>, reply: Reply<Reloaded> },
     Stop,
 }
 
@@ -156,7 +165,7 @@ impl Handle {
         self.ask(|reply| Input::Import { thresholds, reply }).await
     }
 
-    pub async fn reload(&self, settings: Config) -> Result<(), Refused> {
+    pub async fn reload(&self, settings: Config) -> Result<Reloaded, Refused> {
         self.ask(|reply| Input::Reload { settings: Box::new(settings), reply }).await
     }
 
@@ -184,6 +193,8 @@ pub struct Start {
 /// The state of the driver's thread.
 struct Driver {
     settings: Config,
+    /// Those it started with: what takes effect at a start alone is as they say.
+    started_with: Config,
     engine: Engine,
     store: Store,
     host: Host,
@@ -229,6 +240,7 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
     let mut clock = Clock { latest: start.engine.knowledge().last_cycle() };
     let now = clock.now();
     let mut driver = Driver {
+        started_with: start.settings.clone(),
         settings: start.settings,
         engine: start.engine,
         store: start.store,
@@ -381,8 +393,14 @@ impl Driver {
         Ok(id)
     }
 
-    fn reload(&mut self, settings: Config, now: Timestamp) -> Result<(), Refused> {
+    fn reload(&mut self, settings: Config, now: Timestamp) -> Result<Reloaded, Refused> {
         self.tried()?;
+        let at_start =
+            |key: &String| key.split(['.', '[']).next().is_some_and(|section| config::AT_START.contains(&section));
+        let reloaded = Reloaded {
+            changed: config::changed(&self.settings, &settings),
+            at_next_start: config::changed(&self.started_with, &settings).into_iter().filter(at_start).collect(),
+        };
         let events = self
             .engine
             .reconfigure(settings.engine.clone(), now)
@@ -395,7 +413,7 @@ impl Driver {
         }
         self.settings = settings;
         self.commit(events);
-        self.storable()
+        self.storable().map(|()| reloaded)
     }
 
     /// Takes in what a source read. Series that are new are made; those that find no room are counted by the engine.

@@ -71,7 +71,7 @@ pub fn config(args: &ConfigArgs, out: &Out) -> Result<Done, Failed> {
         What::Show(file) => {
             let loaded = load(file.path(), &Flags::default())?;
             tell_ignored(&loaded);
-            if out.is_json() { out.json(&loaded.to_json())? } else { out.text(&loaded.to_yaml())? }
+            if out.is_json() { out.data(&loaded.to_json())? } else { out.text(&loaded.to_yaml())? }
         }
         What::Schema => out.text(
             &serde_json::to_string_pretty(&Config::schema())

@@ -6,7 +6,7 @@
 use super::output::Out;
 use super::{Done, Failed, config};
 use crate::config::{Config, Flags, Listen, Loaded};
-use crate::driver::{self, Handle, Start};
+use crate::driver::{self, Handle, Reloaded, Start};
 use crate::http::Reread;
 use crate::source::feed::FileFeed;
 use crate::source::host::Host;
@@ -104,7 +104,10 @@ async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<
     }
 
     while let Sent::Reload = signals.next().await {
-        tell_reloaded(read_again(&handle, &reread).await);
+        match read_again(&handle, &reread).await {
+            Ok(done) => crate::log::reloaded(&done),
+            Err(problem) => tracing::error!("the configuration stays as it was: {problem}"),
+        }
     }
     tracing::info!("stopping; once more to stop at once");
     // Streams and requests end first, while the loop can still answer; then it stores what there is.
@@ -158,20 +161,9 @@ async fn bind(listen: &Listen) -> Result<TcpListener, Failed> {
 }
 
 /// Reads the configuration again and hands it to the loop; all or nothing.
-async fn read_again(handle: &Handle, reread: &Reread) -> Result<(), String> {
+async fn read_again(handle: &Handle, reread: &Reread) -> Result<Reloaded, String> {
     let config = reread()?;
     handle.reload(config).await.map_err(|refused| refused.to_string())
-}
-
-fn tell_reloaded(result: Result<(), String>) {
-    match result {
-        Ok(()) => {
-            tracing::info!(
-                "the configuration was read again; an address, the folder, files, webhooks and the log take effect at the next start"
-            )
-        }
-        Err(problem) => tracing::error!("the configuration stays as it was: {problem}"),
-    }
 }
 
 enum Sent {

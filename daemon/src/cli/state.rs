@@ -63,7 +63,7 @@ pub fn state(args: &StateArgs, out: &Out) -> Result<Done, Failed> {
         None => {
             let state = args.daemon.connect()?.one("state")?;
             if out.is_json() {
-                out.json(&state)?;
+                out.data(&state)?;
             } else {
                 let mut pairs = vec![("state", text(&state, "state")), ("since", text(&state, "since"))];
                 pairs.extend(forced(&state));

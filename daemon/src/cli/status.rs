@@ -22,7 +22,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     let loops = client.all("loops", &[])?;
     let statistics = client.one("statistics")?;
     if out.is_json() {
-        out.json(&json!({
+        out.data(&json!({
             "state": state,
             "parameters": parameters,
             "loops": loops,
