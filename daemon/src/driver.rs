@@ -5,7 +5,7 @@
 //! stored (a full disk), judging goes on, and the loop stands still until they can.
 
 use crate::config::{self, Config};
-use crate::source::feed::FileFeed;
+use crate::source::feed::{FileFeed, Place};
 use crate::source::host::{Host, Usage};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Counts;
@@ -36,6 +36,13 @@ const BACKLOG_MAX: usize = 100_000;
 
 /// How often a store that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// The first snapshot of a life comes so soon, and as soon as a threshold is learned; each next one after twice as long, up to
+/// `store.snapshot_interval`. So a kill costs half of what a life has seen at most, and memory is written while it is small.
+const FIRST_SNAPSHOT: Span = Span::from_secs(10);
+
+/// The part of a snapshot that says how far files were read.
+pub const FILES: &str = "files";
 
 /// Rows of a file that are taken in one go, so that a large file does not keep others waiting.
 const ROWS_AT_ONCE: usize = 4096;
@@ -210,6 +217,8 @@ struct Driver {
     /// Some series of this host has few samples yet.
     host_young: bool,
     next_snapshot: Timestamp,
+    /// How long after the next snapshot the one after it comes, unless the configuration wants it sooner.
+    snapshot_after: Span,
     ids: HashMap<SeriesName, SeriesId>,
 }
 
@@ -254,9 +263,10 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
         host_read_at: None,
         host_young: true,
         next_snapshot: now,
+        snapshot_after: FIRST_SNAPSHOT,
         ids: HashMap::new(),
     };
-    driver.next_snapshot = now + driver.settings.daemon.store.snapshot_interval;
+    driver.plan_snapshot(now);
     driver.read_host(now);
     let thread = std::thread::Builder::new().name("driver".to_owned()).spawn(move || driver.run(&receiver))?;
     Ok((handle, thread))
@@ -479,7 +489,6 @@ impl Driver {
                 self.observe(batch.rows.into_iter().map(|(name, at, value)| (name, None, at, value)), now);
             }
         }
-        files.retain(|file| file.next_due().is_some());
         self.files = files;
     }
 
@@ -566,6 +575,10 @@ impl Driver {
                 self.retry_at = None;
                 self.stats.backlog = 0;
                 crate::log::notable(self.backlog.iter().map(|(_, event)| event));
+                let learned = |(_, event): &(Timestamp, Event)| matches!(event, Event::ThresholdLearned { .. });
+                if self.stats.snapshots == 0 && self.backlog.iter().any(learned) {
+                    self.next_snapshot = self.next_snapshot.min(now);
+                }
                 for (seq, (at, event)) in (first..).zip(std::mem::take(&mut self.backlog)) {
                     self.publish(seq, at, event);
                 }
@@ -595,13 +608,22 @@ impl Driver {
         let _ = self.live.send(Arc::new(Stored { seq, at, v: EVENT_VERSION, event }));
     }
 
+    fn plan_snapshot(&mut self, now: Timestamp) {
+        let most = self.settings.daemon.store.snapshot_interval;
+        self.next_snapshot = now + self.snapshot_after.min(most);
+        self.snapshot_after = (self.snapshot_after * 2).min(most.max(FIRST_SNAPSHOT));
+    }
+
     fn snapshot(&mut self, now: Timestamp) {
-        self.next_snapshot = now + self.settings.daemon.store.snapshot_interval;
+        self.plan_snapshot(now);
         // Events that memory knows and the journal does not would be missing from the journal for ever.
         if !self.backlog.is_empty() {
             return;
         }
-        let parts = self.engine.snapshot();
+        let mut parts = self.engine.snapshot();
+        // With the samples that the rows gave: neither is there without the other.
+        let places: Vec<Place> = self.files.iter_mut().filter_map(FileFeed::place).collect();
+        parts.push((FILES.to_owned(), serde_json::to_vec(&places).expect("a place is text and numbers")));
         let stored = self.store.write_snapshot(&parts).and_then(|()| {
             let retention = &self.settings.daemon.store;
             self.store.prune(now - retention.retention, retention.retention_max)

@@ -12,10 +12,11 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Version of the file's form. A file of a later one is refused; an earlier one is brought up by [`MIGRATIONS`].
-const STORE_VERSION: u32 = 1;
+const STORE_VERSION: u32 = 2;
 
 /// What brings a file from one version to the next; the first makes an empty file.
-const MIGRATIONS: [&str; STORE_VERSION as usize] = ["create table events (
+const MIGRATIONS: [&str; STORE_VERSION as usize] = [
+    "create table events (
          seq integer primary key,
          at integer not null,
          v integer not null,
@@ -27,7 +28,10 @@ const MIGRATIONS: [&str; STORE_VERSION as usize] = ["create table events (
      create index events_by_series on events (series, seq) where series is not null;
      create table snapshot (part text primary key, body blob not null) strict;
      create table counters (name text primary key, value integer not null) strict;
-     insert into counters values ('seq', 0), ('snapshot_seq', 0);"];
+     insert into counters values ('seq', 0), ('snapshot_seq', 0);",
+    // xxh3-64 of the body; null where an earlier version wrote it.
+    "alter table snapshot add column sum integer;",
+];
 
 /// Why the store does not do what it should, with the place and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -70,10 +74,12 @@ pub struct Wanted {
     pub limit: usize,
 }
 
-/// All memory as it was when it was written down, in parts; a replay goes on from there.
+/// All memory as it was when it was written down, in parts by name; a replay goes on from there.
 #[derive(Debug)]
 pub struct Snapshot {
     pub parts: Vec<(String, Vec<u8>)>,
+    /// Parts that are not what was written.
+    pub damaged: Vec<(String, Vec<u8>)>,
 }
 
 impl Store {
@@ -180,12 +186,25 @@ impl Store {
     }
 
     /// Hands on every event after the snapshot, oldest first.
-    pub fn replay(&self, mut each: impl FnMut(&Stored)) -> Result<u64, StoreError> {
+    pub fn replay(&self, each: impl FnMut(&Stored)) -> Result<u64, StoreError> {
+        self.between(self.snapshot_seq, None, each)
+    }
+
+    /// Hands on every event that the snapshot knows and the journal still holds, oldest first.
+    pub fn replay_before(&self, each: impl FnMut(&Stored)) -> Result<u64, StoreError> {
+        self.between(0, Some(self.snapshot_seq + 1), each)
+    }
+
+    fn between(
+        &self,
+        mut after: u64,
+        before: Option<u64>,
+        mut each: impl FnMut(&Stored),
+    ) -> Result<u64, StoreError> {
         const AT_ONCE: usize = 10_000;
-        let mut after = self.snapshot_seq;
         let mut count = 0;
         loop {
-            let events = self.events(&Wanted { after: Some(after), limit: AT_ONCE, ..Wanted::default() })?;
+            let events = self.events(&Wanted { after: Some(after), before, limit: AT_ONCE, ..Wanted::default() })?;
             let Some(last) = events.last() else { return Ok(count) };
             after = last.seq;
             count += events.len() as u64;
@@ -201,7 +220,7 @@ impl Store {
         transaction.execute("delete from snapshot", []).map_err(sql)?;
         for (part, body) in parts {
             transaction
-                .execute("insert into snapshot (part, body) values (?1, ?2)", params![part, body])
+                .execute("insert into snapshot (part, body, sum) values (?1, ?2, ?3)", params![part, body, sum(body)])
                 .map_err(sql)?;
         }
         transaction
@@ -214,12 +233,26 @@ impl Store {
 
     pub fn read_snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
         let sql = |source: rusqlite::Error| error(&self.path, source);
-        let mut select = self.connection.prepare("select part, body from snapshot order by part").map_err(sql)?;
-        let parts = select
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .and_then(Iterator::collect::<Result<Vec<(String, Vec<u8>)>, _>>)
-            .map_err(sql)?;
-        Ok((!parts.is_empty()).then_some(Snapshot { parts }))
+        let mut select = self.connection.prepare("select part, body, sum from snapshot order by part").map_err(sql)?;
+        let mut rows = select.query([]).map_err(sql)?;
+        let mut snapshot = Snapshot { parts: Vec::new(), damaged: Vec::new() };
+        while let Some(row) = rows.next().map_err(sql)? {
+            let (part, body): (String, Vec<u8>) = (row.get(0).map_err(sql)?, row.get(1).map_err(sql)?);
+            let written: Option<i64> = row.get(2).map_err(sql)?;
+            match written.is_none_or(|written| written == sum(&body)) {
+                true => snapshot.parts.push((part, body)),
+                false => snapshot.damaged.push((part, body)),
+            }
+        }
+        Ok((!snapshot.parts.is_empty() || !snapshot.damaged.is_empty()).then_some(snapshot))
+    }
+
+    /// Puts a part of the snapshot that cannot be used into a file beside the store: the next snapshot takes its place.
+    pub fn set_aside(&self, part: &str, body: &[u8]) -> Result<PathBuf, StoreError> {
+        let name = format!("damaged-{}-{}", part.replace(|c: char| !c.is_ascii_alphanumeric(), "-"), self.snapshot_seq);
+        let path = self.path.with_file_name(name);
+        std::fs::write(&path, body).map_err(|source| StoreError::Io { path: path.clone(), source })?;
+        Ok(path)
     }
 
     /// Removes events older than `oldest` and those over `rows_max`, as far as the snapshot knows them.
@@ -238,6 +271,11 @@ impl Store {
         self.connection.execute("delete from events where seq <= ?1", [through as i64]).map_err(sql)?;
         Ok(())
     }
+}
+
+/// By what a part of a snapshot shows that it is what was written.
+fn sum(body: &[u8]) -> i64 {
+    xxhash_rust::xxh3::xxh3_64(body) as i64
 }
 
 /// Holds the folder. The file says who does, for the message to whoever comes second.

@@ -4,7 +4,7 @@
 //! not change when more rows are appended. Each series of a file has an engine to itself, so that a file sorted by
 //! series gives the same answer as one sorted by time.
 
-use super::offline::{BadRows, MethodArgs, WindowAge};
+use super::offline::{BadRows, MethodArgs, WindowAge, tell_none_judged};
 use super::{Done, Failed};
 use crate::source::file::{FileError, Line, Row, Rows};
 use homeostat::analyze::strategy::Methods;
@@ -165,13 +165,14 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
     let mut judges = Judges { config, list: Vec::new(), refused: 0 };
     let mut writer = RowWriter::default();
     let mut bad = BadRows::new(input);
-    let mut count = 0u64;
+    let (mut count, mut any_judged) = (0u64, false);
     sink.write(HEAD)?;
     while let Some(line) = rows.next_line().map_err(world)? {
         count += 1;
         match line {
             Line::Row(row) => {
                 let judged = judges.judge(&row);
+                any_judged |= judged.lower.is_some() || judged.upper.is_some() || judged.score > 0.0;
                 sink.write(writer.row(row.at_text, row.value_text, &judged))?;
             }
             Line::Bad(error) => {
@@ -194,7 +195,12 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
             config.limits.series_max
         );
     }
-    Ok(bad.sum_up(count))
+    let bad = bad.sum_up(count);
+    if !any_judged && count > 0 {
+        let held = judges.list.iter().flatten().filter_map(|judge| judge.engine.knowledge().get(judge.series));
+        tell_none_judged(input, bad, held, config);
+    }
+    Ok(bad)
 }
 
 /// The engine of one series.

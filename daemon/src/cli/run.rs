@@ -8,11 +8,12 @@ use super::{Done, Failed, config};
 use crate::config::{Config, Flags, Listen, Loaded};
 use crate::driver::{self, Handle, Reloaded, Start};
 use crate::http::Reread;
-use crate::source::feed::FileFeed;
+use crate::source::feed::{FileFeed, Place};
 use crate::source::host::Host;
-use crate::store::{Store, StoreError};
+use crate::store::{Snapshot, Store, StoreError};
 use homeostat::analyze::strategy::Methods;
 use homeostat::engine::Engine;
+use homeostat::knowledge::snapshot::{GENERAL, SnapshotError};
 use homeostat::time::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,11 +81,13 @@ async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<
     let mut signals = Signals::new().map_err(|error| world(&error))?;
     let store = Store::open(data).map_err(|error| world(&error))?;
     let now = driver::now();
-    let engine = bring_back(&config, &store, now)?;
+    let Memory { engine, places } = bring_back(&config, &store, now)?;
     let listener = bind(&config.daemon.http.listen).await?;
     let address = listener.local_addr().map_err(|error| world(&error))?;
-    let files = config.daemon.files.iter().map(FileFeed::open).collect::<Result<Vec<_>, _>>();
-    let files = files.map_err(|error| world(&error))?;
+    let files = config.daemon.files.iter().enumerate().map(|(at, source)| {
+        FileFeed::open(source, &places).map_err(|error| Failed::Use(format!("files[{at}].path: {error}")))
+    });
+    let files = files.collect::<Result<Vec<_>, _>>()?;
     let host = Host::new(&config.daemon.host);
     let start = Start { settings: config, engine, store, host, files };
     let served = start.settings.clone();
@@ -129,20 +132,100 @@ async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<
     }
 }
 
+/// What an earlier life left.
+struct Memory {
+    engine: Engine,
+    /// How far files were read.
+    places: Vec<Place>,
+}
+
 /// Memory as the store knows it: the last snapshot, and every event after it.
-fn bring_back(config: &Config, store: &Store, now: Timestamp) -> Result<Engine, Failed> {
+fn bring_back(config: &Config, store: &Store, now: Timestamp) -> Result<Memory, Failed> {
     let failed = |error: StoreError| Failed::World(error.to_string());
-    let engine_config = config.engine.clone();
-    let mut engine = match store.read_snapshot().map_err(failed)? {
-        None => Engine::with_methods(engine_config, Methods::built_in(), SHARDS, now),
-        Some(snapshot) => Engine::restore(engine_config, Methods::built_in(), SHARDS, &snapshot.parts, now)
-            .map_err(|error| Failed::World(format!("{}: {error}", store.path().display())))?,
+    let fresh = || Engine::with_methods(config.engine.clone(), Methods::built_in(), SHARDS, now);
+    let mut memory = match store.read_snapshot().map_err(failed)? {
+        None => Memory { engine: fresh(), places: Vec::new() },
+        Some(snapshot) => from_snapshot(config, store, snapshot, &fresh, now)?,
     };
-    let replayed = store.replay(|stored| engine.replay(&stored.event, stored.at)).map_err(failed)?;
+    let replayed = store.replay(|stored| memory.engine.replay(&stored.event, stored.at)).map_err(failed)?;
     if replayed > 0 {
         tracing::info!(events = replayed, "memory brought back from the journal");
     }
-    Ok(engine)
+    Ok(memory)
+}
+
+/// Memory as a snapshot knows it. A part that cannot be used is set aside, and what the journal knows stands in for it.
+fn from_snapshot(
+    config: &Config,
+    store: &Store,
+    snapshot: Snapshot,
+    fresh: &impl Fn() -> Engine,
+    now: Timestamp,
+) -> Result<Memory, Failed> {
+    let failed = |error: StoreError| Failed::World(error.to_string());
+    let Snapshot { mut parts, damaged } = snapshot;
+    let mut lost: Vec<(String, Option<Vec<u8>>)> =
+        damaged.into_iter().map(|(part, body)| (part, Some(body))).collect();
+    let mut stand_in: Option<Vec<(String, Vec<u8>)>> = None;
+    let mut replaced = 0;
+    let engine = loop {
+        for (part, body) in &lost[replaced..] {
+            let spare = match &stand_in {
+                Some(spare) => spare,
+                None => {
+                    let mut engine = fresh();
+                    store.replay_before(|stored| engine.replay(&stored.event, stored.at)).map_err(failed)?;
+                    stand_in.insert(engine.snapshot())
+                }
+            };
+            parts.extend(spare.iter().find(|(name, _)| name == part).cloned());
+            let aside = body.as_ref().map(|body| store.set_aside(part, body)).transpose().map_err(failed)?;
+            tell_lost(store, part, aside.as_deref());
+        }
+        replaced = lost.len();
+        let restored =
+            Engine::restore(config.engine.clone(), Methods::built_in(), SHARDS, &parts, now).map_err(|error| {
+                let part = match &error {
+                    SnapshotError::Damaged { part, .. } => Some(part.clone()),
+                    SnapshotError::Incomplete => Some(GENERAL.to_owned()),
+                    SnapshotError::Newer { .. } => None,
+                };
+                (error, part.filter(|part| lost.iter().all(|(name, _)| name != part)))
+            });
+        match restored {
+            Ok(engine) => break engine,
+            Err((_, Some(part))) => {
+                let body = parts.iter().position(|(name, _)| *name == part).map(|at| parts.remove(at).1);
+                lost.push((part, body));
+            }
+            Err((error, None)) => return Err(Failed::World(format!("{}: {error}", store.path().display()))),
+        }
+    };
+    // What a lost part had of the files is not in memory: they are read again.
+    let places = parts.iter().find(|(name, _)| name == driver::FILES && lost.is_empty());
+    let places = places.and_then(|(_, bytes)| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+    Ok(Memory { engine, places })
+}
+
+fn tell_lost(store: &Store, part: &str, aside: Option<&Path>) {
+    let lost = match part {
+        GENERAL => "counts and histories from before the journal begins; state, loops and parameters are as it tells",
+        driver::FILES => "how far files were read; they are read again from their start",
+        part if part.starts_with("shard/") => {
+            "samples of the series in it; thresholds and sensitivities are as the journal tells, files are read again, and \
+             the rest is learned from what comes"
+        }
+        _ => "what the buckets of histograms held; they begin anew with what comes",
+    };
+    let aside = match aside {
+        Some(path) => format!("is damaged; it was set aside as {}", path.display()),
+        None => "is missing".to_owned(),
+    };
+    let store = store.path().display();
+    tracing::error!(
+        "part {part} of the snapshot in {store} {aside}. Lost: {lost}. Nothing has to be done; to have it back, stop \
+         homeostat and bring back a copy of {store}. Check the disk"
+    );
 }
 
 async fn bind(listen: &Listen) -> Result<TcpListener, Failed> {

@@ -2,7 +2,7 @@
 
 use super::client::Daemon;
 use super::output::Out;
-use super::status::{evidence, forced};
+use super::status::{evidence, forced, leaves};
 use super::{Done, Failed};
 use crate::cli::client::text;
 use homeostat::time::Span;
@@ -67,6 +67,7 @@ pub fn state(args: &StateArgs, out: &Out) -> Result<Done, Failed> {
             } else {
                 let mut pairs = vec![("state", text(&state, "state")), ("since", text(&state, "since"))];
                 pairs.extend(forced(&state));
+                pairs.extend(leaves(&state));
                 pairs.extend(evidence(&state));
                 out.pairs(&pairs)?;
             }
