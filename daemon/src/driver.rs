@@ -620,6 +620,7 @@ impl Driver {
         if !self.backlog.is_empty() {
             return;
         }
+        let begun = Instant::now();
         let mut parts = self.engine.snapshot();
         // With the samples that the rows gave: neither is there without the other.
         let places: Vec<Place> = self.files.iter_mut().filter_map(FileFeed::place).collect();
@@ -629,7 +630,11 @@ impl Driver {
             self.store.prune(now - retention.retention, retention.retention_max)
         });
         match stored {
-            Ok(()) => self.stats.snapshots += 1,
+            Ok(()) => {
+                self.stats.snapshots += 1;
+                let bytes: usize = parts.iter().map(|(_, body)| body.len()).sum();
+                tracing::debug!(bytes, seconds = begun.elapsed().as_secs_f64(), "memory was written down");
+            }
             Err(error) => {
                 self.failed(&error);
             }

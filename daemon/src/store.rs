@@ -195,12 +195,7 @@ impl Store {
         self.between(0, Some(self.snapshot_seq + 1), each)
     }
 
-    fn between(
-        &self,
-        mut after: u64,
-        before: Option<u64>,
-        mut each: impl FnMut(&Stored),
-    ) -> Result<u64, StoreError> {
+    fn between(&self, mut after: u64, before: Option<u64>, mut each: impl FnMut(&Stored)) -> Result<u64, StoreError> {
         const AT_ONCE: usize = 10_000;
         let mut count = 0;
         loop {

@@ -63,7 +63,9 @@ pub fn config(args: &ConfigArgs, out: &Out) -> Result<Done, Failed> {
                 let path = source.path.display();
                 match crate::source::feed::is_there(&source.path) {
                     Ok(true) => {}
-                    Ok(false) => warnings.push(format!("files[{at}].path: {path} is not there yet; `run` waits for it")),
+                    Ok(false) => {
+                        warnings.push(format!("files[{at}].path: {path} is not there yet; `run` waits for it"))
+                    }
                     Err(error) => return Err(Failed::Use(format!("files[{at}].path: {error}"))),
                 }
             }

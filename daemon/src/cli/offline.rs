@@ -140,7 +140,10 @@ pub fn tell_none_judged<'a>(path: &Path, bad: u64, held: impl Iterator<Item = &'
         (fates.of(Fate::Duplicate), "that came twice"),
         (fates.of(Fate::Conflict), "with a second value at the time of another"),
         (fates.of(Fate::NotFinite) + fates.of(Fate::Stale), "not a finite number"),
-        (fates.of(Fate::TooOld) + fates.of(Fate::TooNew) + fates.of(Fate::UnknownSeries), "outside what a window holds"),
+        (
+            fates.of(Fate::TooOld) + fates.of(Fate::TooNew) + fates.of(Fate::UnknownSeries),
+            "outside what a window holds",
+        ),
         (early, &early_said),
         (uncertain, uncertain_said),
     ];

@@ -164,8 +164,7 @@ fn from_snapshot(
 ) -> Result<Memory, Failed> {
     let failed = |error: StoreError| Failed::World(error.to_string());
     let Snapshot { mut parts, damaged } = snapshot;
-    let mut lost: Vec<(String, Option<Vec<u8>>)> =
-        damaged.into_iter().map(|(part, body)| (part, Some(body))).collect();
+    let mut lost: Vec<(String, Option<Vec<u8>>)> = damaged.into_iter().map(|(part, body)| (part, Some(body))).collect();
     let mut stand_in: Option<Vec<(String, Vec<u8>)>> = None;
     let mut replaced = 0;
     let engine = loop {

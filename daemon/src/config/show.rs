@@ -17,11 +17,8 @@ pub fn changed(before: &Config, after: &Config) -> Vec<String> {
     let before: BTreeMap<String, &Value> =
         entries(&before, &unset).into_iter().map(|(key, value, _)| (key, value)).collect();
     let after = entries(&after, &unset);
-    let mut keys: Vec<String> = after
-        .iter()
-        .filter(|(key, value, _)| before.get(key) != Some(value))
-        .map(|(key, _, _)| key.clone())
-        .collect();
+    let mut keys: Vec<String> =
+        after.iter().filter(|(key, value, _)| before.get(key) != Some(value)).map(|(key, _, _)| key.clone()).collect();
     let left: BTreeSet<&String> = after.iter().map(|(key, _, _)| key).collect();
     keys.extend(before.into_keys().filter(|key| !left.contains(key)));
     keys
