@@ -51,7 +51,7 @@ pub struct Daemon {
     pub tracing: Tracing,
     /// This host as a source.
     pub host: HostSource,
-    /// Files as sources, read once, in this order.
+    /// Files as sources, each row read once, also over restarts. One that is not there yet is waited for.
     pub files: Vec<FileSource>,
     /// Addresses that are told what the feedback loops hear and do.
     pub webhooks: Vec<Webhook>,
@@ -190,7 +190,7 @@ pub struct Store {
     pub retention: Span,
     /// The most events kept; the oldest are removed first.
     pub retention_max: u64,
-    /// How often the whole memory is written down; a restart replays the events since.
+    /// How often the whole memory is written down; a restart replays the events since. After a start it is more often.
     pub snapshot_interval: Span,
 }
 

@@ -393,6 +393,34 @@ mod tests {
     }
 
     #[test]
+    fn a_part_that_is_not_what_was_written_is_told_from_the_others_and_kept() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(dir.path()).expect("a new store");
+        let part = |name: &str, body: &[u8]| (name.to_owned(), body.to_vec());
+        store.write_snapshot(&[part("general", &[1, 2]), part("shard/0", &[3, 4])]).expect("room");
+        store.connection.execute_batch("update snapshot set body = x'0305' where part = 'shard/0'").expect("writable");
+        let snapshot = store.read_snapshot().expect("readable").expect("one was written");
+        assert_eq!(snapshot.parts, [part("general", &[1, 2])]);
+        assert_eq!(snapshot.damaged, [part("shard/0", &[3, 5])]);
+        let aside = store.set_aside("shard/0", &[3, 5]).expect("room");
+        assert_eq!(std::fs::read(aside).expect("kept"), [3, 5]);
+    }
+
+    #[test]
+    fn a_store_of_an_earlier_version_is_brought_up_with_its_snapshot() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(dir.path()).expect("a new store");
+        store.append(&[added("a")]).expect("room");
+        store.write_snapshot(&[("general".to_owned(), vec![1, 2, 3])]).expect("room");
+        let first = "alter table snapshot drop column sum; pragma user_version = 1";
+        store.connection.execute_batch(first).expect("as the first version made it");
+        drop(store);
+        let store = Store::open(dir.path()).expect("brought up");
+        let snapshot = store.read_snapshot().expect("readable").expect("one was written");
+        assert_eq!((snapshot.parts.len(), snapshot.damaged.len(), store.last_seq()), (1, 0, 1));
+    }
+
+    #[test]
     fn an_event_of_a_later_version_is_kept_and_skipped() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut store = Store::open(dir.path()).expect("a new store");
