@@ -595,6 +595,9 @@ impl Driver {
 
     fn failed(&mut self, error: &StoreError) -> String {
         let problem = error.to_string();
+        if let StoreError::Damaged { reason, .. } = error {
+            self.store.mark_damaged(reason);
+        }
         if self.stats.store_problem.as_ref() != Some(&problem) {
             tracing::error!(
                 "events cannot be stored: {problem}. Judging goes on; nothing is changed until they can be"

@@ -3,7 +3,12 @@
 //! One SQLite file in one folder that one process holds at a time. Write-ahead log and full synchronisation: an append is
 //! on disk when it returns. A snapshot carries the number of the last event it knows; a restart replays those after it.
 
+mod salvage;
+
+pub use salvage::{Salvaged, salvage};
+
 use homeostat::event::{EVENT_VERSION, Event, Stored};
+use homeostat::knowledge::snapshot::SnapshotError;
 use homeostat::series::SeriesName;
 use homeostat::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
@@ -33,6 +38,9 @@ const MIGRATIONS: [&str; STORE_VERSION as usize] = [
     "alter table snapshot add column sum integer;",
 ];
 
+/// A file beside the store that says of it that it is damaged.
+const MARK: &str = "homeostat.db.is-damaged";
+
 /// Why the store does not do what it should, with the place and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -46,8 +54,12 @@ pub enum StoreError {
     Full { path: PathBuf },
     #[error("{} could not be written ({reason}); the disk may be failing, or a quota or a limit of file size may be reached", path.display())]
     Disk { path: PathBuf, reason: String },
-    #[error("{} is damaged ({reason}); move it away to begin anew, or bring back a copy", path.display())]
+    #[error("{} is damaged ({reason}); start anew, which sets it aside and takes over what can be read; where that fails, move it away or bring back a copy", path.display())]
     Damaged { path: PathBuf, reason: String },
+    #[error("{} is not a store of homeostat ({reason}); move it away, or give another folder with --data", path.display())]
+    NotAStore { path: PathBuf, reason: String },
+    #[error("{}: {source}", path.display())]
+    Snapshot { path: PathBuf, source: SnapshotError },
     #[error("{}: {source}; mend that, or give another folder with --data", path.display())]
     Io { path: PathBuf, source: std::io::Error },
     #[error("{}: {source}", path.display())]
@@ -98,6 +110,9 @@ impl Store {
         std::fs::create_dir_all(dir).map_err(io(dir))?;
         let lock = lock(dir, &io)?;
         let path = dir.join("homeostat.db");
+        if let Ok(reason) = std::fs::read_to_string(dir.join(MARK)) {
+            return Err(StoreError::Damaged { path, reason });
+        }
         let sql = |source: rusqlite::Error| error(&path, source);
         let connection = Connection::open(&path).map_err(sql)?;
         connection
@@ -112,6 +127,12 @@ impl Store {
         };
         let (last_seq, snapshot_seq) = (counter("seq")?, counter("snapshot_seq")?);
         Ok(Store { connection, last_seq, snapshot_seq, _lock: lock, path })
+    }
+
+    /// Has the next start set the file aside: damage that a write met may be where no reading comes by.
+    pub fn mark_damaged(&self, reason: &str) {
+        // Where that cannot be written the next write says again what this one did.
+        let _ = std::fs::write(self.path.with_file_name(MARK), reason);
     }
 
     pub fn path(&self) -> &Path {
@@ -316,9 +337,8 @@ fn error(path: &Path, source: rusqlite::Error) -> StoreError {
         }
         // What a quota or a limit of file size says, too: SQLite knows no other full disk than ENOSPC.
         Some(ErrorCode::SystemIoFailure) => StoreError::Disk { path, reason: source.to_string() },
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            StoreError::Damaged { path, reason: source.to_string() }
-        }
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, reason: source.to_string() },
+        Some(ErrorCode::NotADatabase) => StoreError::NotAStore { path, reason: source.to_string() },
         _ => StoreError::Sql { path, source },
     }
 }

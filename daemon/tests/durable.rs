@@ -257,6 +257,48 @@ fn a_hangup_reads_the_configuration_again_all_or_nothing() {
     wait_until("what waits for a start", || said().contains(waits).then_some(()));
 }
 
+/// Whatever page of the file the disk has lost: it starts, keeps the file, and knows what the rest of it says.
+#[test]
+fn a_damaged_file_is_set_aside_and_what_can_be_read_of_it_taken_over() {
+    let dir = TempDir::new().expect("a folder");
+    let daemon = Daemon::learned(dir.path(), "");
+    assert_eq!(daemon.post("/api/v1/feedback", &json!({ "series": "load", "verdict": "false" })).status, 200);
+    daemon.stop();
+    let file = dir.path().join("data/homeostat.db");
+    let whole = std::fs::read(&file).expect("readable");
+    let pages = whole.len() / 4096;
+    let mut set_aside = 0;
+    for page in (1..8).map(|eighth| pages * eighth / 8) {
+        let mut bytes = whole.clone();
+        bytes[page * 4096..(page + 1) * 4096].fill(0xa5);
+        std::fs::write(&file, &bytes).expect("writable");
+        let daemon = Daemon::go_on(dir.path());
+        wait_until("samples, of memory or of the file", || (held(&daemon).values().sum::<u64>() == 600).then_some(()));
+        daemon.wait_for_thresholds(2);
+        daemon.stop();
+        let said = std::fs::read_to_string(dir.path().join("err")).expect("readable");
+        if let Some(line) = said.lines().find(|line| line.contains("Taken over")) {
+            let (_, rest) = line.split_once("homeostat.db is damaged").expect("what");
+            let (_, rest) = rest.split_once("set aside as ").expect("where to");
+            let aside = dir.path().join(rest.split_once(". Taken over").expect("what of it").0);
+            assert_eq!(std::fs::read(&aside).expect("it is kept"), bytes, "page {page}");
+            assert!(rest.contains("bring back a copy"), "page {page}: {said}");
+            set_aside += 1;
+        }
+    }
+    assert!(set_aside > 0, "none of seven pages of {pages} held anything");
+
+    // Damage that only a write meets is mended at the next start.
+    std::fs::write(&file, &whole).expect("writable");
+    std::fs::write(dir.path().join("data/homeostat.db.is-damaged"), "a page of an index").expect("writable");
+    Daemon::go_on(dir.path()).stop();
+    let said = std::fs::read_to_string(dir.path().join("err")).expect("readable");
+    assert!(said.contains("is damaged (a page of an index); it was set aside as"), "{said}");
+    Daemon::go_on(dir.path()).stop();
+    let said = std::fs::read_to_string(dir.path().join("err")).expect("readable");
+    assert!(!said.contains("is damaged"), "once: {said}");
+}
+
 /// How many samples each series holds.
 fn held(daemon: &Daemon) -> BTreeMap<String, u64> {
     let rows = daemon.list("/api/v1/series?limit=1000");

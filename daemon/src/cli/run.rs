@@ -10,7 +10,7 @@ use crate::driver::{self, Handle, Reloaded, Start};
 use crate::http::Reread;
 use crate::source::feed::{FileFeed, Place};
 use crate::source::host::Host;
-use crate::store::{Snapshot, Store, StoreError};
+use crate::store::{self, Salvaged, Snapshot, Store, StoreError};
 use homeostat::analyze::strategy::Methods;
 use homeostat::engine::Engine;
 use homeostat::knowledge::snapshot::{GENERAL, SnapshotError};
@@ -79,9 +79,7 @@ async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<
     let world = |error: &dyn std::fmt::Display| Failed::World(error.to_string());
     // Signals first: one that comes while memory is brought back waits for its turn instead of killing.
     let mut signals = Signals::new().map_err(|error| world(&error))?;
-    let store = Store::open(data).map_err(|error| world(&error))?;
-    let now = driver::now();
-    let Memory { engine, places } = bring_back(&config, &store, now)?;
+    let (store, Memory { engine, places }) = remember(&config, data, driver::now())?;
     let listener = bind(&config.daemon.http.listen).await?;
     let address = listener.local_addr().map_err(|error| world(&error))?;
     let files = config.daemon.files.iter().enumerate().map(|(at, source)| {
@@ -139,32 +137,54 @@ struct Memory {
     places: Vec<Place>,
 }
 
-/// Memory as the store knows it: the last snapshot, and every event after it.
-fn bring_back(config: &Config, store: &Store, now: Timestamp) -> Result<Memory, Failed> {
-    let failed = |error: StoreError| Failed::World(error.to_string());
-    let fresh = || Engine::with_methods(config.engine.clone(), Methods::built_in(), SHARDS, now);
-    let mut memory = match store.read_snapshot().map_err(failed)? {
-        None => Memory { engine: fresh(), places: Vec::new() },
-        Some(snapshot) => from_snapshot(config, store, snapshot, &fresh, now)?,
+/// The store, and memory as it knows it. A file that the disk has damaged is set aside, and what can be read of it taken over.
+fn remember(config: &Config, data: &Path, now: Timestamp) -> Result<(Store, Memory), Failed> {
+    let recall = || -> Result<(Store, Memory), StoreError> {
+        let store = Store::open(data)?;
+        let memory = bring_back(config, &store, now)?;
+        Ok((store, memory))
     };
-    let replayed = store.replay(|stored| memory.engine.replay(&stored.event, stored.at)).map_err(failed)?;
+    let recalled = match recall() {
+        Err(StoreError::Damaged { path, reason }) => {
+            let Salvaged { aside, events, events_missing, parts_missing } =
+                store::salvage(data).map_err(|error| Failed::World(error.to_string()))?;
+            tracing::error!(
+                "{} is damaged ({reason}); it was set aside as {}. Taken over: {events} events. Lost or removed as too old: \
+                 {events_missing} events; lost: {parts_missing} parts of the snapshot. Nothing has to be done; to have all \
+                 back, stop homeostat and bring back a copy. Check the disk",
+                path.display(),
+                aside.display()
+            );
+            recall()
+        }
+        recalled => recalled,
+    };
+    recalled.map_err(|error| Failed::World(error.to_string()))
+}
+
+/// Memory as the store knows it: the last snapshot, and every event after it.
+fn bring_back(config: &Config, store: &Store, now: Timestamp) -> Result<Memory, StoreError> {
+    let mut memory = match store.read_snapshot()? {
+        None => Memory { engine: fresh(config, SHARDS, now), places: Vec::new() },
+        Some(snapshot) => from_snapshot(config, store, snapshot, now)?,
+    };
+    let replayed = store.replay(|stored| memory.engine.replay(&stored.event, stored.at))?;
     if replayed > 0 {
         tracing::info!(events = replayed, "memory brought back from the journal");
     }
     Ok(memory)
 }
 
+fn fresh(config: &Config, shards: usize, now: Timestamp) -> Engine {
+    Engine::with_methods(config.engine.clone(), Methods::built_in(), shards, now)
+}
+
 /// Memory as a snapshot knows it. A part that cannot be used is set aside, and what the journal knows stands in for it.
-fn from_snapshot(
-    config: &Config,
-    store: &Store,
-    snapshot: Snapshot,
-    fresh: &impl Fn() -> Engine,
-    now: Timestamp,
-) -> Result<Memory, Failed> {
-    let failed = |error: StoreError| Failed::World(error.to_string());
+fn from_snapshot(config: &Config, store: &Store, snapshot: Snapshot, now: Timestamp) -> Result<Memory, StoreError> {
     let Snapshot { mut parts, damaged } = snapshot;
-    let mut lost: Vec<(String, Option<Vec<u8>>)> = damaged.into_iter().map(|(part, body)| (part, Some(body))).collect();
+    let names = parts.iter().chain(&damaged).map(|(name, _)| name);
+    let shards = names.filter(|name| name.starts_with("shard/")).count().max(1);
+    let mut lost = damaged;
     let mut stand_in: Option<Vec<(String, Vec<u8>)>> = None;
     let mut replaced = 0;
     let engine = loop {
@@ -172,32 +192,32 @@ fn from_snapshot(
             let spare = match &stand_in {
                 Some(spare) => spare,
                 None => {
-                    let mut engine = fresh();
-                    store.replay_before(|stored| engine.replay(&stored.event, stored.at)).map_err(failed)?;
+                    // With the snapshot's own shards, so that a part of one is the same series as of the other.
+                    let mut engine = fresh(config, shards, now);
+                    store.replay_before(|stored| engine.replay(&stored.event, stored.at))?;
                     stand_in.insert(engine.snapshot())
                 }
             };
             parts.extend(spare.iter().find(|(name, _)| name == part).cloned());
-            let aside = body.as_ref().map(|body| store.set_aside(part, body)).transpose().map_err(failed)?;
+            let aside = (!body.is_empty()).then(|| store.set_aside(part, body)).transpose()?;
             tell_lost(store, part, aside.as_deref());
         }
         replaced = lost.len();
-        let restored =
-            Engine::restore(config.engine.clone(), Methods::built_in(), SHARDS, &parts, now).map_err(|error| {
-                let part = match &error {
-                    SnapshotError::Damaged { part, .. } => Some(part.clone()),
-                    SnapshotError::Incomplete => Some(GENERAL.to_owned()),
-                    SnapshotError::Newer { .. } => None,
-                };
-                (error, part.filter(|part| lost.iter().all(|(name, _)| name != part)))
-            });
-        match restored {
+        let error = match Engine::restore(config.engine.clone(), Methods::built_in(), SHARDS, &parts, now) {
             Ok(engine) => break engine,
-            Err((_, Some(part))) => {
+            Err(error) => error,
+        };
+        let part = match &error {
+            SnapshotError::Damaged { part, .. } => Some(part.clone()),
+            SnapshotError::Incomplete => Some(GENERAL.to_owned()),
+            SnapshotError::Newer { .. } => None,
+        };
+        match part.filter(|part| lost.iter().all(|(name, _)| name != part)) {
+            Some(part) => {
                 let body = parts.iter().position(|(name, _)| *name == part).map(|at| parts.remove(at).1);
-                lost.push((part, body));
+                lost.push((part, body.unwrap_or_default()));
             }
-            Err((error, None)) => return Err(Failed::World(format!("{}: {error}", store.path().display()))),
+            None => return Err(StoreError::Snapshot { path: store.path().to_owned(), source: error }),
         }
     };
     // What a lost part had of the files is not in memory: they are read again.
