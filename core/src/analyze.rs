@@ -8,7 +8,7 @@ use crate::analyze::learn::{Request, learn};
 use crate::feedback::{Adjustment, LoopKind, Target};
 use crate::knowledge::Knowledge;
 use crate::knowledge::series::Series;
-use crate::plan::state::{Evidence, EvidenceKind};
+use crate::plan::state::{Evidence, EvidenceKind, SystemState};
 use crate::series::SeriesName;
 use crate::stats::{Scratch, Trend, normal};
 use crate::threshold::Threshold;
@@ -94,7 +94,9 @@ pub fn analyze(
 }
 
 /// Whether a series is to be learned now: for the first time, after a verdict or a failed expectation, after a shift, or
-/// because the interval passed and at least a fiftieth of its window is new.
+/// because the interval passed and at least a fiftieth of its window is new. While the state is optimizing, half of the
+/// interval is enough: series that were learned at different times are then learned together, or each of them would turn the
+/// loop to learning at its own time, many times in an interval.
 fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp) -> bool {
     let learning = &knowledge.config().learning;
     if !series.watched() || series.window().len() < learning.min_data_points {
@@ -102,8 +104,9 @@ fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp)
     }
     let Some(learned_at) = series.learned_at() else { return true };
     let new = series.admitted() - series.learned_admitted();
-    let interval_passed =
-        now.since(learned_at) >= learning.optimization_interval && new >= (series.window().len() as u64 / 50).max(1);
+    let early = if knowledge.state().state == SystemState::Optimizing { 0.5 } else { 1.0 };
+    let interval_passed = now.since(learned_at) >= learning.optimization_interval.scaled(early)
+        && new >= (series.window().len() as u64 / 50).max(1);
     // A young threshold grows up by each doubling of what it was learned from.
     let doubled = series.learned().is_some_and(|threshold| threshold.young) && new >= series.learned_admitted();
     ordered

@@ -40,7 +40,7 @@ pub struct Learning {
     pub window_len: usize,
     /// A series is learned as soon as it has this many samples.
     pub min_data_points: usize,
-    /// A series is learned again after this long.
+    /// A series is learned again after this long; after half of it when the loop turns to learning for others anyway.
     pub optimization_interval: Span,
     /// A learned threshold is used from this confidence on.
     pub confidence_min: Confidence,
@@ -72,7 +72,8 @@ impl Default for Learning {
 pub struct Parameters {
     /// The period of the cycle, and of the host's readings where their own is null.
     pub monitoring_interval: Span,
-    /// How many last samples of a series the cycle reads for trend and health. At least 10.
+    /// How many last samples of a series the cycle reads for trend and health. At least 10; of fewer than 30 no trend can be
+    /// told, so that nothing is foreseen (as in critical) and forecasts that stood are withdrawn.
     pub analysis_depth: u32,
     /// How far ahead trend and plan project; an expectation is settled after this long.
     pub planning_lookahead: Span,

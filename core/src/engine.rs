@@ -290,7 +290,8 @@ impl Engine {
     /// Stops all changes, or lets them go on.
     pub fn freeze(&mut self, frozen: bool, because: String, now: Timestamp) -> Vec<Event> {
         let mut events = std::mem::take(&mut self.outbox);
-        self.emit(Event::Frozen { frozen, because }, now, &mut events);
+        let situation = Some(self.knowledge.situation());
+        self.emit(Event::Frozen { frozen, because, situation }, now, &mut events);
         events
     }
 
@@ -302,8 +303,9 @@ impl Engine {
         if let Some(change) = planned.sensitivity {
             self.send(change, now, &mut events);
         }
-        let threshold = Arc::new(planned.threshold);
-        self.emit(Event::ThresholdLearned { series: series.clone(), threshold, active: true }, now, &mut events);
+        let (threshold, situation) = (Arc::new(planned.threshold), Some(self.knowledge.situation()));
+        let event = Event::ThresholdLearned { series: series.clone(), threshold, active: true, situation };
+        self.emit(event, now, &mut events);
         self.send(planned.change, now, &mut events);
         Ok(events)
     }
@@ -356,14 +358,15 @@ impl Engine {
         let heard = self.knowledge.last_signal_id();
         let wanted = self.reflect(now);
         let analysis = self.analyze(&wanted, now);
+        let situation = Some(self.knowledge.situation());
         for (series, threshold) in &analysis.learned {
             let active = threshold.confidence >= self.knowledge.config().learning.confidence_min;
-            let event =
-                Event::ThresholdLearned { series: series.clone(), threshold: Arc::new(threshold.clone()), active };
-            self.emit(event, now, &mut events);
+            let (series, threshold) = (series.clone(), Arc::new(threshold.clone()));
+            self.emit(Event::ThresholdLearned { series, threshold, active, situation }, now, &mut events);
         }
         for (series, crosses_at) in &analysis.forecasts {
-            self.emit(Event::Forecasted { series: series.clone(), crosses_at: *crosses_at }, now, &mut events);
+            let (series, crosses_at) = (series.clone(), *crosses_at);
+            self.emit(Event::Forecasted { series, crosses_at, situation }, now, &mut events);
         }
         let plan = plan::plan(&self.knowledge, &analysis, wanted, now);
         let completed = self.dispatch(plan, analysis, heard, now, &mut events);
@@ -401,7 +404,8 @@ impl Engine {
                 }
                 _ => continue,
             };
-            self.emit(Event::LoopPaused { by, paused, because: because.to_owned() }, now, events);
+            let situation = Some(self.knowledge.situation());
+            self.emit(Event::LoopPaused { by, paused, because: because.to_owned(), situation }, now, events);
         }
     }
 
@@ -468,7 +472,8 @@ impl Engine {
             learned: (analysis.learned.len() + analysis.confirmed.len()) as u32,
             confirmed: analysis.confirmed,
             waiting: analysis.waiting as u32,
-            refused: plan.refused,
+            refused: plan.refused.values().sum(),
+            refused_because: plan.refused,
             heard: if self.knowledge.frozen() { 0 } else { heard },
             chance: plan.chance,
         }

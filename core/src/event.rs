@@ -6,16 +6,20 @@
 use crate::config::{Kind, Parameters};
 use crate::execute::{Change, Outcome};
 use crate::feedback::{Adjustment, LoopKind, Signal};
+use crate::plan::guard::Refusal;
 use crate::plan::state::{Evidence, StateSince, SystemState, Transition};
 use crate::series::SeriesName;
 use crate::threshold::{Pair, Threshold};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Version of the events' form, kept beside each in the journal. An event of a later version is kept and skipped.
 pub const EVENT_VERSION: u16 = 1;
 
+/// Every decision carries `situation`, the fingerprint of the situation it was made in: see
+/// [`situation`](Event::situation).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Event {
@@ -36,12 +40,20 @@ pub enum Event {
         series: SeriesName,
         threshold: Arc<Threshold>,
         active: bool,
+        /// None: written before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        situation: Option<u64>,
     },
     Alerted(Alerted),
-    /// A trend leads a series beyond its alert level within the lookahead; no time: it does no longer.
+    /// A trend leads a series beyond its alert level within the lookahead. No time: the forecast is withdrawn, because the
+    /// trend leads there no longer or because nothing can be said of it (in critical, whose analysis depth is less than a
+    /// trend needs).
     Forecasted {
         series: SeriesName,
         crosses_at: Option<Timestamp>,
+        /// None: written before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        situation: Option<u64>,
     },
     StateChanged {
         transition: Transition,
@@ -82,11 +94,17 @@ pub enum Event {
         by: LoopKind,
         paused: bool,
         because: String,
+        /// None: written before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        situation: Option<u64>,
     },
     /// All changes stop, or may go on. Judging and learning do not stop.
     Frozen {
         frozen: bool,
         because: String,
+        /// None: written before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        situation: Option<u64>,
     },
     /// One turn of the loop ended. Carries what the turn measured, so that a replay need not measure again.
     CycleCompleted(Box<CycleCompleted>),
@@ -104,8 +122,10 @@ pub struct CycleCompleted {
     /// Series learned in this cycle, and still waiting to be.
     pub learned: u32,
     pub waiting: u32,
-    /// Changes held back by a limit.
+    /// Changes that the guard held back, and how many of them for which reason (none: written before that was kept).
     pub refused: u32,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused_because: BTreeMap<Refusal, u32>,
     /// Where the parameters stand, and the state whose row they follow.
     pub parameters: Parameters,
     pub parameters_of: SystemState,
@@ -187,6 +207,29 @@ impl Event {
             Event::Signalled { signal } => Some(signal.of),
             Event::Adjusted { by, .. } | Event::Withheld { by, .. } | Event::LoopPaused { by, .. } => Some(*by),
             _ => None,
+        }
+    }
+
+    /// The fingerprint of the situation that it was decided in: alike situations are equal. None for what is no decision
+    /// (what was seen, heard or measured, and what became of a change, whose own event has it), and for decisions of journals
+    /// that were written before it was kept.
+    pub const fn situation(&self) -> Option<u64> {
+        match self {
+            Event::ThresholdLearned { situation, .. }
+            | Event::Forecasted { situation, .. }
+            | Event::LoopPaused { situation, .. }
+            | Event::Frozen { situation, .. } => *situation,
+            Event::StateChanged { situation, .. }
+            | Event::Adjusted { situation, .. }
+            | Event::Withheld { situation, .. } => Some(*situation),
+            Event::Alerted(alerted) => Some(alerted.situation),
+            Event::ChangeDispatched { change } => Some(change.situation),
+            Event::SeriesAdded { .. }
+            | Event::SeriesForgotten { .. }
+            | Event::ChangeSettled { .. }
+            | Event::Signalled { .. }
+            | Event::EffectMeasured { .. }
+            | Event::CycleCompleted(_) => None,
         }
     }
 

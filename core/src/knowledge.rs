@@ -21,7 +21,7 @@ use crate::execute::{Change, Knob, Measure, Outcome, Setting, Verification};
 use crate::feedback::effect::{Effect, Trial};
 use crate::feedback::{Action, Adjustment, LoopKind, Signal, Target, Verdict};
 use crate::monitor::{Fate, Fates, Sample};
-use crate::plan::guard::Dispatched;
+use crate::plan::guard::{Dispatched, Refusal};
 use crate::plan::parameters::Factors;
 use crate::plan::state::{Evidence, EvidenceKind, StateSince, SystemState, Transition};
 use crate::series::SeriesName;
@@ -128,6 +128,8 @@ pub(crate) struct General {
     pub forgotten: u64,
     pub refused_series: u64,
     pub refused_changes: u64,
+    #[serde(default)]
+    pub refused_because: BTreeMap<Refusal, u64>,
     pub cycles: u64,
     pub last_cycle: Timestamp,
     /// Something happened that should not wait for the next regular cycle.
@@ -193,6 +195,7 @@ impl Knowledge {
             forgotten: 0,
             refused_series: 0,
             refused_changes: 0,
+            refused_because: BTreeMap::new(),
             cycles: 0,
             last_cycle: now,
             hurry: false,
@@ -334,6 +337,11 @@ impl Knowledge {
     /// Series that were forgotten, new series that were refused, changes that were refused.
     pub fn losses(&self) -> (u64, u64, u64) {
         (self.general.forgotten, self.general.refused_series, self.general.refused_changes)
+    }
+
+    /// How many changes the guard held back for this reason.
+    pub fn refused(&self, because: Refusal) -> u64 {
+        self.general.refused_because.get(&because).copied().unwrap_or(0)
     }
 
     /// Share of settled expectations that came true; absent until enough are settled.

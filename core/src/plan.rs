@@ -12,11 +12,12 @@ use crate::feedback::effect::withhold;
 use crate::feedback::{Adjustment, LoopKind, ParameterKind, Target};
 use crate::knowledge::Knowledge;
 use crate::knowledge::series::Series;
-use crate::plan::guard::Rules;
+use crate::plan::guard::{Refusal, Rules};
 use crate::plan::state::{EvidenceKind, Situation, StateSince, SystemState, Transition};
 use crate::series::SeriesName;
 use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
+use std::collections::BTreeMap;
 
 /// An expectation about a series waits for this many independent samples.
 const SETTLE_SAMPLES: f64 = 30.0;
@@ -31,7 +32,8 @@ pub struct Plan {
     pub parameters_of: SystemState,
     pub changes: Vec<Planned>,
     pub withheld: Vec<(LoopKind, Adjustment)>,
-    pub refused: u32,
+    /// Changes that the guard held back, by its reason.
+    pub refused: BTreeMap<Refusal, u32>,
     pub chance: u64,
 }
 
@@ -59,7 +61,7 @@ pub fn plan(knowledge: &Knowledge, analysis: &Analysis, wanted: Vec<(LoopKind, A
         parameters_of: knowledge.parameters_of(),
         changes: Vec::new(),
         withheld: Vec::new(),
-        refused: 0,
+        refused: BTreeMap::new(),
         chance: knowledge.chance(),
     };
     if knowledge.frozen() {
@@ -179,7 +181,7 @@ fn admit(knowledge: &Knowledge, plan: &mut Plan, planned: Planned, ordered: bool
     let rules = Rules { execution: &knowledge.config().execution, frozen: knowledge.frozen() };
     match knowledge.dispatched().refuses(&planned.change, ordered, &rules, now) {
         None => plan.changes.push(planned),
-        Some(_) => plan.refused += 1,
+        Some(refusal) => *plan.refused.entry(refusal).or_default() += 1,
     }
 }
 

@@ -454,7 +454,8 @@ fn a_loop_that_does_harm_is_damped_then_paused_and_may_try_again_when_it_rested(
     world.wait(Span::hours(7));
     assert!(!world.memory(PERFORMANCE).paused);
     let resumed = |event: &Event| matches!(event, Event::LoopPaused { by: PERFORMANCE, paused: false, .. });
-    assert_eq!(world.events.iter().filter(|event| resumed(event)).count(), 1);
+    let resumed: Vec<&Event> = world.events.iter().filter(|event| resumed(event)).collect();
+    assert!(resumed.len() == 1 && resumed[0].situation().is_some(), "{resumed:?}");
     assert_eq!(world.memory(PERFORMANCE).effect.reading(), Reading::Unknown, "it begins with no evidence against it");
     world.evidence(LATENCY, 0.45);
     world.cycle();

@@ -181,6 +181,43 @@ fn a_forecast_goes_when_the_lookahead_no_longer_reaches_it() {
     assert!(world.events.iter().any(went), "that it went is told");
 }
 
+/// A trend needs thirty samples and critical reads twenty: nothing is foreseen there, and nothing stands from before.
+#[test]
+fn in_critical_nothing_is_foreseen_unless_it_is_given_the_depth() {
+    let run = |depth: u32| {
+        let mut config = certain();
+        config.states.critical.analysis_depth = depth;
+        config.states.critical.planning_lookahead = Span::from_secs(1_200);
+        config.states.healthy.planning_lookahead = Span::from_secs(1_200);
+        config.states.healthy.learning_rate = Ratio::clamped(1.0);
+        let mut world = World::new(config);
+        world.force(Healthy);
+        let id = world.learn("disk", 300);
+        let mut level = 100.0;
+        let mut climb = |world: &mut World, samples: usize| {
+            for _ in 0..samples {
+                level += 0.02;
+                let value = level + 0.1 * world.bell();
+                world.sample(id, value);
+            }
+            world.series(id).forecast().is_some()
+        };
+        assert!((0..400).any(|_| climb(&mut world, 1)), "it is foreseen at last");
+        world.events.clear();
+        world.force(Critical);
+        world.cycle();
+        let critical = climb(&mut world, 12);
+        let withdrawn = |event: &Event| matches!(event, Event::Forecasted { crosses_at: None, .. });
+        let told = world.events.iter().filter(|event| withdrawn(event)).count();
+        world.force(Healthy);
+        world.cycle();
+        (critical, told, (0..200).any(|_| climb(&mut world, 1)))
+    };
+    assert_eq!(run(20), (false, 1, true), "withdrawn, which is told, and foreseen again afterwards");
+    let (critical, _, _) = run(100);
+    assert!(critical, "with the depth of the healthy state it stands");
+}
+
 #[test]
 fn what_a_change_claims_is_looked_at_after_the_lookahead() {
     for (state, secs) in [(Healthy, 300), (Degraded, 180)] {

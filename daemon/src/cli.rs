@@ -8,6 +8,7 @@ mod client;
 mod completions;
 mod config;
 mod detect;
+mod evaluate;
 mod explain;
 mod feedback;
 mod freeze;
@@ -60,6 +61,8 @@ enum Command {
     Learn(learn::LearnArgs),
     /// Judge every row of a file, each by what came before it
     Detect(detect::DetectArgs),
+    /// Score a detector on labelled files, beside a score that knows nothing
+    Evaluate(evaluate::EvaluateArgs),
     /// Say what is known of one series, and why its bounds are as they are
     Explain(explain::ExplainArgs),
     /// Show the state of the running loop
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &out),
         Command::Learn(args) => learn::learn(&args, &out),
         Command::Detect(args) => detect::detect(&args),
+        Command::Evaluate(args) => evaluate::evaluate(&args, &out),
         Command::Explain(args) => explain::explain(&args, &out),
         Command::Status(args) => status::status(&args, &out),
         Command::Feedback(args) => feedback::feedback(&args, &out),

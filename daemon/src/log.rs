@@ -39,7 +39,7 @@ pub fn notable<'a>(events: impl Iterator<Item = &'a Event>) {
                     Phase::End => tracing::info!(%series, value, %at, "alert ended"),
                 }
             }
-            Event::Forecasted { series, crosses_at: Some(at) } => {
+            Event::Forecasted { series, crosses_at: Some(at), .. } => {
                 tracing::warn!(%series, %at, "its trend leads beyond its alert level");
             }
             Event::StateChanged { transition, .. } => {
@@ -51,11 +51,11 @@ pub fn notable<'a>(events: impl Iterator<Item = &'a Event>) {
                 let parameter = adjustment.target.name();
                 tracing::info!(by = by.as_str(), "{parameter}{of} {from:.3} → {to:.3}: {}", adjustment.reason);
             }
-            Event::LoopPaused { by, paused, because } => {
+            Event::LoopPaused { by, paused, because, .. } => {
                 let what = if *paused { "paused" } else { "goes on" };
                 tracing::warn!("loop {} {what}: {because}", by.as_str());
             }
-            Event::Frozen { frozen, because } => {
+            Event::Frozen { frozen, because, .. } => {
                 let what = if *frozen { "all changes are stopped" } else { "changes go on" };
                 tracing::warn!("{what}: {because}");
             }

@@ -11,6 +11,7 @@ use homeostat::event::{Event, Phase};
 use homeostat::execute::{Knob, Verification};
 use homeostat::feedback::{LoopKind, ParameterKind, Verdict};
 use homeostat::monitor::Fate;
+use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::series::SeriesName;
 use std::borrow::Cow;
@@ -145,6 +146,7 @@ pub struct Measured {
     detection_accuracy: Option<f64>,
     pending: u64,
     losses: (u64, u64, u64),
+    refusals: [(Refusal, u64); Refusal::ALL.len()],
     loops: Vec<LoopFigures>,
     stats: crate::driver::Stats,
     last_cycle: f64,
@@ -181,6 +183,7 @@ impl Measured {
             detection_accuracy: knowledge.detection_accuracy(view.now),
             pending: knowledge.pending().count() as u64,
             losses: knowledge.losses(),
+            refusals: Refusal::ALL.map(|because| (because, knowledge.refused(because))),
             loops: Vec::new(),
             stats: view.stats.clone(),
             last_cycle: knowledge.last_cycle().secs(),
@@ -253,8 +256,11 @@ pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> V
         .put([], totals.breached.see(m.breached) as f64);
     all.gauge("homeostat_alerts_open", "Alerts that hold now.").put([], m.alerts_open as f64);
     all.counter("homeostat_alerts_total", "Alerts that began since the start.").put([], counts.alerts as f64);
-    all.gauge("homeostat_forecasts_open", "Series whose trend leads beyond their alert level.")
-        .put([], m.forecasts_open as f64);
+    all.gauge(
+        "homeostat_forecasts_open",
+        "Series whose trend leads beyond their alert level; none in critical, whose depth tells no trend.",
+    )
+    .put([], m.forecasts_open as f64);
     let thresholds = all.gauge("homeostat_thresholds", "Learned thresholds, by whether they judge.");
     thresholds.put([("active", "true")], m.thresholds_active as f64);
     thresholds.put([("active", "false")], m.thresholds_inactive as f64);
@@ -301,6 +307,11 @@ pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> V
     }
     all.gauge("homeostat_frozen", "1 while all changes are stopped.").put([], number(m.frozen));
     all.counter("homeostat_changes_refused_total", "Changes that a limit held back.").put([], refused_changes as f64);
+    let refusals =
+        all.counter("homeostat_change_refusals_total", "Changes that were held back, by the guard's reason.");
+    for (because, count) in m.refusals {
+        refusals.put([("reason", because.as_str())], count as f64);
+    }
 
     // E
     let dispatched =

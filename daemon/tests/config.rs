@@ -245,6 +245,27 @@ fn the_host_is_read_at_the_pace_that_is_set() {
 }
 
 #[test]
+fn what_the_guard_holds_back_is_told_by_its_reason() {
+    let folder = folder();
+    // More memory is in use than this limit allows, so that a loop asks for less in every cycle; it may do so once an hour.
+    let limits = "limits: {own_memory: {degraded: {enter: 0.001, leave: 0.0005}}}";
+    let states = QUICK.replacen("states: {", &format!("states: {{{limits}, "), 1);
+    let rest = "host: {enabled: false}\nexecution: {changes_per_hour: 1}\nfeedback: {withhold: 0}\n";
+    write(&folder, "homeostat.yaml", &format!("{rest}{states}"));
+    let daemon = Daemon::go_on(&folder);
+    let refused = |reason: &str| daemon.metric(&format!("homeostat_change_refusals_total{{reason=\"{reason}\"}}"));
+    let often = wait_until("a refusal", || Some(refused("too_often")).filter(|count| *count > 0.0));
+    assert!(daemon.metric("homeostat_changes_refused_total") >= often);
+    for reason in ["frozen", "unchanged", "out_of_bounds", "wrong_setting"] {
+        assert_eq!(refused(reason), 0.0, "{reason}");
+    }
+    let statistics = daemon.data("/api/v1/statistics");
+    assert_eq!(statistics["changes_refused_because"]["too_often"], statistics["changes_refused"], "{statistics}");
+    let status = run(&folder, &["status", "--url", &daemon.url()]).out;
+    assert!(status.contains("changes_refused") && status.contains(" too often)"), "{status}");
+}
+
+#[test]
 fn a_file_comes_at_once_or_at_the_pace_that_is_set() {
     let folder = folder();
     let mut text = "timestamp,value\n".to_owned();

@@ -94,7 +94,7 @@ export function sentence(event) {
         : { series: event.series, text: `alert ended at ${at}.`, tone: 'good' };
     }
     case 'forecasted':
-      return event.crosses_at === null ? { series: event.series, text: 'its trend leads beyond its alert level no longer.', tone: 'good' }
+      return event.crosses_at === null ? { series: event.series, text: 'the forecast that its trend leads beyond its alert level is withdrawn.', tone: 'quiet' }
         : { series: event.series, text: `its trend leads beyond its alert level at ${clock(event.crosses_at)}, if it goes on.`, tone: 'warn' };
     case 'state_changed': {
       const t = event.transition;

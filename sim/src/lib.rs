@@ -1,4 +1,4 @@
-//! The world in a bottle: plants, workloads, scenarios and a judge, for an engine that has no clock of its own.
+//! The world in a bottle: plants, workloads, scenarios, a judge and scores, for an engine that has no clock of its own.
 //!
 //! A [`Scenario`] unrolls as a [`World`](world::World), a [`Driver`](driver::Driver) hands it to the engine, and what
 //! comes out is told as a [`Transcript`](transcript::Transcript) and judged against the best static threshold.
@@ -10,6 +10,7 @@ pub mod plant;
 pub mod random;
 pub mod run;
 pub mod scenario;
+pub mod score;
 pub mod transcript;
 pub mod workload;
 pub mod world;

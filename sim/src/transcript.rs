@@ -87,9 +87,9 @@ impl Transcript {
             }
             Event::SeriesForgotten { series, because } => (self.count("series_forgotten") <= ADDED_MAX)
                 .then(|| format!("series     {series} is forgotten: {because:?}")),
-            Event::ThresholdLearned { series, threshold, active } => self.said_learned(series, threshold, *active),
+            Event::ThresholdLearned { series, threshold, active, .. } => self.said_learned(series, threshold, *active),
             Event::Alerted(alerted) => Some(self.said_alerted(alerted)),
-            Event::Forecasted { series, crosses_at } => self.said_forecast(series, (*crosses_at)?, now),
+            Event::Forecasted { series, crosses_at, .. } => self.said_forecast(series, (*crosses_at)?, now),
             Event::StateChanged { transition, .. } => self.said_transition(transition),
             Event::ChangeSettled { outcome } => {
                 *self.outcomes.entry(outcome.verification).or_default() += 1;
@@ -99,11 +99,11 @@ impl Transcript {
             }
             Event::Signalled { signal } => said_verdict(signal),
             Event::Adjusted { by, adjustment, .. } => self.said_adjusted(*by, adjustment, now),
-            Event::LoopPaused { by, paused, because } => {
+            Event::LoopPaused { by, paused, because, .. } => {
                 let word = if *paused { "pauses" } else { "goes on" };
                 Some(format!("loop       {} {word}: {because}", by.as_str()))
             }
-            Event::Frozen { frozen, because } => {
+            Event::Frozen { frozen, because, .. } => {
                 let word = if *frozen { "changes stop" } else { "changes go on" };
                 Some(format!("freeze     {word}: {because}"))
             }

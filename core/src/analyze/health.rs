@@ -92,7 +92,8 @@ pub(crate) fn shifted(knowledge: &Knowledge, series: &Series) -> Option<usize> {
     (shifted >= knowledge.config().learning.min_data_points).then_some(shifted)
 }
 
-/// When the trend of the last `depth` samples, gone on for `lookahead`, lies beyond the alert level.
+/// When the trend of the last `depth` samples, gone on for `lookahead`, lies beyond the alert level. Never where the depth is
+/// less than a trend needs: in critical there is no work for what may come.
 fn crossing(
     series: &Series,
     depth: usize,

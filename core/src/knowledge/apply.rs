@@ -32,7 +32,7 @@ impl Knowledge {
                     }
                 }
             }
-            Event::Forecasted { series, crosses_at } => {
+            Event::Forecasted { series, crosses_at, .. } => {
                 if let Some(series) = self.find_mut(series) {
                     series.forecast = *crosses_at;
                 }
@@ -243,6 +243,9 @@ impl Knowledge {
         general.parameters_of = cycle.parameters_of;
         general.breach_share_usual = cycle.breach_share_usual;
         general.refused_changes += u64::from(cycle.refused);
+        for (because, count) in &cycle.refused_because {
+            *general.refused_because.entry(*because).or_default() += u64::from(*count);
+        }
         general.cycles += 1;
         general.last_cycle = cycle.at;
         general.hurry = general.state.wants_early_cycle();

@@ -14,6 +14,7 @@ use homeostat::engine::Engine;
 use homeostat::event::{Event, Forgotten};
 use homeostat::feedback::{LoopKind, Verdict};
 use homeostat::monitor::{Fate, Sample};
+use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::series::Selector;
 use homeostat::time::Span;
@@ -204,6 +205,9 @@ fn changes_per_hour(_: &str) {
     assert_eq!(world.memory(PERFORMANCE).actions, 2, "one for each of the two knobs");
     let (_, _, refused) = world.engine.knowledge().losses();
     assert!(refused >= 18, "{refused}");
+    assert_eq!(world.engine.knowledge().refused(Refusal::TooOften), refused, "all for the one reason");
+    let rest = Refusal::ALL.into_iter().filter(|because| *because != Refusal::TooOften);
+    assert_eq!(rest.map(|because| world.engine.knowledge().refused(because)).sum::<u64>(), 0);
     world.reconfigure(|config| config.execution.changes_per_hour = 4);
     world.cycles_under(EvidenceKind::CycleLatency, 0.45, 10);
     assert_eq!(world.memory(PERFORMANCE).actions, 8);

@@ -162,17 +162,16 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
     let world = |error: FileError| Failed::World(error.to_string());
     let mut rows = Rows::open(input).map_err(world)?;
     let mut sink = Sink::open(input, out)?;
-    let mut judges = Judges { config, list: Vec::new(), refused: 0 };
+    let mut judges = Judges::new(config);
     let mut writer = RowWriter::default();
     let mut bad = BadRows::new(input);
-    let (mut count, mut any_judged) = (0u64, false);
+    let mut count = 0u64;
     sink.write(HEAD)?;
     while let Some(line) = rows.next_line().map_err(world)? {
         count += 1;
         match line {
             Line::Row(row) => {
                 let judged = judges.judge(&row);
-                any_judged |= judged.lower.is_some() || judged.upper.is_some() || judged.score > 0.0;
                 sink.write(writer.row(row.at_text, row.value_text, &judged))?;
             }
             Line::Bad(error) => {
@@ -187,19 +186,8 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
     }
     progress.finish_and_clear();
     sink.finish()?;
-    if judges.refused > 0 {
-        eprintln!(
-            "{}: {} rows were not judged: more than {} series (limits.series_max)",
-            input.display(),
-            judges.refused,
-            config.limits.series_max
-        );
-    }
     let bad = bad.sum_up(count);
-    if !any_judged && count > 0 {
-        let held = judges.list.iter().flatten().filter_map(|judge| judge.engine.knowledge().get(judge.series));
-        tell_none_judged(input, bad, held, config);
-    }
+    judges.sum_up(input, count, bad);
     Ok(bad)
 }
 
@@ -224,16 +212,23 @@ impl Judge {
 }
 
 /// One engine per series of a file.
-struct Judges<'a> {
+pub(super) struct Judges<'a> {
     config: &'a Config,
     /// By the file's number of the series; none where there was no room.
     list: Vec<Option<Judge>>,
     /// Rows of series beyond the limit.
     refused: u64,
+    /// Whether anything was said of any row.
+    any_judged: bool,
 }
 
-impl Judges<'_> {
-    fn judge(&mut self, row: &Row<'_>) -> Judged {
+impl<'a> Judges<'a> {
+    pub(super) fn new(config: &'a Config) -> Judges<'a> {
+        Judges { config, list: Vec::new(), refused: 0, any_judged: false }
+    }
+
+    /// By what came before it, and it is learned from afterwards.
+    pub(super) fn judge(&mut self, row: &Row<'_>) -> Judged {
         while self.list.len() <= row.series {
             let room = self.list.len() < self.config.limits.series_max;
             self.list.push(if room { self.start(row) } else { None });
@@ -242,7 +237,25 @@ impl Judges<'_> {
             self.refused += 1;
             return Judged::default();
         };
-        judge.judge(row.at, row.value)
+        let judged = judge.judge(row.at, row.value);
+        self.any_judged |= judged.lower.is_some() || judged.upper.is_some() || judged.score > 0.0;
+        judged
+    }
+
+    /// Says how many rows of a file were not judged, of `rows` of which `bad` did not parse; and why, when none was.
+    pub(super) fn sum_up(&self, path: &Path, rows: u64, bad: u64) {
+        if !self.any_judged && rows > 0 {
+            let held = self.list.iter().flatten().filter_map(|judge| judge.engine.knowledge().get(judge.series));
+            tell_none_judged(path, bad, held, self.config);
+        }
+        if self.refused > 0 {
+            eprintln!(
+                "{}: {} rows were not judged: more than {} series (limits.series_max)",
+                path.display(),
+                self.refused,
+                self.config.limits.series_max
+            );
+        }
     }
 
     fn start(&self, row: &Row<'_>) -> Option<Judge> {
@@ -423,7 +436,7 @@ mod tests {
         let name = |text: &str| homeostat::series::SeriesName::parse(text).expect("a name");
         let names = [name("a"), name("b")];
         let judge = |order: &[(usize, i64)]| {
-            let mut judges = Judges { config: &config, list: Vec::new(), refused: 0 };
+            let mut judges = Judges::new(&config);
             let mut said = vec![Vec::new(), Vec::new()];
             for (series, at) in order {
                 let value = f64::from((*at * 7 % 13) as i32);

@@ -40,6 +40,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     let (series, watched, active) =
         (text(&statistics, "series"), text(&statistics, "watched_series"), text(&statistics, "active_recommendations"));
     pairs.push(("series", format!("{series} known, {watched} watched, {active} judged by what was learned")));
+    pairs.extend(refusals(&statistics));
     pairs.push(("anomaly_rate", text(&statistics, "anomaly_rate")));
     pairs.extend(evidence(&state));
     for name in
@@ -91,6 +92,21 @@ pub fn leaves(state: &Value) -> Option<(&'static str, String)> {
         None => return None,
     };
     Some(("leaves at", said))
+}
+
+/// Changes that the guard held back, with its reasons, when it held back any.
+fn refusals(statistics: &Value) -> Option<(&'static str, String)> {
+    let refused = statistics.get("changes_refused")?.as_u64().filter(|count| *count > 0)?;
+    let reasons: Vec<String> = statistics
+        .get("changes_refused_because")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter(|(_, count)| count.as_u64() > Some(0))
+        .map(|(reason, count)| format!("{count} {}", reason.replace('_', " ")))
+        .collect();
+    let because = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    Some(("changes_refused", format!("{refused}{because}")))
 }
 
 /// What the state was decided from, with the level at which it would be degraded.

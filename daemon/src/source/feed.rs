@@ -54,7 +54,7 @@ enum Input {
     Awaited(Awaited),
     /// `file` is a second hand on what `rows` reads; none where nothing can be read again.
     Open {
-        rows: Rows,
+        rows: Box<Rows>,
         file: Option<File>,
         /// Behind the last row that was handed out.
         position: Position,
@@ -132,7 +132,11 @@ impl FileFeed {
     /// Opens the file, and goes on where reading stood when it is the same.
     fn begin(&mut self) -> Result<Input, FileError> {
         if self.path == Path::new("-") {
-            return Ok(Input::Open { rows: Rows::open(&self.path)?, file: None, position: Position::default() });
+            return Ok(Input::Open {
+                rows: Box::new(Rows::open(&self.path)?),
+                file: None,
+                position: Position::default(),
+            });
         }
         let failed = |source| FileError::Open { path: self.path.clone(), source };
         let file = File::open(&self.path).map_err(failed)?;
@@ -155,7 +159,7 @@ impl FileFeed {
             0 => Rows::of(&self.path, file)?,
             _ => Rows::of_rest(&self.path, file, position)?,
         };
-        Ok(Input::Open { rows, file: second, position })
+        Ok(Input::Open { rows: Box::new(rows), file: second, position })
     }
 
     /// Looks whether the file has come, and has stopped growing: who writes it is not interrupted in the middle.

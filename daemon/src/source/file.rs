@@ -128,6 +128,7 @@ struct Columns {
     at: usize,
     value: usize,
     series: Option<usize>,
+    label: Option<usize>,
     /// How many there are: a row with more is not what its header says, a decimal comma mostly.
     count: usize,
 }
@@ -253,6 +254,17 @@ impl Rows {
         }
     }
 
+    /// Whether there is a column `label`; known once a line was read. Only CSV has one.
+    pub fn has_labels(&self) -> bool {
+        matches!(self.form, Form::Csv(Columns { label: Some(_), .. }))
+    }
+
+    /// What the line read last says in its column `label`, whether or not the rest of it parsed.
+    pub fn label(&self) -> Option<Cow<'_, str>> {
+        let Form::Csv(Columns { separator, label: Some(label), .. }) = self.form else { return None };
+        Fields::new(std::str::from_utf8(&self.buffer).ok()?, separator).nth(label)?
+    }
+
     /// Reads one line into the buffer, without its end.
     fn fill(&mut self) -> io::Result<Filled> {
         self.buffer.clear();
@@ -335,7 +347,7 @@ fn form(line: &[u8], path: &Path, number: u64) -> Result<Form, FileError> {
     let separator = [b',', b';', b'\t'].into_iter().find(|byte| line.contains(byte)).unwrap_or(b',');
     if is_headless(line) {
         let count = Fields::new(&String::from_utf8_lossy(line), separator).count();
-        return Ok(Form::Csv(Columns { separator, at: 0, value: 1, series: None, count }));
+        return Ok(Form::Csv(Columns { separator, at: 0, value: 1, series: None, label: None, count }));
     }
     let text = String::from_utf8_lossy(line);
     let names: Vec<String> =
@@ -351,6 +363,7 @@ fn form(line: &[u8], path: &Path, number: u64) -> Result<Form, FileError> {
         at: find(&TIME_NAMES).ok_or_else(|| missing("timestamp"))?,
         value: find(&["value"]).ok_or_else(|| missing("value"))?,
         series: find(&["series"]),
+        label: find(&["label"]),
         count: names.len(),
     }))
 }
@@ -590,6 +603,21 @@ mod tests {
         ] {
             assert_eq!(told(text.as_bytes()), ["load@1000=2", "load@3000=4"], "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_label_is_told_of_rows_that_parse_and_of_those_that_do_not() {
+        let text = "t,value,label\n1,2,0\n2,much,1\n3,4\n4,5,\"1\"\n";
+        let mut rows = Rows::from_reader(Path::new("x"), "x", io::Cursor::new(text));
+        let mut labels = Vec::new();
+        while rows.next_line().expect("readable").is_some() {
+            assert!(rows.has_labels());
+            labels.push(rows.label().map(Cow::into_owned));
+        }
+        let label = |text: &str| Some(text.to_owned());
+        assert_eq!(labels, [label("0"), label("1"), None, label("1")]);
+        let mut rows = Rows::from_reader(Path::new("x"), "x", io::Cursor::new("1,2,0\n"));
+        assert!(rows.next_line().is_ok() && !rows.has_labels() && rows.label().is_none(), "no header, no labels");
     }
 
     #[test]

@@ -314,7 +314,7 @@ fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now
     }
     if let Some(at) = next_learning(series, learning.optimization_interval) {
         say(format!(
-            "It is worked out anew when the series is learned again: from {at} on, or at once after a verdict or a shift."
+            "It is worked out anew when the series is learned again: from {at} on, sooner along with others, or at once after a verdict or a shift."
         ));
     }
     sentences

@@ -2,6 +2,7 @@
 
 use crate::driver::View;
 use crate::http::rows::fates;
+use homeostat::plan::guard::Refusal;
 use homeostat::series::SeriesName;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -51,8 +52,10 @@ pub struct Statistics {
     series_forgotten: u64,
     /// New series that found no room.
     series_refused: u64,
-    /// Changes that a limit held back.
+    /// Changes that the guard held back.
     changes_refused: u64,
+    /// The same by its reason; what was held back by an earlier version is in the sum alone.
+    changes_refused_because: BTreeMap<&'static str, u64>,
     /// What became of all samples that ever came.
     fates: BTreeMap<&'static str, u64>,
 }
@@ -84,6 +87,10 @@ impl Statistics {
             series_forgotten,
             series_refused,
             changes_refused,
+            changes_refused_because: Refusal::ALL
+                .map(|because| (because.as_str(), knowledge.refused(because)))
+                .into_iter()
+                .collect(),
             fates: fates(knowledge.fates()),
         };
         for series in knowledge.series() {
