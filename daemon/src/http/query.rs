@@ -28,9 +28,9 @@ impl Params {
             .map_err(|error| Problem::bad_request(format!("the query cannot be read: {error}")))?;
         match pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             None => Ok(Params(pairs)),
-            Some((name, _)) if name == "match[]" => {
-                Err(Problem::bad_request("`match[]` selects series, and nothing here is about a series; leave it out"))
-            }
+            Some((name, _)) if name == "match[]" && known.contains(&"page") => Err(Problem::bad_request(
+                "`match[]` selects rows by their series, and those here have none; leave it out",
+            )),
             Some((name, _)) if known.is_empty() => {
                 Err(Problem::bad_request(format!("`{name}`: nothing can be asked for here; leave it out")))
             }
