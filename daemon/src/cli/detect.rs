@@ -4,7 +4,7 @@
 //! not change when more rows are appended. Each series of a file has an engine to itself, so that a file sorted by
 //! series gives the same answer as one sorted by time.
 
-use super::offline::{BadRows, MethodArgs, WindowAge};
+use super::offline::{BadRows, MethodArgs, WindowAge, tell_none_judged};
 use super::{Done, Failed};
 use crate::source::file::{FileError, Line, Row, Rows};
 use homeostat::analyze::strategy::Methods;
@@ -170,8 +170,9 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
     }
     progress.finish_and_clear();
     sink.finish()?;
-    judges.sum_up(input);
-    Ok(bad.sum_up(count))
+    let bad = bad.sum_up(count);
+    judges.sum_up(input, count, bad);
+    Ok(bad)
 }
 
 /// The loop has nothing to steer in a file: its cycles only learn, and what is due hurries them anyway.
@@ -216,11 +217,13 @@ pub(super) struct Judges<'a> {
     list: Vec<Option<Judge>>,
     /// Rows of series beyond the limit.
     refused: u64,
+    /// Whether anything was said of any row.
+    any_judged: bool,
 }
 
 impl<'a> Judges<'a> {
     pub(super) fn new(config: &'a Config) -> Judges<'a> {
-        Judges { config, list: Vec::new(), refused: 0 }
+        Judges { config, list: Vec::new(), refused: 0, any_judged: false }
     }
 
     /// By what came before it, and it is learned from afterwards.
@@ -233,11 +236,17 @@ impl<'a> Judges<'a> {
             self.refused += 1;
             return Judged::default();
         };
-        judge.judge(row.at, row.value)
+        let judged = judge.judge(row.at, row.value);
+        self.any_judged |= judged.lower.is_some() || judged.upper.is_some() || judged.score > 0.0;
+        judged
     }
 
-    /// Says how many rows of a file were not judged.
-    pub(super) fn sum_up(&self, path: &Path) {
+    /// Says how many rows of a file were not judged, of `rows` of which `bad` did not parse; and why, when none was.
+    pub(super) fn sum_up(&self, path: &Path, rows: u64, bad: u64) {
+        if !self.any_judged && rows > 0 {
+            let held = self.list.iter().flatten().filter_map(|judge| judge.engine.knowledge().get(judge.series));
+            tell_none_judged(path, bad, held, self.config);
+        }
         if self.refused > 0 {
             eprintln!(
                 "{}: {} rows were not judged: more than {} series (limits.series_max)",
@@ -423,7 +432,7 @@ mod tests {
         let name = |text: &str| homeostat::series::SeriesName::parse(text).expect("a name");
         let names = [name("a"), name("b")];
         let judge = |order: &[(usize, i64)]| {
-            let mut judges = Judges { config: &config, list: Vec::new(), refused: 0 };
+            let mut judges = Judges::new(&config);
             let mut said = vec![Vec::new(), Vec::new()];
             for (series, at) in order {
                 let value = f64::from((*at * 7 % 13) as i32);

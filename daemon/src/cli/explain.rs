@@ -31,7 +31,7 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
     let name = series_name(&args.series)?;
     let said = client.of_series("explain", &name)?;
     if out.is_json() {
-        out.json(&said)?;
+        out.data(&said)?;
         return Ok(Done::Quietly);
     }
     let part = |name: &str| said.get(name).filter(|part| !part.is_null());

@@ -3,6 +3,7 @@
 use super::client::{Daemon, text};
 use super::output::{Out, number};
 use super::{Done, Failed};
+use homeostat::time::{Span, Timestamp};
 use serde_json::{Value, json};
 
 #[derive(clap::Args)]
@@ -22,7 +23,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     let loops = client.all("loops", &[])?;
     let statistics = client.one("statistics")?;
     if out.is_json() {
-        out.json(&json!({
+        out.data(&json!({
             "state": state,
             "parameters": parameters,
             "loops": loops,
@@ -32,6 +33,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     }
     let mut pairs = vec![("state", text(&state, "state")), ("since", text(&state, "since"))];
     pairs.extend(forced(&state));
+    pairs.extend(leaves(&state));
     if state.get("frozen").and_then(Value::as_bool) == Some(true) {
         pairs.push(("frozen", "all changes are stopped; `homeostat freeze off` lets them go on".to_owned()));
     }
@@ -71,6 +73,25 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
 pub fn forced(state: &Value) -> Option<(&'static str, String)> {
     let until = state.get("forced_until")?.as_str()?;
     Some(("held until", until.to_owned()))
+}
+
+/// How long the state still has to wait, where it is one that is waited out.
+pub fn leaves(state: &Value) -> Option<(&'static str, String)> {
+    let name = state.get("state")?.as_str()?;
+    let said = match state.get("leaves_at").and_then(Value::as_str) {
+        Some(at) => {
+            let left = Timestamp::parse(at).ok()?.since(crate::driver::now());
+            match left.millis() {
+                0 => "with the next cycle, if nothing gets worse".to_owned(),
+                millis => format!("{at} (in {}), if nothing gets worse", Span::from_secs(millis.div_ceil(1000))),
+            }
+        }
+        None if matches!(name, "degraded" | "critical" | "recovering") => {
+            "not known: some evidence is not behind the limit that holds it".to_owned()
+        }
+        None => return None,
+    };
+    Some(("leaves at", said))
 }
 
 /// Changes that the guard held back, with its reasons, when it held back any.
