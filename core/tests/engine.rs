@@ -94,6 +94,36 @@ fn an_alert_that_mattered_costs_nothing_of_the_budget_and_one_that_did_not_makes
 }
 
 #[test]
+fn a_new_series_knows_from_those_like_it_what_to_expect() {
+    // A metric with a heavy tail: what is far out for a bell is ordinary here.
+    let alerts = |siblings: &[&str]| {
+        let mut world = World::seeded(certain(), 5);
+        let heavy = |world: &mut World, scale: f64| {
+            scale * (1.0 + 0.05 * world.bell() + (-4.0 * world.share().ln()).powi(2) / 60.0)
+        };
+        for name in siblings {
+            let id = world.intern(name);
+            for _ in 0..3_000 {
+                let value = heavy(&mut world, 20.0);
+                world.sample(id, value);
+            }
+        }
+        let id = world.intern(r#"latency{host="new"}"#);
+        for _ in 0..60 {
+            // Another level, the same shape.
+            let value = heavy(&mut world, 300.0);
+            world.sample(id, value);
+        }
+        let quiet = world.series(id).tally().alerts;
+        (0..3).for_each(|_| world.sample(id, 30_000.0));
+        (quiet, world.series(id).alert_since().is_some())
+    };
+    assert_eq!(alerts(&[r#"latency{host="old"}"#]), (0, true), "at its sixtieth sample it can tell");
+    assert_eq!(alerts(&[]), (0, false), "alone it is too early");
+    assert_eq!(alerts(&[r#"queue{host="old"}"#]), (0, false), "another metric says nothing of it");
+}
+
+#[test]
 fn the_detector_finds_a_line_that_no_longer_moves_within_its_bounds() {
     let mut world = World::new(certain());
     let id = world.learn("latency", 600);

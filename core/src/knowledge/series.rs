@@ -135,6 +135,9 @@ pub struct Series {
     /// The histogram it is made of, by name; none: samples of it come from outside.
     #[serde(default)]
     pub(crate) derived_from: Option<SeriesName>,
+    /// What a series like it says of it, until its own detector begins.
+    #[serde(default)]
+    pub(crate) inherited: Option<DetectorState>,
     /// Which bucket it is, when it is one; found anew from its name.
     #[serde(skip)]
     pub(crate) part: Option<Part>,
@@ -191,6 +194,7 @@ impl Series {
             asked: Asked::default(),
             declared,
             derived_from: None,
+            inherited: None,
             part: None,
             settings,
             door,
@@ -675,7 +679,8 @@ impl Series {
     fn start(&mut self, detector: &dyn Detector) {
         let (mut at, mut values, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
         self.window.copy_into(&mut at, &mut values);
-        self.detector = Some(detector.start(&Baseline::sorted(self.kind(), &at, &values, &mut scratch)));
+        let baseline = Baseline::sorted(self.kind(), &at, &values, &mut scratch);
+        self.detector = Some(detector.start(&baseline, self.inherited.take().as_ref()));
     }
 
     /// Its part of the budget of all, unless it has one of its own.
