@@ -442,6 +442,7 @@ fn hostile(of: LoopKind) -> Vec<Signal> {
                     value,
                     series: series.map(name),
                     verdict: verdicts[(n + 3 * m + l) % verdicts.len()],
+                    about: None,
                     metadata,
                 });
             }

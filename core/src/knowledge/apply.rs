@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::analyze::strategy::DetectorState;
+use crate::feedback::Subject;
 
 impl Knowledge {
     /// Takes in what was decided. The only other way that memory changes.
@@ -238,7 +239,7 @@ impl Knowledge {
             let series = signal.series.as_ref().and_then(|name| self.find_mut(name));
             let of_alert = series.map_or(verdict == Verdict::Missed, |series| {
                 let detector = methods.detector(series.strategy());
-                series.hear(verdict, signal.at, detector)
+                series.hear(verdict, signal.about.unwrap_or(Subject::Moment { at: signal.at }), detector)
             });
             if of_alert {
                 self.general.verdicts.push((signal.at, verdict));
