@@ -181,8 +181,9 @@ fn small() -> Config {
     config.feedback.action_history = 10;
     config.feedback.withhold = Ratio::clamped(0.5);
     // Alerts of a detector and alerts of bounds, side by side.
-    let selector = Selector::parse(r#"latency{host="a"}"#).expect("a name");
-    config.series = vec![SeriesRule { strategy: Some("adaptive".into()), ..SeriesRule::of(selector) }];
+    let selector = Selector::parse(r#"latency{host="b"}"#).expect("a name");
+    config.learning.strategy = "adaptive".into();
+    config.series = vec![SeriesRule { strategy: Some("auto".into()), ..SeriesRule::of(selector) }];
     config
 }
 
