@@ -213,13 +213,12 @@ fn ordinary(
     values: &mut Vec<f64>,
 ) -> (Option<Timestamp>, usize) {
     let Some(shifted) = health::shifted(knowledge, series) else {
-        let masked = series.ordinary(knowledge.config().learning.min_data_points, at, values);
-        return (series.level(), masked);
+        return series.ordinary(knowledge.config().learning.min_data_points, at, values);
     };
     series.window().copy_into(at, values);
     let start = at.len() - shifted;
     if learn::recent_trend(&at[start..], &values[start..]).trend != Trend::Stable {
-        return (series.level(), 0);
+        return (None, 0);
     }
     at.drain(..start);
     values.drain(..start);

@@ -103,7 +103,7 @@ pub enum Subject {
     Moment { at: Timestamp },
     /// All of a time. One that mattered is left out of what is learned; one that did not is learned from.
     Period { from: Timestamp, until: Timestamp },
-    /// Since then the series is another one: nothing older is learned from.
+    /// Since then the series is another one: nothing older is learned from, once there are samples enough since.
     ChangePoint { at: Timestamp },
 }
 

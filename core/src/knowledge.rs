@@ -15,7 +15,7 @@ mod shard;
 pub mod snapshot;
 pub mod window;
 
-use crate::analyze::strategy::{Baseline, Methods};
+use crate::analyze::strategy::{AlertLevel, Baseline, Methods};
 use crate::config::{Config, Kind, Parameters};
 use crate::event::{CycleCompleted, Event, Forgotten, Phase};
 use crate::execute::{Change, Knob, Measure, Outcome, Setting, Verification};
@@ -144,9 +144,23 @@ pub(crate) struct General {
     pub seed: u64,
     /// Changes were stopped by an order. The configuration may stop them as well.
     pub frozen: bool,
-    /// How many series share the budget of all, as of the last cycle.
+    /// How many series share the budget of all, and how many are watched, as of the last cycle.
     #[serde(default)]
     pub sharing: usize,
+    #[serde(default)]
+    pub watching: usize,
+}
+
+impl General {
+    fn sharing_with(&self, series: &Series) -> usize {
+        let aside = self.sharing < self.watching && !series.pages();
+        if aside { self.watching } else { self.sharing }
+    }
+
+    /// What the budget of all leaves a series.
+    fn share_of(&self, series: &Series, config: &Config) -> AlertLevel {
+        config.budget.level(self.sharing_with(series))
+    }
 }
 
 /// All memory of the engine.
@@ -209,6 +223,7 @@ impl Knowledge {
             seed: config.feedback.seed,
             frozen: false,
             sharing: 0,
+            watching: 0,
         };
         Knowledge {
             config,
@@ -229,16 +244,17 @@ impl Knowledge {
         &self.config
     }
 
-    /// How many series share the budget of all, as of the last cycle.
-    pub fn sharing(&self) -> usize {
-        self.general.sharing
+    /// By how many the budget of all is shared where this series takes its part of it, as of the last cycle.
+    pub fn sharing_with(&self, series: &Series) -> usize {
+        self.general.sharing_with(series)
     }
 
-    /// Alerts a week, of all watched series together, that did not matter or were not judged. None: none was seen for long
-    /// enough.
+    /// Alerts a week, of the series that share the budget of all, that did not matter or were not judged. None: none was seen
+    /// for long enough.
     pub fn alerts_per_week(&self, now: Timestamp) -> Option<f64> {
-        let watched = self.series().filter(|series| series.watched());
-        let rates = watched.filter_map(|series| series.alerts().per_week(now));
+        let paging = self.series().any(Series::pages);
+        let sharing = self.series().filter(|series| series.shares(paging));
+        let rates = sharing.filter_map(|series| series.alerts().per_week(now));
         rates.fold(None, |sum, rate| Some(sum.unwrap_or(0.0) + rate))
     }
 
@@ -605,7 +621,7 @@ impl Knowledge {
         if matches!(series.door, Door::Bucket) {
             series.part = self.histograms.register(&series.name);
         }
-        series.set_share(self.config.budget.level(self.general.sharing));
+        series.set_share(self.general.share_of(&series, &self.config));
         let shard = (series.name.hash64() % self.shards.len() as u64) as u16;
         let name = series.name.clone();
         let id = self.shards[usize::from(shard)].insert(shard, series);
@@ -616,16 +632,20 @@ impl Knowledge {
     /// Counts anew how many series share the budget; where that changed, each gets its part.
     pub(crate) fn count_sharing(&mut self) {
         let paging = self.series().any(Series::pages);
-        let sharing = self.series().filter(|series| series.shares(paging)).count();
-        if std::mem::replace(&mut self.general.sharing, sharing) != sharing {
+        let count = |wanted: &dyn Fn(&Series) -> bool| self.series().filter(|series| wanted(series)).count();
+        let counted = (count(&|series| series.shares(paging)), count(&|series| series.shares(false)));
+        if counted != (self.general.sharing, self.general.watching) {
+            (self.general.sharing, self.general.watching) = counted;
             self.share_budget();
         }
     }
 
+    /// Those that may page share the budget of pages; the others alert as rarely as if all did.
     fn share_budget(&mut self) {
         let Knowledge { shards, config, general, .. } = self;
-        let share = config.budget.level(general.sharing);
-        shards.iter_mut().flat_map(Shard::iter_mut).for_each(|series| series.set_share(share));
+        for series in shards.iter_mut().flat_map(Shard::iter_mut) {
+            series.set_share(general.share_of(series, config));
+        }
     }
 
     /// Series that were read as another kind than the configuration says now: what they hold is something else.

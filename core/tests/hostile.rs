@@ -97,6 +97,23 @@ fn counts_that_are_mostly_zero_alert_as_seldom_as_was_asked() {
 }
 
 #[test]
+fn a_rare_value_that_keeps_coming_back_is_what_the_series_does() {
+    // Four weeks of minutes.
+    let by_week = |seed: u64, mut value: Box<dyn FnMut(&mut World) -> f64>| {
+        let mut world = chance(seed);
+        let (said, _) = judged(None, every(60.0, 40_320, |_| value(&mut world)));
+        let weeks: Vec<usize> = said.chunks(10_080).map(onsets).collect();
+        println!("alerts by week: {weeks:?}");
+        weeks
+    };
+    let another_mode = |world: &mut World| (if world.share() < 0.004 { 80.0 } else { 100.0 }) + world.bell();
+    let few_integers = |world: &mut World| (3.0 + 0.6 * world.bell()).round();
+    for (seed, weeks) in [(9, by_week(9, Box::new(another_mode))), (10, by_week(10, Box::new(few_integers)))] {
+        assert!(weeks[2] <= 4 && weeks[3] <= 4, "seed {seed}: {weeks:?}");
+    }
+}
+
+#[test]
 fn a_sparse_series_and_one_with_gaps_of_days_go_on_where_they_stopped() {
     let mut world = chance(4);
     let mut at = 0.0;

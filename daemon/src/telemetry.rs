@@ -265,13 +265,16 @@ pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> V
         "Series whose trend leads beyond their alert level; none in critical, whose depth tells no trend.",
     )
     .put([], m.forecasts_open as f64);
-    let budget = all.gauge("homeostat_alert_budget_per_week", "Alerts a week that all series may have together.");
+    let budget = all.gauge(
+        "homeostat_alert_budget_per_week",
+        "Alerts a week that those series may have together that may page, or where none is named, all watched ones.",
+    );
     if let Some(pages) = m.budget_per_week {
         budget.put([], pages);
     }
     let realised = all.gauge(
         "homeostat_alerts_per_week",
-        "Alerts a week that there were lately, with a half-life of four weeks, without those judged true.",
+        "Alerts a week that the same series had lately, with a half-life of four weeks, without those judged true.",
     );
     if let Some(pages) = m.alerts_per_week {
         realised.put([], pages);

@@ -133,7 +133,9 @@ impl Knowledge {
         let least = self.config.learning.min_data_points;
         if let Some(series) = self.find_mut(name) {
             series.set_rivals(&threshold.rivals, threshold.sensitivity);
-            series.level_since(threshold.level_since);
+            if threshold.level_since.is_some() {
+                series.level_since(threshold.level_since);
+            }
             series.learned = Some(Arc::clone(threshold));
             series.learned_at = Some(threshold.learned_at);
             series.learned_admitted = series.admitted;

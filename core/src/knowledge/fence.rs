@@ -88,7 +88,8 @@ impl Fence {
         (judged.lower, judged.upper) = self.bounds();
         judged.breach = self.is_breached(value);
         let sigmas = self.sigmas(value);
-        judged.score = sigmas / (sigmas + self.alert_sigmas);
+        // Farther out than numbers go is as strange as can be.
+        judged.score = if sigmas.is_finite() { sigmas / (sigmas + self.alert_sigmas) } else { 1.0 };
     }
 
     /// How strange, in sigma-equivalents: the bounds lie at the sensitivity, the alert level at [`ALERT_SIGMAS`](crate::budget::ALERT_SIGMAS) (scaled

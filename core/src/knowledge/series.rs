@@ -324,8 +324,8 @@ impl Series {
         let alerted = self.window.iter().any(|(at, _)| from <= at && at < until && self.alerted_at(at));
         match verdict {
             Verdict::True | Verdict::Missed => {
-                // A level that began with the incident, or with its end, was none.
-                self.level_since = self.level_since.filter(|since| *since < from || until < *since);
+                // A level that began within the incident was none.
+                self.level_since = self.level_since.filter(|since| *since <= from || until <= *since);
                 self.masks.cover(from, until);
             }
             Verdict::False => self.masks.uncover(from, until),
@@ -364,15 +364,21 @@ impl Series {
     }
 
     /// Copies what may be learned from, times in milliseconds and values, into `at` and `values`: at least `least`. Returns
-    /// how many samples of alerts were left out.
-    pub(crate) fn ordinary(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
+    /// since when that is, where the level shifted, and how many samples of alerts were left out.
+    pub(crate) fn ordinary(
+        &self,
+        least: usize,
+        at: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+    ) -> (Option<Timestamp>, usize) {
         self.window.copy_into(at, values);
         let since = self.level_since.map_or(0, |since| at.partition_point(|time| *time < since.millis()));
-        if at.len() - since >= least {
+        let cut = at.len() - since >= least;
+        if cut {
             at.drain(..since);
             values.drain(..since);
         }
-        self.masks.leave_out(least, at, values)
+        (self.level().filter(|_| cut), self.masks.leave_out(least, at, values))
     }
 
     pub fn name(&self) -> &SeriesName {

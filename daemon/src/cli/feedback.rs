@@ -35,7 +35,7 @@ pub struct FeedbackArgs {
     /// It is about all of the time from --at until then
     #[arg(long, value_name = "T", requires = "at", conflicts_with = "change_point")]
     until: Option<String>,
-    /// Since --at the series is another one: nothing older is learned from
+    /// Since --at the series is another one: nothing older is learned from, once there are samples enough since
     #[arg(long, requires = "at")]
     change_point: bool,
     /// It is about every series that SERIES selects

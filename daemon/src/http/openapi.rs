@@ -233,7 +233,8 @@ fn build() -> Value {
             },
             "change_point": {
                 "type": "boolean",
-                "description": "Since `at` the series is another one: nothing older is learned from.",
+                "description": "Since `at` the series is another one: nothing older is learned from, once it has \
+                                learning.min_data_points samples since.",
             },
             "comment": { "type": "string", "maxLength": 2000 },
         },

@@ -174,7 +174,7 @@ impl BudgetRow {
         let asked = series.own_budget();
         BudgetRow {
             asked: asked.unwrap_or(knowledge.config().budget).to_string(),
-            shared_by: asked.is_none().then(|| knowledge.sharing()),
+            shared_by: asked.is_none().then(|| knowledge.sharing_with(series)),
             per_week: series.budget_per_week(),
             alerts_per_week: series.alerts().per_week(now),
         }

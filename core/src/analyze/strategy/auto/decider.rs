@@ -68,6 +68,11 @@ const REMEMBERED: u16 = 2000;
 const APART_S: f32 = 1800.0;
 /// Alerts are kept out of what is learned while they are under this share of the last hundred samples.
 const ALERTS_MAX: f32 = 0.1;
+/// And while pages did not raise the level by so many decades: what goes on paging so much more often than asked, and nobody says
+/// it mattered, is what the series does. It is so until the level is back.
+const USUAL_FROM: f64 = 0.8;
+/// What was seen so often then is as rare as that.
+const KNOWN_FROM: f32 = 3.0;
 
 /// A run of equal values says something once the series moved so often, and over so many samples.
 const MOVES_MIN: u16 = 20;
@@ -126,6 +131,9 @@ pub(super) struct Decider {
     alert_share: f32,
     /// The sample before lay beyond the level.
     beyond: bool,
+    /// What it pages for was found to be what the series does.
+    #[serde(default)]
+    is_usual: bool,
     /// What is counted began with what a series like it counted.
     #[serde(default)]
     inherited: bool,
@@ -247,6 +255,7 @@ impl Decider {
             alert_share: 0.0,
             beyond: false,
             inherited: false,
+            is_usual: false,
             calm: u32::MAX,
             alert: None,
             before: None,
@@ -364,7 +373,7 @@ impl Decider {
             [away.max(0.0), (-away).max(0.0), aside.max(0.0), (-aside).max(0.0), evidence.drift.abs(), evidence.unrest];
         let mut rarities = [0.0; COUNTED + 1];
         for at in 0..COUNTED {
-            rarities[at] = self.tails[at].rarity(sizes[at]);
+            rarities[at] = self.rarity(at, sizes[at]);
         }
         let moved = self.count > RUN_AFTER && self.moves > MOVES_MIN;
         if moved && run >= RUN_MIN && run >= 2.0 * self.longest_run + 2.0 {
@@ -377,6 +386,17 @@ impl Decider {
             }
         }
         Seen { value, exact, forecast, away, run, sizes, rarities, of, rarity, level }
+    }
+
+    /// By the tail; and where what it pages for was found to be usual, no rarer than it was.
+    fn rarity(&self, of: usize, size: f32) -> f32 {
+        let rarity = self.tails[of].rarity(size);
+        if !self.is_usual || rarity <= RARITY_MIN {
+            return rarity;
+        }
+        let histogram = &self.histograms[of];
+        let count = histogram.from(bin::<BINS>(size));
+        if count < KNOWN_FROM { rarity } else { rarity.min(-((count + 1.0) / (histogram.total + 2.0)).log10()) }
     }
 
     fn evidence(&self, away: f32) -> Evidence {
@@ -486,7 +506,8 @@ impl Decider {
     fn learn(&mut self, seen: &Seen, evidence: Evidence) {
         let value = seen.value;
         let on = self.alert.is_some();
-        let held = on && self.alert_share < ALERTS_MAX;
+        self.is_usual = if self.is_usual { self.correction > 0.0 } else { self.correction > USUAL_FROM };
+        let held = on && self.alert_share < ALERTS_MAX && !self.is_usual;
         toward(&mut self.alert_share, if on { 1.0 } else { 0.0 }, 0.01);
         let hits = self.alert.map_or(0, |alert| alert.hits);
         let lasts = held && hits > 3;
@@ -534,12 +555,12 @@ impl Decider {
                 clipped = clipped.min(8.0);
             } else if tail.reaches(*size) {
                 let most = tail.value_at((histogram.total + 1.0).log10() + BEYOND);
-                clipped = most.map_or(clipped, |most| clipped.min(most));
+                clipped = most.filter(|_| !self.is_usual).map_or(clipped, |most| clipped.min(most));
             }
             let counts = if self.count > CLIPPED && clipped < *size { HALF } else { WHOLE };
             histogram.add(bin::<BINS>(clipped), counts, HELD);
             if (self.count as usize + at).is_multiple_of(16) {
-                *tail = Tail::fit(histogram);
+                *tail = Tail::fit(histogram, !self.is_usual);
             }
         }
     }

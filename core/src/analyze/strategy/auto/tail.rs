@@ -35,9 +35,10 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    pub fn fit<const BINS: usize>(histogram: &Histogram<BINS>) -> Tail {
+    /// `apart`: what a gap sets apart from the tail is no part of it.
+    pub fn fit<const BINS: usize>(histogram: &Histogram<BINS>, apart: bool) -> Tail {
         let total = histogram.total;
-        let top = below_gap(histogram);
+        let top = if apart { below_gap(histogram) } else { BINS };
         let needed = (SHARE * total).max(10.0);
         let (mut count, mut bin) = (0.0, top);
         while bin > FIRST_BIN && count < needed {
@@ -155,12 +156,12 @@ mod tests {
 
     #[test]
     fn the_tail_of_an_exponential_is_told_beyond_its_record() {
-        let tail = Tail::fit(&histogram(exponential(20_000)));
+        let tail = Tail::fit(&histogram(exponential(20_000)), true);
         // One in a million lies beyond 13.8; the record of as many is 10.6.
         let value = tail.value_at(6.0).expect("fitted");
         assert!((12.5..17.0).contains(&value), "{value} {tail:?}");
         assert!((tail.rarity(value) - 6.0).abs() < 0.01);
-        let few = Tail::fit(&histogram(exponential(300))).value_at(6.0).expect("fitted");
+        let few = Tail::fit(&histogram(exponential(300)), true).value_at(6.0).expect("fitted");
         assert!(few > value, "fewer samples, more doubt: {few}");
     }
 
@@ -168,7 +169,7 @@ mod tests {
     fn incidents_set_apart_by_a_gap_do_not_widen_it_and_one_reading_is_no_incident() {
         let level = |wild: usize| {
             let all = exponential(2_000).chain(std::iter::repeat_n(100.0, wild));
-            Tail::fit(&histogram(all)).value_at(5.0).expect("fitted")
+            Tail::fit(&histogram(all), true).value_at(5.0).expect("fitted")
         };
         let ordinary = level(0);
         assert!((level(20) - ordinary).abs() < 0.05 * ordinary, "{} {ordinary}", level(20));
