@@ -20,10 +20,13 @@ const EXCEEDANCES_FOR_SHAPE: usize = 40;
 /// One exceedance in so many is taken as no further out than the next.
 const WILD: usize = 50;
 
-/// The value beyond which, above, a sample falls with probability `p`; at least the threshold of the tail plus `floor`.
-/// `sorted` is ascending and not empty, `floor` a positive distance under which values are the same, `independent` the
+/// The value beyond which, above, a sample falls with probability `p`. Of a tail at least its threshold plus `floor`; a `p`
+/// that lies inside of the body is read off the window. `sorted` is ascending and not empty, `floor` a positive distance under which values are the same, `independent` the
 /// share (0 to 1) of independent samples among them: the fewer, the farther out.
 pub fn upper_level(sorted: &[f64], p: f64, floor: f64, independent: f64) -> f64 {
+    if p >= TAIL {
+        return quantile(sorted, 1.0 - p);
+    }
     let start = quantile(sorted, 1.0 - TAIL);
     let count = sorted.len() - sorted.partition_point(|v| *v <= start);
     start + reach(count, |i| sorted[sorted.len() - count + i] - start, p, floor, independent)
@@ -31,6 +34,9 @@ pub fn upper_level(sorted: &[f64], p: f64, floor: f64, independent: f64) -> f64 
 
 /// The same below.
 pub fn lower_level(sorted: &[f64], p: f64, floor: f64, independent: f64) -> f64 {
+    if p >= TAIL {
+        return quantile(sorted, p);
+    }
     let start = quantile(sorted, TAIL);
     let count = sorted.partition_point(|v| *v < start);
     start - reach(count, |i| start - sorted[count - 1 - i], p, floor, independent)
