@@ -176,7 +176,8 @@ impl Seen {
     /// None: the bounds stand still.
     fn of(baseline: &Baseline, bounds: &Bounds, center: f64) -> Option<Seen> {
         bounds.period()?;
-        let side = |side: fn(Pair) -> Option<f64>, still| bounds.pairs().all(|pair| side(pair).is_some()).then_some(still);
+        let side =
+            |side: fn(Pair) -> Option<f64>, still| bounds.pairs().all(|pair| side(pair).is_some()).then_some(still);
         let pair = (side(|pair| pair.0, -1.0), side(|pair| pair.1, 1.0));
         let mut seen = Seen { values: Vec::new(), sorted: Vec::new(), pair, center, floor: baseline.resolution() };
         let away = |(at, value): (&i64, &f64)| {

@@ -34,9 +34,15 @@ const SHARE_MIN: f64 = 0.02;
 /// A week that adds less than this share to what the day explains is a day.
 const WEEK_SHARE: f64 = 0.1;
 
-/// Lags whose correlation is this near to the highest are as good: the shortest of them is the period, the others are
-/// multiples of it.
-const AS_HIGH: f64 = 0.85;
+/// A lag's correlation is at least this, if its period is to be looked at.
+const CORRELATION_MIN: f32 = 0.1;
+
+/// So many of the highest peaks of the autocorrelation are looked at, of short lags and of long ones.
+const PEAKS: usize = 4;
+
+/// What repeats after a while does so after twice that as well: of periods whose evidence is at least this share of the
+/// clearest, the shortest is taken.
+const AS_CLEAR: f64 = 0.7;
 
 /// Values at these quantiles stand for what lies farther out: one wild reading is no season, and hides none.
 const OUTERMOST: f64 = 0.005;
@@ -151,15 +157,30 @@ impl Bins {
     fn search(&self) -> Option<u64> {
         let lags = self.means.len() / 2;
         let correlation = self.autocorrelation(lags + 1);
-        let peak = |lag: &usize| correlation[*lag] >= correlation[lag - 1] && correlation[*lag] > correlation[lag + 1];
-        let peaks = || (BINS_PER_PERIOD..=lags).filter(peak).filter(|lag| correlation[*lag] > 0.0);
-        let highest = peaks().map(|lag| correlation[lag]).fold(0.0, f32::max);
-        let lag = peaks().find(|lag| correlation[*lag] >= AS_HIGH as f32 * highest)?;
-        let (bins, error) = refined(&correlation, lag, lags);
-        let period = round(bins * self.width_ms, error * self.width_ms);
+        let is_peak = |lag: &usize| {
+            let here = correlation[*lag];
+            here >= CORRELATION_MIN * correlation[0] && here >= correlation[lag - 1] && here > correlation[lag + 1]
+        };
+        let mut peaks: Vec<usize> = (BINS_PER_PERIOD..=lags).filter(is_peak).collect();
+        peaks.sort_by(|a, b| correlation[*b].total_cmp(&correlation[*a]));
+        // Of what repeats often, all multiples have peaks, and the highest is any of them: the short lags come first.
+        let (short, long): (Vec<usize>, Vec<usize>) = peaks.into_iter().partition(|lag| *lag <= lags / 4);
+        let peaks = short.into_iter().take(PEAKS).chain(long.into_iter().take(PEAKS));
         // As many lags as were looked at had as many chances.
-        let found = self.test(period / self.width_ms)?;
-        (found.chance * lags as f64 <= CHANCE).then_some(period as u64)
+        let mut found: Vec<(f64, f64)> = Vec::new();
+        for lag in peaks {
+            let (bins, error) = refined(&correlation, lag, lags);
+            // The peak may be that of two or three periods.
+            for part in [1.0, 2.0, 3.0] {
+                let period = round(bins / part * self.width_ms, error / part * self.width_ms);
+                if let Some(Found { chance, .. }) = self.test(period / self.width_ms) {
+                    found.push((period, -(chance * lags as f64).ln()));
+                }
+            }
+        }
+        let clearest = found.iter().map(|(_, nats)| *nats).fold(-CHANCE.ln(), f64::max);
+        let nearly = found.iter().filter(|(_, nats)| *nats >= AS_CLEAR * clearest && *nats >= -CHANCE.ln());
+        nearly.map(|(period, _)| *period).reduce(f64::min).map(|period| period as u64)
     }
 
     /// Correlation (times the variance) with itself so many bins later, for lags under `lags`, of what a straight line leaves.
@@ -295,16 +316,14 @@ fn refined(correlation: &[f32], lag: usize, lags: usize) -> (f64, f64) {
         if bend < 0.0 { lag as f64 + (0.5 * (before - after) / bend).clamp(-0.5, 0.5) } else { lag as f64 }
     };
     let (mut period, mut multiple) = (top(lag), 1.0_f64);
-    loop {
-        let next = (2.0 * multiple).min((lags as f64 / period).floor());
-        if next <= multiple {
-            break;
-        }
-        let expected = (period * next).round() as usize;
-        let around = expected.saturating_sub(2).max(1)..=(expected + 2).min(lags);
+    // A peak is looked for near where it should be, and never as far off as the next one.
+    let near = if lag < 8 { 1 } else { 2 };
+    while period * 2.0 * multiple <= lags as f64 {
+        multiple *= 2.0;
+        let expected = (period * multiple).round() as usize;
+        let around = expected - near..=(expected + near).min(lags);
         let Some(peak) = around.max_by(|a, b| correlation[*a].total_cmp(&correlation[*b])) else { break };
-        period = top(peak) / next;
-        multiple = next;
+        period = top(peak) / multiple;
     }
     (period, 1.0 / multiple)
 }

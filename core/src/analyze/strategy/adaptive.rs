@@ -48,8 +48,7 @@ impl Merit {
     /// Adds what a value costs at the wanted `level` (share of samples under the upper bound, and above the lower).
     #[inline]
     pub fn see(&mut self, at: Timestamp, value: f64, level: f64) {
-        let (lower, upper) =
-            self.periodic.as_ref().map_or((self.lower, self.upper), |bounds| infinite(bounds.at(at)));
+        let (lower, upper) = self.periodic.as_ref().map_or((self.lower, self.upper), |bounds| infinite(bounds.at(at)));
         let loss = pinball(value, lower, upper, level);
         if loss.is_finite() {
             self.count += 1;

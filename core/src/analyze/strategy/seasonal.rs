@@ -71,7 +71,8 @@ fn parts(baseline: &Baseline, period: u64) -> Option<Vec<Option<Part>>> {
     };
     let fits = |parts: &&usize| samples >= PER_PART * **parts && per_period >= **parts as f64;
     let count = *ladder.iter().find(fits)?;
-    let part = |at: i64| (u128::from(at.rem_euclid(period as i64) as u64) * count as u128 / u128::from(period)) as usize;
+    let part =
+        |at: i64| (u128::from(at.rem_euclid(period as i64) as u64) * count as u128 / u128::from(period)) as usize;
     // Spread by part, then each part sorted.
     let places: Vec<u16> = baseline.at.iter().map(|at| part(*at) as u16).collect();
     let mut ends = vec![0_usize; count];
