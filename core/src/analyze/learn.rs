@@ -5,7 +5,7 @@ use super::strategy::{ADAPTIVE, Baseline, Level, Methods, Proposal, Strategy, pr
 use crate::budget::ALERT_SIGMAS;
 use crate::config::{Kind, StrategyName};
 use crate::stats::trend::{Line, trend};
-use crate::stats::{self, Scratch, Statistics, Trend, normal, quantile, sort_into, tail};
+use crate::stats::{self, Scratch, Statistics, Trend, normal, sort_into, tail};
 use crate::threshold::{Bounds, Pair, Rival, Supporting, Threshold, middle};
 use crate::time::{Span, Timestamp};
 use crate::units::{Confidence, Sensitivity};
@@ -231,12 +231,18 @@ fn enclose(baseline: &Baseline, proposal: Proposal, now: Timestamp) -> Option<Pr
     Some(Proposal { bounds, ..proposal })
 }
 
+/// Between which values at least a share of the samples (ascending) lies on each side.
+fn holding(sorted: &[f64], share: f64) -> (f64, f64) {
+    let from_end = sorted.len() - ((share * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len());
+    (sorted[from_end], sorted[sorted.len() - 1 - from_end])
+}
+
 /// These bounds, or those that hold what they should, whichever lie farther out.
 fn outermost(baseline: &Baseline, (lower, upper): Pair) -> (f64, f64) {
     let floor = baseline.resolution();
     let sorted = baseline.sorted;
-    let least_upper = quantile(sorted, OWN_SHARE) + floor;
-    let most_lower = quantile(sorted, 1.0 - OWN_SHARE) - floor;
+    let (most, least) = holding(sorted, OWN_SHARE);
+    let (most_lower, least_upper) = (most - floor, least + floor);
     let upper = upper.unwrap_or(f64::INFINITY).max(least_upper);
     let lower = lower.unwrap_or(f64::NEG_INFINITY).min(most_lower);
     (lower, upper)
@@ -249,8 +255,9 @@ fn alert_pair(baseline: &Baseline, (lower, upper): Pair, sigmas: f64, independen
     let out = |level: f64, own: f64, bound: Option<f64>| level.max(own).max(bound.unwrap_or(own)) + floor;
     let (highest, lowest) =
         (tail::upper_level(sorted, p, floor, independent), tail::lower_level(sorted, p, floor, independent));
-    let above = out(highest, quantile(sorted, OWN_SHARE_ALERT), upper);
-    let below = -out(-lowest, -quantile(sorted, 1.0 - OWN_SHARE_ALERT), lower.map(|v| -v));
+    let (own_lowest, own_highest) = holding(sorted, OWN_SHARE_ALERT);
+    let above = out(highest, own_highest, upper);
+    let below = -out(-lowest, -own_lowest, lower.map(|v| -v));
     let finite = |v: f64| Some(v).filter(|v| v.is_finite());
     (lower.and_then(|_| finite(below)), upper.and_then(|_| finite(above)))
 }

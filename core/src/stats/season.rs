@@ -44,8 +44,10 @@ const PEAKS: usize = 4;
 /// clearest, the shortest is taken.
 const AS_CLEAR: f64 = 0.7;
 
-/// Values at these quantiles stand for what lies farther out: one wild reading is no season, and hides none.
+/// Values at these quantiles stand for what lies farther out, and so do those so many interquartile ranges from the
+/// quartiles: wild readings are no season, and hide none.
 const OUTERMOST: f64 = 0.005;
+const OUTERMOST_RANGES: f64 = 5.0;
 
 /// The period of a window in milliseconds; None: it shows none, or was not seen for two whole ones.
 ///
@@ -98,7 +100,7 @@ struct Found {
 impl Bins {
     fn of(at: &[i64], values: &[f64], sorted: &[f64]) -> Option<Bins> {
         let count = values.len().min(BINS);
-        let (low, high) = (quantile(sorted, OUTERMOST), quantile(sorted, 1.0 - OUTERMOST));
+        let (low, high) = ordinary(sorted);
         let range = high - low;
         if count < BINS_MIN || !(range > 0.0 && range.is_finite()) {
             return None;
@@ -215,10 +217,9 @@ impl Bins {
         let start = (count as f64 - periods as f64 * period).max(0.0);
         let mut sums = [(0.0, 0.0); WAVES];
         let mut squares = [0.0; WAVES];
-        let edge = |n: usize| ((start + n as f64 * period).round() as usize).min(count);
         for n in 0..periods {
-            let (from, to) = (edge(n), edge(n + 1));
-            for (wave, (re, im)) in self.waves(from, to, start, period).into_iter().enumerate().take(waves) {
+            let from = start + n as f64 * period;
+            for (wave, (re, im)) in self.waves(from, period).into_iter().enumerate().take(waves) {
                 sums[wave].0 += re;
                 sums[wave].1 += im;
                 squares[wave] += re * re + im * im;
@@ -242,25 +243,22 @@ impl Bins {
         (share >= SHARE_MIN).then_some(Found { chance, share })
     }
 
-    /// The first waves of what one period does between its ends.
-    fn waves(&self, from: usize, to: usize, start: f64, period: f64) -> [(f64, f64); WAVES] {
-        let value = |i: usize| f64::from(self.means[i]);
-        let length = (to - from) as f64;
-        // An end is a few bins wide: the noise of one would climb through the whole period.
-        let around = ((period / 16.0) as usize).min(3);
-        let end = |i: usize| {
-            let near = &self.means[i.saturating_sub(around)..(i + around + 1).min(self.means.len())];
-            f64::from(near.iter().sum::<f32>()) / near.len() as f64
-        };
-        let climb = (end(to) - end(from)) / length;
-        let bridge = |i: usize| value(i) - climb * (i - from) as f64;
-        let mean = (from..to).map(bridge).sum::<f64>() / length;
+    /// The first waves of what one period does between its ends, from a place between bins on.
+    fn waves(&self, from: f64, period: f64) -> [(f64, f64); WAVES] {
+        let to = from + period;
+        // A bin at an end counts as far as it lies inside, and a place is told from the start, at the middle of the bin.
+        let (first, last) = (from as usize, (to.ceil() as usize).min(self.means.len()));
+        let inside = |i: usize| ((i + 1) as f64).min(to) - (i as f64).max(from);
+        let place = |i: usize| i as f64 + 0.5 - from;
+        let climb = (self.end(to, period) - self.end(from, period)) / period;
+        let bridge = |i: usize| f64::from(self.means[i]) - climb * place(i);
+        let mean = (first..last).map(|i| inside(i) * bridge(i)).sum::<f64>() / period;
         let turn = TAU / period;
-        let (mut sin, mut cos) = ((from as f64 - start) * turn).sin_cos();
+        let (mut sin, mut cos) = (place(first) * turn).sin_cos();
         let (step_sin, step_cos) = turn.sin_cos();
         let mut waves = [(0.0, 0.0); WAVES];
-        for i in from..to {
-            let y = (bridge(i) - mean) / length;
+        for i in first..last {
+            let y = inside(i) * (bridge(i) - mean) / period;
             let (mut re, mut im) = (cos, sin);
             for wave in &mut waves {
                 wave.0 += y * re;
@@ -271,6 +269,28 @@ impl Bins {
         }
         waves
     }
+
+    /// The value at a place between bins: the mean of what is a sixteenth of a period around it, at most three bins to
+    /// either side. The noise of a single bin would climb through the whole period.
+    fn end(&self, place: f64, period: f64) -> f64 {
+        let half = (period / 16.0).clamp(0.5, 3.5);
+        let (from, to) = ((place - half).max(0.0), (place + half).min(self.means.len() as f64));
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for i in from as usize..(to.ceil() as usize).min(self.means.len()) {
+            let inside = ((i + 1) as f64).min(to) - (i as f64).max(from);
+            sum += inside * f64::from(self.means[i]);
+            weight += inside;
+        }
+        sum / weight
+    }
+}
+
+/// Between which values a reading counts as it is.
+fn ordinary(sorted: &[f64]) -> (f64, f64) {
+    let (low, high) = (quantile(sorted, OUTERMOST), quantile(sorted, 1.0 - OUTERMOST));
+    let (q1, q3) = (quantile(sorted, 0.25), quantile(sorted, 0.75));
+    let reach = OUTERMOST_RANGES * (q3 - q1);
+    if reach > 0.0 { (low.max(q1 - reach), high.min(q3 + reach)) } else { (low, high) }
 }
 
 /// Bins without a sample lie on the line between their neighbours.
@@ -351,7 +371,7 @@ fn gamma_tail(count: usize, x: f64) -> f64 {
 /// chance: what few parts explain of many samples.
 fn repeats(at: &[i64], values: &[f64], sorted: &[f64], period: u64) -> bool {
     const PARTS: usize = 12;
-    let (low, high) = (quantile(sorted, OUTERMOST), quantile(sorted, 1.0 - OUTERMOST));
+    let (low, high) = ordinary(sorted);
     let range = high - low;
     let (mut sums, mut counts) = ([0.0; PARTS], [0.0; PARTS]);
     let (mut total, mut squares) = (0.0, 0.0);
