@@ -82,7 +82,8 @@ fn a_third_in_breach(config: Config, last: usize) -> World {
             }
         }
     };
-    samples(&mut world, 100, false);
+    // So many that the last ones are less than the twentieth that bounds may leave out.
+    samples(&mut world, 130, false);
     world.cycles(3);
     samples(&mut world, last, true);
     world
