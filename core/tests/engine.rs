@@ -63,6 +63,37 @@ fn the_detector_alerts_at_the_first_sample_far_out_and_says_why() {
 }
 
 #[test]
+fn an_alert_that_mattered_costs_nothing_of_the_budget_and_one_that_did_not_makes_the_next_rarer() {
+    let after = |verdict: Option<Verdict>| {
+        let mut world = World::new(certain());
+        let id = world.learn("latency", 600);
+        (0..3).for_each(|_| world.sample(id, 200.0));
+        assert!(world.series(id).alert_since().is_some());
+        if let Some(verdict) = verdict {
+            world.verdict("latency", verdict);
+        }
+        world.learn("latency", 1_000);
+        let rate = world.series(id).alerts().per_week(world.now).expect("hours");
+        // How far out a value has to lie to alert now.
+        let mut probe = 102.0;
+        while world.series(id).alert_since().is_none() && probe < 200.0 {
+            probe += 0.5;
+            world.sample(id, probe);
+            world.learn("latency", 5);
+            let newest = world.series(id).tally().alerts;
+            if newest > 1 {
+                break;
+            }
+        }
+        (rate, probe)
+    };
+    let (unjudged, mattered, did_not) = (after(None), after(Some(Verdict::True)), after(Some(Verdict::False)));
+    assert_eq!(mattered.0, 0.0);
+    assert!(unjudged.0 > 0.0 && (did_not.0 - unjudged.0).abs() < 1e-9, "{unjudged:?} {did_not:?}");
+    assert!(mattered.1 <= unjudged.1 && unjudged.1 < did_not.1, "{mattered:?} {unjudged:?} {did_not:?}");
+}
+
+#[test]
 fn the_detector_finds_a_line_that_no_longer_moves_within_its_bounds() {
     let mut world = World::new(certain());
     let id = world.learn("latency", 600);
@@ -442,6 +473,7 @@ fn unlike_evidence_is_an_unlike_situation() {
 #[test]
 fn every_decision_carries_its_situation_and_journals_from_before_that_are_read_all_the_same() {
     let mut config = Config::default();
+    config.learning.strategy = "adaptive".into();
     config.states.healthy.planning_lookahead = Span::from_secs(1_200);
     let mut world = World::new(config);
     world.force(SystemState::Healthy);

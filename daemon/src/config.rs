@@ -11,6 +11,7 @@ mod show;
 pub mod tree;
 
 pub use layers::{Origin, Provenance};
+pub use show::changed;
 
 use homeostat::config::StrategyName;
 use homeostat::feedback::LoopKind;
@@ -50,7 +51,7 @@ pub struct Daemon {
     pub tracing: Tracing,
     /// This host as a source.
     pub host: HostSource,
-    /// Files as sources, read once, in this order.
+    /// Files as sources, each row read once, also over restarts. One that is not there yet is waited for.
     pub files: Vec<FileSource>,
     /// Addresses that are told what the feedback loops hear and do.
     pub webhooks: Vec<Webhook>,
@@ -189,7 +190,7 @@ pub struct Store {
     pub retention: Span,
     /// The most events kept; the oldest are removed first.
     pub retention_max: u64,
-    /// How often the whole memory is written down; a restart replays the events since.
+    /// How often the whole memory is written down; a restart replays the events since. After a start it is more often.
     pub snapshot_interval: Span,
 }
 
@@ -342,6 +343,9 @@ impl From<Speed> for String {
     }
 }
 
+/// Sections that are looked at when the daemon starts, and not again.
+pub const AT_START: [&str; 5] = ["http", "data", "files", "webhooks", "log"];
+
 /// What the command line sets; it overrides everything else.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Flags {
@@ -369,7 +373,7 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{}: {problem}", path.display())]
     File { path: PathBuf, problem: String },
-    #[error("{place} is not YAML: {problem}")]
+    #[error("{place}: {problem}")]
     Syntax { place: String, problem: String },
     #[error("{place}: there is no `{key}`; did you mean `{nearest}`?")]
     UnknownKey { place: String, key: String, nearest: String },

@@ -13,7 +13,7 @@ mod problem;
 mod query;
 mod rows;
 
-use crate::config::{Config, Daemon};
+use crate::config::Config;
 use crate::driver::Handle;
 use crate::telemetry::Totals;
 use crate::webhook::Tally;
@@ -62,8 +62,6 @@ pub type Reread = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 struct App {
     handle: Handle,
     reread: Reread,
-    /// The settings the daemon started with: what takes effect at a start alone is as they say.
-    started: Arc<Daemon>,
     /// The name in `http.external_url`.
     external: Option<Arc<str>>,
     totals: Arc<Mutex<Totals>>,
@@ -91,7 +89,6 @@ pub async fn serve(
     let app = App {
         handle,
         reread,
-        started: Arc::new(config.daemon.clone()),
         external: config.daemon.http.external_host().map(Arc::from),
         totals: Arc::default(),
         webhooks: webhooks.into(),
@@ -176,7 +173,8 @@ fn routes() -> Vec<(&'static str, &'static [&'static str], MethodRouter<App>)> {
 fn router(app: App) -> Router {
     let mut router = Router::new();
     for (path, _, handler) in routes() {
-        router = router.route(path, handler);
+        // For the methods it takes: any other is refused as such, whatever its type.
+        router = router.route(path, handler.route_layer(middleware::from_fn(typed)));
     }
     router
         .fallback(other)
@@ -208,6 +206,13 @@ async fn guarded(State(app): State<App>, request: Request, next: Next) -> Respon
     let external = app.external.as_deref();
     let checked = guard::check(request.method(), request.uri(), request.version(), request.headers(), external);
     match checked {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn typed(request: Request, next: Next) -> Response {
+    match guard::check_type(request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }

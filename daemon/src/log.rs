@@ -1,6 +1,7 @@
 //! What the daemon says of itself on standard error, and the lines that tell a person what the engine decided.
 
 use crate::config::{Log, LogFormat};
+use crate::driver::Reloaded;
 use homeostat::event::{Event, Phase};
 use homeostat::execute::Knob;
 use homeostat::monitor::Why;
@@ -80,5 +81,28 @@ pub fn notable<'a>(events: impl Iterator<Item = &'a Event>) {
         (1, Some(series)) => tracing::info!(%series, "threshold learned"),
         (0, _) => {}
         _ => tracing::info!("{learned} thresholds learned"),
+    }
+}
+
+/// Says what reading the configuration again came to, key by key.
+pub fn reloaded(done: &Reloaded) {
+    let changed = match done.changed.as_slice() {
+        [] => "nothing is changed".to_owned(),
+        keys => format!("changed: {}", listed(keys)),
+    };
+    let waits = match done.at_next_start.as_slice() {
+        [] => String::new(),
+        [key] => format!("; {key} takes effect at the next start"),
+        keys => format!("; at the next start take effect: {}", listed(keys)),
+    };
+    tracing::info!("the configuration was read again; {changed}{waits}");
+}
+
+/// Names after each other, as many as a line holds.
+fn listed(keys: &[String]) -> String {
+    const MOST: usize = 40;
+    match keys.len().checked_sub(MOST) {
+        None | Some(0) => keys.join(", "),
+        Some(more) => format!("{} and {more} more", keys[..MOST].join(", ")),
     }
 }

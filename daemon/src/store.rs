@@ -3,7 +3,12 @@
 //! One SQLite file in one folder that one process holds at a time. Write-ahead log and full synchronisation: an append is
 //! on disk when it returns. A snapshot carries the number of the last event it knows; a restart replays those after it.
 
+mod salvage;
+
+pub use salvage::{Salvaged, salvage};
+
 use homeostat::event::{EVENT_VERSION, Event, Stored};
+use homeostat::knowledge::snapshot::SnapshotError;
 use homeostat::series::SeriesName;
 use homeostat::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
@@ -12,10 +17,11 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Version of the file's form. A file of a later one is refused; an earlier one is brought up by [`MIGRATIONS`].
-const STORE_VERSION: u32 = 1;
+const STORE_VERSION: u32 = 2;
 
 /// What brings a file from one version to the next; the first makes an empty file.
-const MIGRATIONS: [&str; STORE_VERSION as usize] = ["create table events (
+const MIGRATIONS: [&str; STORE_VERSION as usize] = [
+    "create table events (
          seq integer primary key,
          at integer not null,
          v integer not null,
@@ -27,7 +33,13 @@ const MIGRATIONS: [&str; STORE_VERSION as usize] = ["create table events (
      create index events_by_series on events (series, seq) where series is not null;
      create table snapshot (part text primary key, body blob not null) strict;
      create table counters (name text primary key, value integer not null) strict;
-     insert into counters values ('seq', 0), ('snapshot_seq', 0);"];
+     insert into counters values ('seq', 0), ('snapshot_seq', 0);",
+    // xxh3-64 of the body; null where an earlier version wrote it.
+    "alter table snapshot add column sum integer;",
+];
+
+/// A file beside the store that says of it that it is damaged.
+const MARK: &str = "homeostat.db.is-damaged";
 
 /// Why the store does not do what it should, with the place and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +54,12 @@ pub enum StoreError {
     Full { path: PathBuf },
     #[error("{} could not be written ({reason}); the disk may be failing, or a quota or a limit of file size may be reached", path.display())]
     Disk { path: PathBuf, reason: String },
-    #[error("{} is damaged ({reason}); move it away to begin anew, or bring back a copy", path.display())]
+    #[error("{} is damaged ({reason}); start anew, which sets it aside and takes over what can be read; where that fails, move it away or bring back a copy", path.display())]
     Damaged { path: PathBuf, reason: String },
+    #[error("{} is not a store of homeostat ({reason}); move it away, or give another folder with --data", path.display())]
+    NotAStore { path: PathBuf, reason: String },
+    #[error("{}: {source}", path.display())]
+    Snapshot { path: PathBuf, source: SnapshotError },
     #[error("{}: {source}; mend that, or give another folder with --data", path.display())]
     Io { path: PathBuf, source: std::io::Error },
     #[error("{}: {source}", path.display())]
@@ -70,10 +86,12 @@ pub struct Wanted {
     pub limit: usize,
 }
 
-/// All memory as it was when it was written down, in parts; a replay goes on from there.
+/// All memory as it was when it was written down, in parts by name; a replay goes on from there.
 #[derive(Debug)]
 pub struct Snapshot {
     pub parts: Vec<(String, Vec<u8>)>,
+    /// Parts that are not what was written.
+    pub damaged: Vec<(String, Vec<u8>)>,
 }
 
 impl Store {
@@ -92,6 +110,9 @@ impl Store {
         std::fs::create_dir_all(dir).map_err(io(dir))?;
         let lock = lock(dir, &io)?;
         let path = dir.join("homeostat.db");
+        if let Ok(reason) = std::fs::read_to_string(dir.join(MARK)) {
+            return Err(StoreError::Damaged { path, reason });
+        }
         let sql = |source: rusqlite::Error| error(&path, source);
         let connection = Connection::open(&path).map_err(sql)?;
         connection
@@ -106,6 +127,12 @@ impl Store {
         };
         let (last_seq, snapshot_seq) = (counter("seq")?, counter("snapshot_seq")?);
         Ok(Store { connection, last_seq, snapshot_seq, _lock: lock, path })
+    }
+
+    /// Has the next start set the file aside: damage that a write met may be where no reading comes by.
+    pub fn mark_damaged(&self, reason: &str) {
+        // Where that cannot be written the next write says again what this one did.
+        let _ = std::fs::write(self.path.with_file_name(MARK), reason);
     }
 
     pub fn path(&self) -> &Path {
@@ -180,12 +207,20 @@ impl Store {
     }
 
     /// Hands on every event after the snapshot, oldest first.
-    pub fn replay(&self, mut each: impl FnMut(&Stored)) -> Result<u64, StoreError> {
+    pub fn replay(&self, each: impl FnMut(&Stored)) -> Result<u64, StoreError> {
+        self.between(self.snapshot_seq, None, each)
+    }
+
+    /// Hands on every event that the snapshot knows and the journal still holds, oldest first.
+    pub fn replay_before(&self, each: impl FnMut(&Stored)) -> Result<u64, StoreError> {
+        self.between(0, Some(self.snapshot_seq + 1), each)
+    }
+
+    fn between(&self, mut after: u64, before: Option<u64>, mut each: impl FnMut(&Stored)) -> Result<u64, StoreError> {
         const AT_ONCE: usize = 10_000;
-        let mut after = self.snapshot_seq;
         let mut count = 0;
         loop {
-            let events = self.events(&Wanted { after: Some(after), limit: AT_ONCE, ..Wanted::default() })?;
+            let events = self.events(&Wanted { after: Some(after), before, limit: AT_ONCE, ..Wanted::default() })?;
             let Some(last) = events.last() else { return Ok(count) };
             after = last.seq;
             count += events.len() as u64;
@@ -201,7 +236,7 @@ impl Store {
         transaction.execute("delete from snapshot", []).map_err(sql)?;
         for (part, body) in parts {
             transaction
-                .execute("insert into snapshot (part, body) values (?1, ?2)", params![part, body])
+                .execute("insert into snapshot (part, body, sum) values (?1, ?2, ?3)", params![part, body, sum(body)])
                 .map_err(sql)?;
         }
         transaction
@@ -214,12 +249,26 @@ impl Store {
 
     pub fn read_snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
         let sql = |source: rusqlite::Error| error(&self.path, source);
-        let mut select = self.connection.prepare("select part, body from snapshot order by part").map_err(sql)?;
-        let parts = select
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .and_then(Iterator::collect::<Result<Vec<(String, Vec<u8>)>, _>>)
-            .map_err(sql)?;
-        Ok((!parts.is_empty()).then_some(Snapshot { parts }))
+        let mut select = self.connection.prepare("select part, body, sum from snapshot order by part").map_err(sql)?;
+        let mut rows = select.query([]).map_err(sql)?;
+        let mut snapshot = Snapshot { parts: Vec::new(), damaged: Vec::new() };
+        while let Some(row) = rows.next().map_err(sql)? {
+            let (part, body): (String, Vec<u8>) = (row.get(0).map_err(sql)?, row.get(1).map_err(sql)?);
+            let written: Option<i64> = row.get(2).map_err(sql)?;
+            match written.is_none_or(|written| written == sum(&body)) {
+                true => snapshot.parts.push((part, body)),
+                false => snapshot.damaged.push((part, body)),
+            }
+        }
+        Ok((!snapshot.parts.is_empty() || !snapshot.damaged.is_empty()).then_some(snapshot))
+    }
+
+    /// Puts a part of the snapshot that cannot be used into a file beside the store: the next snapshot takes its place.
+    pub fn set_aside(&self, part: &str, body: &[u8]) -> Result<PathBuf, StoreError> {
+        let name = format!("damaged-{}-{}", part.replace(|c: char| !c.is_ascii_alphanumeric(), "-"), self.snapshot_seq);
+        let path = self.path.with_file_name(name);
+        std::fs::write(&path, body).map_err(|source| StoreError::Io { path: path.clone(), source })?;
+        Ok(path)
     }
 
     /// Removes events older than `oldest` and those over `rows_max`, as far as the snapshot knows them.
@@ -238,6 +287,11 @@ impl Store {
         self.connection.execute("delete from events where seq <= ?1", [through as i64]).map_err(sql)?;
         Ok(())
     }
+}
+
+/// By what a part of a snapshot shows that it is what was written.
+fn sum(body: &[u8]) -> i64 {
+    xxhash_rust::xxh3::xxh3_64(body) as i64
 }
 
 /// Holds the folder. The file says who does, for the message to whoever comes second.
@@ -283,9 +337,8 @@ fn error(path: &Path, source: rusqlite::Error) -> StoreError {
         }
         // What a quota or a limit of file size says, too: SQLite knows no other full disk than ENOSPC.
         Some(ErrorCode::SystemIoFailure) => StoreError::Disk { path, reason: source.to_string() },
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            StoreError::Damaged { path, reason: source.to_string() }
-        }
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, reason: source.to_string() },
+        Some(ErrorCode::NotADatabase) => StoreError::NotAStore { path, reason: source.to_string() },
         _ => StoreError::Sql { path, source },
     }
 }
@@ -357,6 +410,34 @@ mod tests {
         assert_eq!(snapshot.parts, [("general".to_owned(), vec![1, 2, 3])]);
         let left = store.events(&Wanted { limit: 10, ..Wanted::default() }).expect("readable");
         assert_eq!(left.len(), 1, "two were old enough to go");
+    }
+
+    #[test]
+    fn a_part_that_is_not_what_was_written_is_told_from_the_others_and_kept() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(dir.path()).expect("a new store");
+        let part = |name: &str, body: &[u8]| (name.to_owned(), body.to_vec());
+        store.write_snapshot(&[part("general", &[1, 2]), part("shard/0", &[3, 4])]).expect("room");
+        store.connection.execute_batch("update snapshot set body = x'0305' where part = 'shard/0'").expect("writable");
+        let snapshot = store.read_snapshot().expect("readable").expect("one was written");
+        assert_eq!(snapshot.parts, [part("general", &[1, 2])]);
+        assert_eq!(snapshot.damaged, [part("shard/0", &[3, 5])]);
+        let aside = store.set_aside("shard/0", &[3, 5]).expect("room");
+        assert_eq!(std::fs::read(aside).expect("kept"), [3, 5]);
+    }
+
+    #[test]
+    fn a_store_of_an_earlier_version_is_brought_up_with_its_snapshot() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(dir.path()).expect("a new store");
+        store.append(&[added("a")]).expect("room");
+        store.write_snapshot(&[("general".to_owned(), vec![1, 2, 3])]).expect("room");
+        let first = "alter table snapshot drop column sum; pragma user_version = 1";
+        store.connection.execute_batch(first).expect("as the first version made it");
+        drop(store);
+        let store = Store::open(dir.path()).expect("brought up");
+        let snapshot = store.read_snapshot().expect("readable").expect("one was written");
+        assert_eq!((snapshot.parts.len(), snapshot.damaged.len(), store.last_seq()), (1, 0, 1));
     }
 
     #[test]

@@ -284,6 +284,11 @@ fn a_person_sees_bounds_gives_a_verdict_and_sees_its_effect() {
         let widths = browser.run("return [document.documentElement.scrollWidth, innerWidth];", &json!([]));
         assert!(widths[0].as_u64() <= widths[1].as_u64(), "{section} is wider than the screen: {widths}");
     }
+    // A state that is waited out says how long.
+    assert_eq!(daemon.post("/api/v1/state", &json!({ "state": "recovering", "for": "1h" })).status, 200);
+    browser.run("location.hash = 'state';", &json!([]));
+    let waits = "const said = document.querySelector('#state-now').textContent; return /Leaves(at .* \\(in .*\\) if|not known)/.test(said);";
+    browser.wait_for("how long the state waits", waits, &json!([]));
     assert_eq!(browser.errors(), Vec::<Value>::new());
 
     // The daemon goes away, and comes back at the same address: the page says the one and finds the other.

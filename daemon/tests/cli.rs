@@ -328,6 +328,80 @@ fn detect_judges_many_files_in_one_go() {
 }
 
 #[test]
+fn detect_says_why_when_no_row_was_judged() {
+    let folder = folder();
+    let said = |text: &str| {
+        write(&folder, "in.csv", text);
+        let ran = run(&folder, &["detect", "in.csv", "--out", "out.csv"]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.err.lines().find(|line| line.contains("no row was judged")).unwrap_or("").to_owned()
+    };
+    let short = said(&csv(40));
+    assert!(
+        short.ends_with("no row was judged: 40 before a series had the 100 usable rows that learning needs"),
+        "{short}"
+    );
+    let sorted = csv(300);
+    let (head, rows) = sorted.split_once('\n').expect("a head");
+    let newest_first: Vec<&str> = rows.lines().rev().collect();
+    let unsorted = said(&format!("{head}\n{}\nsoon,1\n", newest_first.join("\n")));
+    for part in
+        ["299 older than a row before them (sort the file by time)", "1 that could not be read", "1 before a series"]
+    {
+        assert!(unsorted.contains(part), "{part}: {unsorted}");
+    }
+    assert_eq!(said(&sorted), "", "some were");
+}
+
+#[test]
+fn files_that_are_no_text_are_told_with_what_makes_them_so() {
+    let folder = folder();
+    let utf16: Vec<u8> = "timestamp,value\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (name, bytes, said) in [
+        (
+            "a.csv.gz",
+            b"\x1f\x8b\x08\0\0".to_vec(),
+            "is compressed with gzip, which is not read as it stands; make it readable with: gzip -dc < a.csv.gz > a.csv",
+        ),
+        ("a b.csv", b"\x28\xb5\x2f\xfd\0".to_vec(), "zstd -dc < 'a b.csv' > 'a b_utf8.csv'"),
+        (
+            "c.csv",
+            [b"\xff\xfe".to_vec(), utf16].concat(),
+            "is text in UTF-16, which is not read as it stands; make it readable with: iconv -f UTF-16 -t UTF-8 < c.csv > c_utf8.csv",
+        ),
+    ] {
+        std::fs::write(folder.path().join(name), bytes).expect("written");
+        for args in [&["learn", name][..], &["detect", name, "--out", "out.csv"]] {
+            let ran = run(&folder, args);
+            assert!(ran.code == 3 && ran.err.contains(said), "{args:?}: {}", ran.err);
+        }
+        write(&folder, "c.yaml", &format!("files: [{{path: '{name}'}}]\n"));
+        for args in [
+            &["config", "check", "c.yaml"][..],
+            &["run", "--config", "c.yaml", "--listen", "127.0.0.1:0", "--data", "d"],
+        ] {
+            let ran = run(&folder, args);
+            assert!(
+                ran.code == 2 && ran.err.contains(said) && ran.err.contains("files[0].path"),
+                "{args:?}: {}",
+                ran.err
+            );
+        }
+    }
+    let mut piped = homeostat(folder.path());
+    let mut piped = piped.args(["learn", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    piped.stdin.take().expect("piped").write_all(b"\x1f\x8b\x08").expect("read");
+    let ran = Ran::from(piped.wait_with_output().expect("it ends"));
+    assert!(ran.code == 3 && ran.err.contains("| gzip -dc | homeostat"), "{}", ran.err);
+
+    // The mark some programs put before UTF-8 is none of the name of the first column.
+    std::fs::write(folder.path().join("bom.csv"), format!("\u{feff}{}", csv(150))).expect("written");
+    let ran = run(&folder, &["learn", "bom.csv"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    assert!(ran.out.contains("bom\t"), "{}", ran.out);
+}
+
+#[test]
 fn detect_refuses_what_cannot_be_meant() {
     let folder = folder();
     write(&folder, "in.csv", &csv(10));
@@ -351,7 +425,7 @@ fn detect_refuses_what_cannot_be_meant() {
     let ran = run(&folder, &["detect", "in.csv", "--out", "-", "--budget", "1 per week"]);
     assert_eq!((ran.code, judged(&ran.out).len()), (0, 10), "{}", ran.err);
     let help = run(&folder, &["detect", "--help"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains("[default: 1 per week]") && help.contains("4.5 sigma-equivalents"), "{help}");
+    assert!(help.contains("[default: \"1 per week\"]") && help.contains("4.5 sigma-equivalents"), "{help}");
 }
 
 #[test]
@@ -440,6 +514,23 @@ fn config_is_checked_shown_with_its_origins_and_described() {
 }
 
 #[test]
+fn a_configuration_that_is_no_yaml_is_told_by_line_and_in_plain_words() {
+    let folder = folder();
+    for (text, said) in [
+        (
+            "learning:\n  sensitivity: 2\n  sensitivity: 3\n",
+            "c.yaml:3:3: `learning.sensitivity` is there already, in line 2",
+        ),
+        ("learning:\n\tsensitivity: 2\n", "c.yaml:2:2: not YAML: a tab indents this line"),
+        ("files: [{path: x}\n", "c.yaml:1:8: not YAML: the [ here is never closed"),
+    ] {
+        write(&folder, "c.yaml", text);
+        let check = run(&folder, &["config", "check", "c.yaml"]);
+        assert!(check.code == 2 && check.err.contains(said), "{text}: {}", check.err);
+    }
+}
+
+#[test]
 fn simulate_tells_the_same_story_twice() {
     let folder = folder();
     let list = run(&folder, &["simulate", "--list"]);
@@ -513,7 +604,23 @@ fn commands_reach_a_daemon_and_hindrances_are_told_with_a_remedy() {
     assert_eq!(status.code, 0, "{}", status.err);
     assert!(status.out.starts_with("state\thealthy\n") && status.out.contains("anomaly_feedback"), "{}", status.out);
     let json: Value = serde_json::from_str(&ask(&["status", "--output", "json"]).out).expect("JSON");
-    assert_eq!(json["loops"].as_array().map(Vec::len), Some(5));
+    assert_eq!(json["data"]["loops"].as_array().map(Vec::len), Some(5));
+    // One thing is under `data` for whoever reads it, from the API as from a command.
+    for (args, key) in [
+        (&["state"][..], "leaves_at"),
+        (&["state", "set", "healthy", "--for", "1s"], "forced_until"),
+        (&["freeze", "off"], "frozen"),
+        (&["explain", &daemon.names()[0]], "kind"),
+        (&["config", "show"], "origin"),
+        (&["config", "check"], "ok"),
+    ] {
+        let mut args = args.to_vec();
+        args.extend(["--output", "json"]);
+        let ran = if args[0] == "config" { run(&folder, &args) } else { ask(&args) };
+        let json: Value =
+            serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{args:?}: {error}: {}", ran.err));
+        assert!(json["data"].get(key).is_some(), "{args:?}: {json}");
+    }
 
     let series = daemon.names().swap_remove(0);
     let explained = ask(&["explain", &series]);
@@ -532,7 +639,8 @@ fn commands_reach_a_daemon_and_hindrances_are_told_with_a_remedy() {
 
     let set = ask(&["state", "set", "degraded", "--for", "1h"]);
     assert_eq!((set.code, set.out.as_str()), (0, "degraded is held for 1h\n"), "{}", set.err);
-    assert!(ask(&["state"]).out.contains("held until"));
+    let held = ask(&["state"]).out;
+    assert!(held.contains("held until") && held.contains("leaves at"), "{held}");
     assert_eq!(ask(&["state", "set", "degraded", "--for", "soon"]).code, 2);
     assert_eq!(ask(&["freeze", "on"]).out, "all changes are stopped\n");
     assert_eq!(ask(&["freeze", "off"]).code, 0);

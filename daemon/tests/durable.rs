@@ -249,6 +249,141 @@ fn a_hangup_reads_the_configuration_again_all_or_nothing() {
     std::fs::write(&path, format!("{before}\nlearning: {{confidence_min: 0.9}}\n")).expect("writable");
     daemon.signal("-HUP");
     wait_until("the new configuration", || (confidence_min() == 0.9).then_some(()));
+    wait_until("its keys", || said().contains("was read again; changed: learning.confidence_min").then_some(()));
+    std::fs::write(&path, format!("{before}\nlearning: {{confidence_min: 0.9}}\nlog: {{level: debug}}\n"))
+        .expect("writable");
+    daemon.signal("-HUP");
+    let waits = "changed: log.level; log.level takes effect at the next start";
+    wait_until("what waits for a start", || said().contains(waits).then_some(()));
+}
+
+/// Whatever page of the file the disk has lost: it starts, keeps the file, and knows what the rest of it says.
+#[test]
+fn a_damaged_file_is_set_aside_and_what_can_be_read_of_it_taken_over() {
+    let dir = TempDir::new().expect("a folder");
+    let daemon = Daemon::learned(dir.path(), "");
+    assert_eq!(daemon.post("/api/v1/feedback", &json!({ "series": "load", "verdict": "false" })).status, 200);
+    daemon.stop();
+    let file = dir.path().join("data/homeostat.db");
+    let whole = std::fs::read(&file).expect("readable");
+    let pages = whole.len() / 4096;
+    let mut set_aside = 0;
+    for page in (1..8).map(|eighth| pages * eighth / 8) {
+        let mut bytes = whole.clone();
+        bytes[page * 4096..(page + 1) * 4096].fill(0xa5);
+        std::fs::write(&file, &bytes).expect("writable");
+        let daemon = Daemon::go_on(dir.path());
+        wait_until("samples, of memory or of the file", || (held(&daemon).values().sum::<u64>() == 600).then_some(()));
+        daemon.wait_for_thresholds(2);
+        daemon.stop();
+        let said = std::fs::read_to_string(dir.path().join("err")).expect("readable");
+        if let Some(line) = said.lines().find(|line| line.contains("Taken over")) {
+            let (_, rest) = line.split_once("homeostat.db is damaged").expect("what");
+            let (_, rest) = rest.split_once("set aside as ").expect("where to");
+            let aside = dir.path().join(rest.split_once(". Taken over").expect("what of it").0);
+            assert_eq!(std::fs::read(&aside).expect("it is kept"), bytes, "page {page}");
+            assert!(rest.contains("bring back a copy"), "page {page}: {said}");
+            set_aside += 1;
+        }
+    }
+    assert!(set_aside > 0, "none of seven pages of {pages} held anything");
+
+    // Damage that only a write meets is mended at the next start.
+    std::fs::write(&file, &whole).expect("writable");
+    std::fs::write(dir.path().join("data/homeostat.db.is-damaged"), "a page of an index").expect("writable");
+    Daemon::go_on(dir.path()).stop();
+    let said = std::fs::read_to_string(dir.path().join("err")).expect("readable");
+    assert!(said.contains("is damaged (a page of an index); it was set aside as"), "{said}");
+    Daemon::go_on(dir.path()).stop();
+    let said = std::fs::read_to_string(dir.path().join("err")).expect("readable");
+    assert!(!said.contains("is damaged"), "once: {said}");
+}
+
+/// How many samples each series holds.
+fn held(daemon: &Daemon) -> BTreeMap<String, u64> {
+    let rows = daemon.list("/api/v1/series?limit=1000");
+    rows.iter().filter_map(|row| Some((row["series"].as_str()?.to_owned(), row["samples"].as_u64()?))).collect()
+}
+
+#[test]
+fn a_kill_soon_after_the_start_leaves_the_windows_and_no_row_is_read_twice() {
+    let dir = TempDir::new().expect("a folder");
+    configure(dir.path(), "");
+    let daemon = Daemon::go_on(dir.path());
+    daemon.wait_for_thresholds(2);
+    wait_until("the first snapshot", || (daemon.metric("homeostat_snapshots_total") >= 1.0).then_some(()));
+    let before = held(&daemon);
+    assert_eq!(before.values().sum::<u64>(), 600, "{before:?}");
+    daemon.kill();
+
+    // Five rows more than were read, and the file grew in place.
+    let path = dir.path().join("rows.jsonl");
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("writable");
+    for n in 0..5 {
+        writeln!(file, r#"{{"series":"load","timestamp":{},"value":10.5}}"#, now() - 4 + n).expect("written");
+    }
+    drop(file);
+    let daemon = Daemon::go_on(dir.path());
+    wait_until("the rest", || (held(&daemon)["load"] == 305).then_some(()));
+    assert_eq!(daemon.metric("homeostat_rows_total"), 5.0, "the others were read in the life before");
+    assert_eq!(held(&daemon).values().sum::<u64>(), 605);
+    let said = std::fs::read_to_string(dir.path().join("err")).expect("readable");
+    assert!(said.contains("was read up to line 600; going on behind it"), "{said}");
+    daemon.stop();
+
+    // Memory is what counts: with the file gone all is there, and it is waited for.
+    std::fs::remove_file(&path).expect("ours");
+    let daemon = Daemon::go_on(dir.path());
+    assert_eq!(held(&daemon).values().sum::<u64>(), 605);
+    let said = std::fs::read_to_string(dir.path().join("err")).expect("readable");
+    assert_eq!(said.matches("is not there yet").count(), 1, "{said}");
+}
+
+#[test]
+fn a_damaged_part_of_a_snapshot_is_set_aside_and_the_rest_goes_on() {
+    let dir = TempDir::new().expect("a folder");
+    let daemon = Daemon::learned(dir.path(), "");
+    let id = daemon.post("/api/v1/feedback", &json!({ "series": "load", "verdict": "false" })).json()["id"].clone();
+    wait_until("the change it makes", || (daemon.sensitivity("load") > 2.0).then_some(()));
+    let sensitivity = daemon.sensitivity("load");
+    let before = daemon.pages("/api/v1/transitions", 100);
+    daemon.stop();
+    let database = || rusqlite::Connection::open(dir.path().join("data/homeostat.db")).expect("the store");
+    let parts: Vec<String> = {
+        let database = database();
+        let mut select = database.prepare("select part from snapshot order by part").expect("a query");
+        let rows = select.query_map([], |row| row.get(0)).expect("rows");
+        rows.collect::<Result<_, _>>().expect("texts")
+    };
+    assert_eq!(parts.len(), 11, "general, files, histograms and eight shards: {parts:?}");
+    for part in parts {
+        // One byte in the middle is another one than was written.
+        let body: Vec<u8> = {
+            let database = database();
+            let mut body: Vec<u8> = database
+                .query_row("select body from snapshot where part = ?1", [&part], |row| row.get(0))
+                .expect("a part");
+            let middle = body.len() / 2;
+            body[middle] ^= 0x55;
+            database.execute("update snapshot set body = ?1 where part = ?2", (&body, &part)).expect("writable");
+            body
+        };
+        let daemon = Daemon::go_on(dir.path());
+        let said = std::fs::read_to_string(dir.path().join("err")).expect("readable");
+        let line = said.lines().find(|line| line.contains("is damaged")).unwrap_or_else(|| panic!("{part}: {said}"));
+        for word in [&format!("part {part} "), "homeostat.db", "Lost: ", "Nothing has to be done"] {
+            assert!(line.contains(word), "{part}: {word}: {line}");
+        }
+        let aside = line.split_once("set aside as ").and_then(|(_, rest)| rest.split_once(". Lost")).expect("a file").0;
+        assert_eq!(std::fs::read(dir.path().join(aside)).expect("it is kept"), body, "{part}");
+        // Thresholds, verdicts and histories are as the journal knows them; the file gives its samples again.
+        assert_eq!(daemon.sensitivity("load"), sensitivity, "{part}");
+        let signals = daemon.pages("/api/v1/signals?loop=anomaly_feedback", 100);
+        assert_eq!(signals.last().map(|signal| &signal["id"]), Some(&id), "{part}");
+        assert!(daemon.pages("/api/v1/transitions", 100).ends_with(&before), "{part}");
+        wait_until("samples", || (held(&daemon).values().sum::<u64>() == 600).then_some(()));
+        daemon.stop();
+    }
 }
 
 /// A limit of file size of nothing at all: every write fails, as on a full disk, for whoever runs the tests. util-linux has

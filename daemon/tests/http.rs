@@ -84,6 +84,11 @@ fn strangers_are_refused() {
         daemon.post_with("/api/v1/freeze", &format!("{json}Origin: {origin}\r\n"), body).problem(403);
         daemon.post_with("/-/reload", &format!("Origin: {origin}\r\n"), "").problem(403);
     }
+    // What is not there needs no type, nor does a method that nothing takes.
+    daemon.post_with("/api/v1/nothing", "", body).problem(404);
+    let wrong = daemon.post_with("/api/v1/series", "", body);
+    wrong.problem(405);
+    assert!(wrong.header("allow").is_some_and(|allow| allow.contains("GET")));
     let own = format!("{json}Origin: http://{}\r\n", daemon.address);
     assert_eq!(daemon.post_with("/api/v1/freeze", &own, body).status, 200);
     assert_eq!(daemon.post_with("/-/reload", "", "").status, 200);
@@ -115,6 +120,13 @@ fn a_reload_takes_all_or_nothing() {
         std::fs::write(&path, format!("{before}{more}")).expect("writable");
         daemon.post_with("/-/reload", "", "").json()["data"]["restart_for"].clone()
     };
+    let changed = |more: &str| {
+        std::fs::write(&path, format!("{before}{more}")).expect("writable");
+        daemon.post_with("/-/reload", "", "").json()["data"]["changed"].clone()
+    };
+    let told = "\nlearning: {confidence_min: 0.8, sensitivity: 3}\n";
+    assert_eq!(changed(told), json!(["learning.confidence_min", "learning.sensitivity"]));
+    assert_eq!(changed(told), json!([]));
     let told = "\nwebhooks: [{url: \"http://127.0.0.1:1/\"}]\n";
     assert_eq!((restart_for(told), restart_for(told)), (json!(["webhooks"]), json!(["webhooks"])));
     assert_eq!(restart_for(""), json!([]));
@@ -147,6 +159,23 @@ fn pages_join_to_the_whole_list_and_filters_come_before_the_limit() {
         ["series?limit=0", "series?page=zz", "series?lmit=1", "signals?loop=none", "explain", "series?match[]=a{"]
     {
         daemon.get(&format!("/api/v1/{query}")).problem(400);
+    }
+    // A parameter that means nothing here is refused by its name, wherever it stands.
+    let document = daemon.get("/api/v1/openapi.json").json();
+    for path in document["paths"].as_object().expect("paths").keys().filter(|path| *path != "/") {
+        let methods = document["paths"][path].as_object().expect("methods");
+        if methods.contains_key("get") {
+            let detail = daemon.get(&format!("{path}?lmit=1")).problem(400);
+            assert!(detail.contains("`lmit`"), "{path}: {detail}");
+        }
+        if methods.contains_key("post") {
+            let detail = daemon.post(&format!("{path}?lmit=1"), &json!({})).problem(400);
+            assert!(detail.contains("`lmit`"), "{path}: {detail}");
+        }
+    }
+    for list in ["loops", "transitions"] {
+        let detail = daemon.get(&format!("/api/v1/{list}?match[]=load")).problem(400);
+        assert!(detail.contains("`match[]`") && detail.contains("leave it out"), "{list}: {detail}");
     }
     daemon.get("/api/v1/explain?series=nobody").problem(404);
     daemon.get("/api/v1/nothing").problem(404);

@@ -41,14 +41,14 @@ fn what_is_exported_and_imported_again_is_the_same_in_every_format_and_outlives_
             ask(&to, &target, &["thresholds", "import", &format!("thresholds.{format}"), "--output", "json"]);
         assert_eq!((imported.code, imported.err.as_str()), (0, ""), "{format}: {}", imported.out);
         let said: Value = serde_json::from_str(&imported.out).expect("JSON");
-        assert_eq!(said, json!({ "imported": 2, "unchanged": 0, "left_out": 0, "refused": [] }), "{format}");
+        assert_eq!(said["data"], json!({ "imported": 2, "unchanged": 0, "left_out": 0, "refused": [] }), "{format}");
         assert_eq!(judging(&target), wanted, "{format}");
         let row = &target.data("/api/v1/thresholds")[0];
         assert_eq!(row["strategy"], "imported");
         assert!(row["reasoning"].as_str().is_some_and(|why| why.starts_with("imported: ")), "{row}");
         let again = ask(&to, &target, &["thresholds", "import", &format!("thresholds.{format}"), "--output", "json"]);
         let said: Value = serde_json::from_str(&again.out).expect("JSON");
-        assert_eq!(said["unchanged"], 2, "{format}");
+        assert_eq!(said["data"]["unchanged"], 2, "{format}");
         target.kill();
         let target = Daemon::go_on(&to);
         let held = judging(&target);
@@ -179,7 +179,7 @@ fn statistics_say_how_learning_stands() {
     }
     assert_eq!(statistics["history"]["optimizations"], 2);
     let said = ask(&folder, &daemon, &["status", "--output", "json"]);
-    let said: Value = serde_json::from_str(&said.out).expect("JSON");
+    let said = serde_json::from_str::<Value>(&said.out).expect("JSON")["data"].take();
     assert_eq!(said["statistics"]["samples"], 600);
     for part in ["signals", "actions", "transitions", "events"] {
         assert!(said["statistics"]["history"][part].is_u64(), "{part}");

@@ -55,12 +55,23 @@ export async function refresh() {
 
 const chip = (state) => el('span', { class: 'chip', 'data-state': state }, state);
 
-function now({ state, since, forced_until }) {
+/** Until when a state is waited out; none where it is not. */
+function leaves({ state, leaves_at }) {
+  if (!['degraded', 'critical', 'recovering'].includes(state)) return null;
+  if (!leaves_at) return 'not known: some evidence is not behind the limit that holds it';
+  const left = (new Date(leaves_at).getTime() - Date.now()) / 1000;
+  return left > 0 ? `at ${clock(leaves_at)} (in ${span(Math.ceil(left))}) if nothing gets worse` : 'with the next cycle, if nothing gets worse';
+}
+
+function now(data) {
+  const { state, since, forced_until } = data;
+  const leaving = leaves(data);
   byId('state-now').replaceChildren(
     el('p', { class: 'state-big', 'data-state': state }, el('span', { class: 'dot', 'aria-hidden': 'true' }), state),
     el('p', { class: 'muted' }, STATES[state] ?? ''),
     el('dl', { class: 'facts' },
       el('div', {}, el('dt', {}, 'Since'), el('dd', {}, `${clock(since)} (${sinceNow(since)})`)),
+      leaving ? el('div', {}, el('dt', {}, 'Leaves'), el('dd', {}, leaving)) : null,
       el('div', {}, el('dt', {}, 'Forced'), el('dd', {}, forced_until ? `by an operator until ${clock(forced_until)}` : 'no: decided from evidence'))));
 }
 

@@ -12,6 +12,7 @@ pub mod sigma;
 pub mod state;
 
 use crate::config::{Kind, StrategyName};
+use crate::feedback::Verdict;
 use crate::monitor::Judged;
 use crate::stats::{Scratch, Statistics, normal, sort_into};
 use crate::threshold::Bounds;
@@ -121,6 +122,9 @@ pub trait Detector: Send + Sync {
     /// Says of a value what it is by what came before, and only then learns from it. A detector that leaves `alerts` false
     /// says bounds alone: scores and alerts are made of them by the engine.
     fn step(&self, state: &mut DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Judged;
+
+    /// What a person says of an alert of its, or of one that it missed.
+    fn told(&self, _state: &mut DetectorState, _verdict: Verdict) {}
 
     /// Whether it decides on alerts by itself. Such a detector goes on learning by itself from a series' first samples; one
     /// that says bounds alone begins anew with each threshold.

@@ -217,11 +217,12 @@ impl Knowledge {
         }
         if let Some(verdict) = signal.verdict {
             self.general.hurry = true;
-            let mut of_alert = verdict == Verdict::Missed;
-            if let Some(series) = signal.series.as_ref().and_then(|name| self.find_mut(name)) {
-                series.verdicts += 1;
-                of_alert |= series.alerted_at(signal.at);
-            }
+            let methods = Arc::clone(&self.methods);
+            let series = signal.series.as_ref().and_then(|name| self.find_mut(name));
+            let of_alert = series.map_or(verdict == Verdict::Missed, |series| {
+                let detector = methods.detector(series.strategy());
+                series.hear(verdict, signal.at, detector)
+            });
             if of_alert {
                 self.general.verdicts.push((signal.at, verdict));
             }

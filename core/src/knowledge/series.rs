@@ -5,6 +5,8 @@ use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
 use crate::analyze::strategy::{AlertLevel, Asked, Baseline, Detector, DetectorState};
 use crate::budget::{ALERT_SIGMAS, Budget};
 use crate::config::{Config, Kind, StrategyName};
+use crate::feedback::Verdict;
+use crate::knowledge::alerts::Alerts;
 use crate::knowledge::door::{self, Admission, CONFIRM_SAMPLES, Distinct, Door, Row, counts, late, turned_away};
 use crate::knowledge::fence::{Alarm, Fence, SUSTAINED};
 use crate::knowledge::histogram::{Histograms, Part};
@@ -163,6 +165,8 @@ pub struct Series {
     /// Samples that are not learned from.
     #[serde(default)]
     masks: Masks,
+    #[serde(default)]
+    alerts: Alerts,
     /// Since when the series has its present level, after a shift: what came before is not learned from.
     #[serde(default)]
     pub(crate) level_since: Option<Timestamp>,
@@ -209,6 +213,7 @@ impl Series {
             alarm: Alarm::default(),
             alert_since: None,
             masks: Masks::default(),
+            alerts: Alerts::default(),
             level_since: None,
             last_breach: None,
             forecast: None,
@@ -264,6 +269,7 @@ impl Series {
     pub(crate) fn alert_begins(&mut self, at: Timestamp) {
         self.alert_since = Some(at);
         self.tally.alerts += 1;
+        self.alerts.begin(at);
         // It is noticed at the last of the samples that make it.
         let mut sustained = self.window.iter().rev().skip_while(|(time, _)| *time > at);
         let first = sustained.nth(usize::from(SUSTAINED) - 1).map_or(at, |(first, _)| first);
@@ -284,6 +290,27 @@ impl Series {
             self.level_since = since;
             self.masks.clear();
         }
+    }
+
+    /// What a person says of it. Returns whether that is about an alert, or one that was missed.
+    pub(crate) fn hear(&mut self, verdict: Verdict, at: Timestamp, detector: Option<&dyn Detector>) -> bool {
+        self.verdicts += 1;
+        let of_alert = self.alerted_at(at);
+        if of_alert && verdict == Verdict::True {
+            self.alerts.excuse(at);
+        }
+        if !of_alert && verdict != Verdict::Missed {
+            return false;
+        }
+        if let (Some(detector), Some(state)) = (detector, &mut self.detector) {
+            detector.told(state, verdict);
+        }
+        true
+    }
+
+    /// How often it alerted lately.
+    pub fn alerts(&self) -> &Alerts {
+        &self.alerts
     }
 
     /// Whether it was in alert then, as far back as alerts are remembered.
@@ -612,6 +639,7 @@ impl Series {
         noticed.value = value;
         let own = self.detect(at, value, admission, detector);
         self.judge(at, value, own, &mut noticed);
+        self.alerts.seen(at);
         self.distinct.see(value);
         self.window.push(at, value, admission.window_len, admission.window_age, admission.min_data_points);
         if self.detector.is_none()
@@ -660,9 +688,17 @@ impl Series {
         self.settings.budget.is_none() && self.watched() && (self.pages() || !paging)
     }
 
-    /// The level its detector is to alert at.
-    pub fn alert_level(&self) -> AlertLevel {
-        self.asked.alert
+    /// How often its ordinary samples may alert in a week. None: there is no budget.
+    pub fn budget_per_week(&self) -> Option<f64> {
+        match self.asked.alert {
+            AlertLevel::PerWeek(pages) => Some(pages),
+            AlertLevel::Rarity(_) => None,
+        }
+    }
+
+    /// A budget of its own, not a part of that of all.
+    pub fn own_budget(&self) -> Option<Budget> {
+        self.settings.budget
     }
 
     /// What is asked of a detector, but for the series' age and the budget.

@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// Version of the form; an engine reads its own and earlier ones.
 pub const SNAPSHOT_VERSION: u16 = 1;
 
-const GENERAL: &str = "general";
+/// The part without which there is no memory: all that belongs to no one series.
+pub const GENERAL: &str = "general";
 const SHARD: &str = "shard/";
 const HISTOGRAMS: &str = "histograms";
 

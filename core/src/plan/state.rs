@@ -259,6 +259,17 @@ impl StateSince {
         self.critical_entered && self.state != SystemState::Critical && self.forced_until.is_none()
     }
 
+    /// When degraded, critical or recovering is left at the earliest, if the evidence stays behind the limits that hold it; none
+    /// while some of it is not, and in the other states.
+    pub fn leaves_at(&self) -> Option<Timestamp> {
+        let at = match self.state {
+            SystemState::Healthy | SystemState::Optimizing => return None,
+            SystemState::Degraded | SystemState::Critical => self.clear_since? + self.clear_wait(),
+            SystemState::Recovering => self.calm_since? + CALM,
+        };
+        Some(self.forced_until.map_or(at, |until| at.max(until)))
+    }
+
     /// Every legal move, the worst first.
     fn decide(&self, s: &Situation<'_>) -> Option<(SystemState, String)> {
         use SystemState::{Critical, Degraded, Healthy, Optimizing, Recovering};

@@ -58,9 +58,26 @@ pub fn config(args: &ConfigArgs, out: &Out) -> Result<Done, Failed> {
         What::Check(file) => {
             let loaded = load(file.path(), &Flags::default())?;
             tell_ignored(&loaded);
+            let mut warnings = Vec::new();
+            for (at, source) in loaded.config.daemon.files.iter().enumerate() {
+                let path = source.path.display();
+                match crate::source::feed::is_there(&source.path) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        warnings.push(format!("files[{at}].path: {path} is not there yet; `run` waits for it"))
+                    }
+                    Err(error) => return Err(Failed::Use(format!("files[{at}].path: {error}"))),
+                }
+            }
+            warnings.iter().for_each(|warning| eprintln!("{warning}"));
             let set = loaded.entries().iter().filter(|(_, _, origin)| *origin != Origin::Default).count();
             match out.is_json() {
-                true => out.json(&serde_json::json!({ "ok": true, "set": set, "ignored": loaded.ignored }))?,
+                true => out.data(&serde_json::json!({
+                    "ok": true,
+                    "set": set,
+                    "ignored": loaded.ignored,
+                    "warnings": warnings,
+                }))?,
                 false => {
                     let of =
                         file.path().map_or_else(|| "the configuration".to_owned(), |path| path.display().to_string());
@@ -71,7 +88,7 @@ pub fn config(args: &ConfigArgs, out: &Out) -> Result<Done, Failed> {
         What::Show(file) => {
             let loaded = load(file.path(), &Flags::default())?;
             tell_ignored(&loaded);
-            if out.is_json() { out.json(&loaded.to_json())? } else { out.text(&loaded.to_yaml())? }
+            if out.is_json() { out.data(&loaded.to_json())? } else { out.text(&loaded.to_yaml())? }
         }
         What::Schema => out.text(
             &serde_json::to_string_pretty(&Config::schema())

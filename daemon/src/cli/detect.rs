@@ -4,7 +4,7 @@
 //! not change when more rows are appended. Each series of a file has an engine to itself, so that a file sorted by
 //! series gives the same answer as one sorted by time.
 
-use super::offline::{BadRows, MethodArgs, WindowAge};
+use super::offline::{BadRows, MethodArgs, WindowAge, tell_none_judged};
 use super::{Done, Failed};
 use crate::source::file::{FileError, Line, Row, Rows};
 use homeostat::analyze::strategy::Methods;
@@ -13,7 +13,7 @@ use homeostat::config::Config;
 use homeostat::engine::Engine;
 use homeostat::knowledge::SeriesId;
 use homeostat::monitor::{Judged, Sample};
-use homeostat::time::Timestamp;
+use homeostat::time::{Span, Timestamp};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The first line of what is written.
 const HEAD: &[u8] = b"timestamp,value,lower,upper,breach,score,alert_score,alert\n";
+
+/// The least time between cycles that nothing hurries.
+const CYCLES: Span = Span::minutes(15);
 
 /// Rows between two signs of progress.
 const PROGRESS_ROWS: u64 = 65_536;
@@ -64,7 +67,7 @@ pub struct DetectArgs {
 }
 
 pub fn detect(args: &DetectArgs) -> Result<Done, Failed> {
-    let config = args.method.engine_config(WindowAge::Configured, args.budget)?;
+    let config = unhurried(args.method.engine_config(WindowAge::Configured, args.budget)?);
     let bad = match (&args.list, &args.input, &args.out) {
         (Some(list), _, _) => detect_list(&read_list(list)?, &config)?,
         (None, Some(input), Some(out)) => detect_file(input, out, &config, &spinner())?,
@@ -167,8 +170,24 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
     }
     progress.finish_and_clear();
     sink.finish()?;
-    judges.sum_up(input);
-    Ok(bad.sum_up(count))
+    let bad = bad.sum_up(count);
+    judges.sum_up(input, count, bad);
+    Ok(bad)
+}
+
+/// The loop has nothing to steer in a file: its cycles only learn, and what is due hurries them anyway.
+pub(super) fn unhurried(mut config: Config) -> Config {
+    let states = &mut config.states;
+    for interval in [
+        &mut states.healthy.monitoring_interval,
+        &mut states.optimizing.monitoring_interval,
+        &mut states.degraded.monitoring_interval,
+        &mut states.critical.monitoring_interval,
+        &mut states.recovering.monitoring_interval,
+    ] {
+        *interval = (*interval).max(CYCLES);
+    }
+    config
 }
 
 /// The engine of one series.
@@ -198,11 +217,13 @@ pub(super) struct Judges<'a> {
     list: Vec<Option<Judge>>,
     /// Rows of series beyond the limit.
     refused: u64,
+    /// Whether anything was said of any row.
+    any_judged: bool,
 }
 
 impl<'a> Judges<'a> {
     pub(super) fn new(config: &'a Config) -> Judges<'a> {
-        Judges { config, list: Vec::new(), refused: 0 }
+        Judges { config, list: Vec::new(), refused: 0, any_judged: false }
     }
 
     /// By what came before it, and it is learned from afterwards.
@@ -215,11 +236,17 @@ impl<'a> Judges<'a> {
             self.refused += 1;
             return Judged::default();
         };
-        judge.judge(row.at, row.value)
+        let judged = judge.judge(row.at, row.value);
+        self.any_judged |= judged.lower.is_some() || judged.upper.is_some() || judged.score > 0.0;
+        judged
     }
 
-    /// Says how many rows of a file were not judged.
-    pub(super) fn sum_up(&self, path: &Path) {
+    /// Says how many rows of a file were not judged, of `rows` of which `bad` did not parse; and why, when none was.
+    pub(super) fn sum_up(&self, path: &Path, rows: u64, bad: u64) {
+        if !self.any_judged && rows > 0 {
+            let held = self.list.iter().flatten().filter_map(|judge| judge.engine.knowledge().get(judge.series));
+            tell_none_judged(path, bad, held, self.config);
+        }
         if self.refused > 0 {
             eprintln!(
                 "{}: {} rows were not judged: more than {} series (limits.series_max)",
@@ -405,7 +432,7 @@ mod tests {
         let name = |text: &str| homeostat::series::SeriesName::parse(text).expect("a name");
         let names = [name("a"), name("b")];
         let judge = |order: &[(usize, i64)]| {
-            let mut judges = Judges { config: &config, list: Vec::new(), refused: 0 };
+            let mut judges = Judges::new(&config);
             let mut said = vec![Vec::new(), Vec::new()];
             for (series, at) in order {
                 let value = f64::from((*at * 7 % 13) as i32);

@@ -6,6 +6,7 @@
 mod figures;
 mod labelled;
 
+use super::detect::unhurried;
 use super::offline::{MethodArgs, WindowAge};
 use super::output::Out;
 use super::{Done, Failed};
@@ -81,7 +82,7 @@ pub fn evaluate(args: &EvaluateArgs, out: &Out) -> Result<Done, Failed> {
     let per_week = args.budget.per_week();
     let per_week =
         per_week.ok_or_else(|| Failed::Use("--budget none: measures are compared at a budget; give one".to_owned()))?;
-    let config = args.method.engine_config(WindowAge::Configured, args.budget)?;
+    let config = unhurried(args.method.engine_config(WindowAge::Configured, args.budget)?);
     let jobs = jobs(args)?;
     let mut folders: Vec<Vec<Scored>> = args.folders.iter().map(|_| Vec::new()).collect();
     for (job, scored) in jobs.iter().zip(score_all(&jobs, &config)?) {

@@ -6,7 +6,9 @@ use crate::config::{Config, Flags};
 use crate::source::file::RowError;
 use homeostat::analyze::strategy::Methods;
 use homeostat::budget::Budget;
-use homeostat::config::{SeriesRule, StrategyName};
+use homeostat::config::{Config as EngineConfig, SeriesRule, StrategyName};
+use homeostat::knowledge::series::Series;
+use homeostat::monitor::{Fate, Fates};
 use homeostat::series::Selector;
 use homeostat::time::Span;
 use homeostat::units::Sensitivity;
@@ -117,4 +119,36 @@ impl BadRows {
         }
         *count
     }
+}
+
+/// Says why of all rows none was judged: how many there were of each reason.
+pub fn tell_none_judged<'a>(path: &Path, bad: u64, held: impl Iterator<Item = &'a Series>, config: &EngineConfig) {
+    let least = config.learning.min_data_points as u64;
+    let (mut fates, mut early, mut uncertain) = (Fates::default(), 0, 0);
+    for series in held {
+        fates += series.fates();
+        let taken = series.fates().of(Fate::Admitted) + series.fates().of(Fate::Folded);
+        match taken < least {
+            true => early += taken,
+            false => uncertain += taken,
+        }
+    }
+    let early_said = format!("before a series had the {least} usable rows that learning needs");
+    let uncertain_said = "whose series gave no bounds that can be trusted (a constant, or too few distinct values)";
+    let reasons = [
+        (bad, "that could not be read"),
+        (fates.of(Fate::OutOfOrder), "older than a row before them (sort the file by time)"),
+        (fates.of(Fate::Duplicate), "that came twice"),
+        (fates.of(Fate::Conflict), "with a second value at the time of another"),
+        (fates.of(Fate::NotFinite) + fates.of(Fate::Stale), "not a finite number"),
+        (
+            fates.of(Fate::TooOld) + fates.of(Fate::TooNew) + fates.of(Fate::UnknownSeries),
+            "outside what a window holds",
+        ),
+        (early, &early_said),
+        (uncertain, uncertain_said),
+    ];
+    let reasons: Vec<String> =
+        reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
+    eprintln!("{}: no row was judged: {}", path.display(), reasons.join(", "));
 }

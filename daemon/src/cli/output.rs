@@ -47,6 +47,11 @@ impl Out {
         self.text(&text.map_err(|error| Failed::World(format!("cannot write the answer as JSON: {error}")))?)
     }
 
+    /// One thing, as the API gives it: under `data`.
+    pub fn data(&self, value: &impl Serialize) -> Result<(), Failed> {
+        self.json(&serde_json::json!({ "data": value }))
+    }
+
     /// Columns under their heads: boxed on a terminal, tab-separated in a pipe.
     pub fn table(&self, head: &[&str], rows: &[Vec<String>]) -> Result<(), Failed> {
         if self.terminal {

@@ -6,13 +6,14 @@
 use super::output::Out;
 use super::{Done, Failed, config};
 use crate::config::{Config, Flags, Listen, Loaded};
-use crate::driver::{self, Handle, Start};
+use crate::driver::{self, Handle, Reloaded, Start};
 use crate::http::Reread;
-use crate::source::feed::FileFeed;
+use crate::source::feed::{FileFeed, Place};
 use crate::source::host::Host;
-use crate::store::{Store, StoreError};
+use crate::store::{self, Salvaged, Snapshot, Store, StoreError};
 use homeostat::analyze::strategy::Methods;
 use homeostat::engine::Engine;
+use homeostat::knowledge::snapshot::{GENERAL, SnapshotError};
 use homeostat::time::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -78,13 +79,13 @@ async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<
     let world = |error: &dyn std::fmt::Display| Failed::World(error.to_string());
     // Signals first: one that comes while memory is brought back waits for its turn instead of killing.
     let mut signals = Signals::new().map_err(|error| world(&error))?;
-    let store = Store::open(data).map_err(|error| world(&error))?;
-    let now = driver::now();
-    let engine = bring_back(&config, &store, now)?;
+    let (store, Memory { engine, places }) = remember(&config, data, driver::now())?;
     let listener = bind(&config.daemon.http.listen).await?;
     let address = listener.local_addr().map_err(|error| world(&error))?;
-    let files = config.daemon.files.iter().map(FileFeed::open).collect::<Result<Vec<_>, _>>();
-    let files = files.map_err(|error| world(&error))?;
+    let files = config.daemon.files.iter().enumerate().map(|(at, source)| {
+        FileFeed::open(source, &places).map_err(|error| Failed::Use(format!("files[{at}].path: {error}")))
+    });
+    let files = files.collect::<Result<Vec<_>, _>>()?;
     let host = Host::new(&config.daemon.host);
     let start = Start { settings: config, engine, store, host, files };
     let served = start.settings.clone();
@@ -104,7 +105,10 @@ async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<
     }
 
     while let Sent::Reload = signals.next().await {
-        tell_reloaded(read_again(&handle, &reread).await);
+        match read_again(&handle, &reread).await {
+            Ok(done) => crate::log::reloaded(&done),
+            Err(problem) => tracing::error!("the configuration stays as it was: {problem}"),
+        }
     }
     tracing::info!("stopping; once more to stop at once");
     // Streams and requests end first, while the loop can still answer; then it stores what there is.
@@ -126,20 +130,121 @@ async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<
     }
 }
 
-/// Memory as the store knows it: the last snapshot, and every event after it.
-fn bring_back(config: &Config, store: &Store, now: Timestamp) -> Result<Engine, Failed> {
-    let failed = |error: StoreError| Failed::World(error.to_string());
-    let engine_config = config.engine.clone();
-    let mut engine = match store.read_snapshot().map_err(failed)? {
-        None => Engine::with_methods(engine_config, Methods::built_in(), SHARDS, now),
-        Some(snapshot) => Engine::restore(engine_config, Methods::built_in(), SHARDS, &snapshot.parts, now)
-            .map_err(|error| Failed::World(format!("{}: {error}", store.path().display())))?,
+/// What an earlier life left.
+struct Memory {
+    engine: Engine,
+    /// How far files were read.
+    places: Vec<Place>,
+}
+
+/// The store, and memory as it knows it. A file that the disk has damaged is set aside, and what can be read of it taken over.
+fn remember(config: &Config, data: &Path, now: Timestamp) -> Result<(Store, Memory), Failed> {
+    let recall = || -> Result<(Store, Memory), StoreError> {
+        let store = Store::open(data)?;
+        let memory = bring_back(config, &store, now)?;
+        Ok((store, memory))
     };
-    let replayed = store.replay(|stored| engine.replay(&stored.event, stored.at)).map_err(failed)?;
+    let recalled = match recall() {
+        Err(StoreError::Damaged { path, reason }) => {
+            let Salvaged { aside, events, events_missing, parts_missing } =
+                store::salvage(data).map_err(|error| Failed::World(error.to_string()))?;
+            tracing::error!(
+                "{} is damaged ({reason}); it was set aside as {}. Taken over: {events} events. Lost or removed as too old: \
+                 {events_missing} events; lost: {parts_missing} parts of the snapshot. Nothing has to be done; to have all \
+                 back, stop homeostat and bring back a copy. Check the disk",
+                path.display(),
+                aside.display()
+            );
+            recall()
+        }
+        recalled => recalled,
+    };
+    recalled.map_err(|error| Failed::World(error.to_string()))
+}
+
+/// Memory as the store knows it: the last snapshot, and every event after it.
+fn bring_back(config: &Config, store: &Store, now: Timestamp) -> Result<Memory, StoreError> {
+    let mut memory = match store.read_snapshot()? {
+        None => Memory { engine: fresh(config, SHARDS, now), places: Vec::new() },
+        Some(snapshot) => from_snapshot(config, store, snapshot, now)?,
+    };
+    let replayed = store.replay(|stored| memory.engine.replay(&stored.event, stored.at))?;
     if replayed > 0 {
         tracing::info!(events = replayed, "memory brought back from the journal");
     }
-    Ok(engine)
+    Ok(memory)
+}
+
+fn fresh(config: &Config, shards: usize, now: Timestamp) -> Engine {
+    Engine::with_methods(config.engine.clone(), Methods::built_in(), shards, now)
+}
+
+/// Memory as a snapshot knows it. A part that cannot be used is set aside, and what the journal knows stands in for it.
+fn from_snapshot(config: &Config, store: &Store, snapshot: Snapshot, now: Timestamp) -> Result<Memory, StoreError> {
+    let Snapshot { mut parts, damaged } = snapshot;
+    let names = parts.iter().chain(&damaged).map(|(name, _)| name);
+    let shards = names.filter(|name| name.starts_with("shard/")).count().max(1);
+    let mut lost = damaged;
+    let mut stand_in: Option<Vec<(String, Vec<u8>)>> = None;
+    let mut replaced = 0;
+    let engine = loop {
+        for (part, body) in &lost[replaced..] {
+            let spare = match &stand_in {
+                Some(spare) => spare,
+                None => {
+                    // With the snapshot's own shards, so that a part of one is the same series as of the other.
+                    let mut engine = fresh(config, shards, now);
+                    store.replay_before(|stored| engine.replay(&stored.event, stored.at))?;
+                    stand_in.insert(engine.snapshot())
+                }
+            };
+            parts.extend(spare.iter().find(|(name, _)| name == part).cloned());
+            let aside = (!body.is_empty()).then(|| store.set_aside(part, body)).transpose()?;
+            tell_lost(store, part, aside.as_deref());
+        }
+        replaced = lost.len();
+        let error = match Engine::restore(config.engine.clone(), Methods::built_in(), SHARDS, &parts, now) {
+            Ok(engine) => break engine,
+            Err(error) => error,
+        };
+        let part = match &error {
+            SnapshotError::Damaged { part, .. } => Some(part.clone()),
+            SnapshotError::Incomplete => Some(GENERAL.to_owned()),
+            SnapshotError::Newer { .. } => None,
+        };
+        match part.filter(|part| lost.iter().all(|(name, _)| name != part)) {
+            Some(part) => {
+                let body = parts.iter().position(|(name, _)| *name == part).map(|at| parts.remove(at).1);
+                lost.push((part, body.unwrap_or_default()));
+            }
+            None => return Err(StoreError::Snapshot { path: store.path().to_owned(), source: error }),
+        }
+    };
+    // What a lost part had of the files is not in memory: they are read again.
+    let places = parts.iter().find(|(name, _)| name == driver::FILES && lost.is_empty());
+    let places = places.and_then(|(_, bytes)| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+    Ok(Memory { engine, places })
+}
+
+fn tell_lost(store: &Store, part: &str, aside: Option<&Path>) {
+    let lost = match part {
+        GENERAL => "counts and histories from before the journal begins; state, loops and parameters are as it tells",
+        driver::FILES => "how far files were read; they are read again from their start",
+        part if part.starts_with("shard/") => {
+            "samples of the series in it; thresholds and sensitivities are as the journal tells, files are read again, and \
+             the rest is learned from what comes"
+        }
+        _ => "what the buckets of histograms held; they begin anew with what comes",
+    };
+    let aside = match aside {
+        Some(path) => format!("is damaged; it was set aside as {}", path.display()),
+        None => "is missing".to_owned(),
+    };
+    let store = store.path().display();
+    tracing::error!(
+        "part {part} of the snapshot in {store} {aside}. Lost: {lost}. Nothing has to be done; to have it back, stop \
+         homeostat and bring back a copy of {store}. Check the disk"
+    );
 }
 
 async fn bind(listen: &Listen) -> Result<TcpListener, Failed> {
@@ -158,20 +263,9 @@ async fn bind(listen: &Listen) -> Result<TcpListener, Failed> {
 }
 
 /// Reads the configuration again and hands it to the loop; all or nothing.
-async fn read_again(handle: &Handle, reread: &Reread) -> Result<(), String> {
+async fn read_again(handle: &Handle, reread: &Reread) -> Result<Reloaded, String> {
     let config = reread()?;
     handle.reload(config).await.map_err(|refused| refused.to_string())
-}
-
-fn tell_reloaded(result: Result<(), String>) {
-    match result {
-        Ok(()) => {
-            tracing::info!(
-                "the configuration was read again; an address, the folder, files, webhooks and the log take effect at the next start"
-            )
-        }
-        Err(problem) => tracing::error!("the configuration stays as it was: {problem}"),
-    }
 }
 
 enum Sent {

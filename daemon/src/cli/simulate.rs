@@ -47,7 +47,7 @@ pub fn simulate(args: &SimulateArgs, out: &Out) -> Result<Done, Failed> {
     bar.finish_and_clear();
     let report = report.map_err(|error| failed(&error, args.scenario.as_deref()))?;
     if out.is_json() {
-        out.json(&as_json(&report))?
+        out.data(&as_json(&report))?
     } else {
         out.text(&report.text())?
     }

@@ -2,7 +2,7 @@
 
 use super::client::Daemon;
 use super::output::Out;
-use super::status::{evidence, forced};
+use super::status::{evidence, forced, leaves};
 use super::{Done, Failed};
 use crate::cli::client::text;
 use homeostat::time::Span;
@@ -63,10 +63,11 @@ pub fn state(args: &StateArgs, out: &Out) -> Result<Done, Failed> {
         None => {
             let state = args.daemon.connect()?.one("state")?;
             if out.is_json() {
-                out.json(&state)?;
+                out.data(&state)?;
             } else {
                 let mut pairs = vec![("state", text(&state, "state")), ("since", text(&state, "since"))];
                 pairs.extend(forced(&state));
+                pairs.extend(leaves(&state));
                 pairs.extend(evidence(&state));
                 out.pairs(&pairs)?;
             }

@@ -3,6 +3,7 @@
 use super::client::{Daemon, text};
 use super::output::{Out, number};
 use super::{Done, Failed};
+use homeostat::time::{Span, Timestamp};
 use serde_json::{Value, json};
 
 #[derive(clap::Args)]
@@ -22,7 +23,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     let loops = client.all("loops", &[])?;
     let statistics = client.one("statistics")?;
     if out.is_json() {
-        out.json(&json!({
+        out.data(&json!({
             "state": state,
             "parameters": parameters,
             "loops": loops,
@@ -32,6 +33,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     }
     let mut pairs = vec![("state", text(&state, "state")), ("since", text(&state, "since"))];
     pairs.extend(forced(&state));
+    pairs.extend(leaves(&state));
     if state.get("frozen").and_then(Value::as_bool) == Some(true) {
         pairs.push(("frozen", "all changes are stopped; `homeostat freeze off` lets them go on".to_owned()));
     }
@@ -40,6 +42,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     pairs.push(("series", format!("{series} known, {watched} watched, {active} judged by what was learned")));
     pairs.extend(refusals(&statistics));
     pairs.push(("anomaly_rate", text(&statistics, "anomaly_rate")));
+    pairs.push(("alerts", budget(&statistics)));
     pairs.extend(evidence(&state));
     for name in
         ["monitoring_interval_s", "analysis_depth", "planning_lookahead_s", "execution_parallelism", "learning_rate"]
@@ -67,10 +70,42 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     Ok(Done::Quietly)
 }
 
+/// How often it alerts, beside how often it may: of all series, or of one.
+pub fn budget(row: &Value) -> String {
+    let number_of = |name: &str| row.get(name).and_then(Value::as_f64).map(number);
+    let had = match number_of("alerts_per_week") {
+        Some(had) => format!("{had} a week lately"),
+        None => "not seen for long enough to count".to_owned(),
+    };
+    match number_of("budget_per_week").or_else(|| number_of("per_week")) {
+        Some(asked) => format!("{had}; {asked} a week are asked for"),
+        None => format!("{had}; no budget, the level is fixed"),
+    }
+}
+
 /// Until when an operator holds the state, when one does.
 pub fn forced(state: &Value) -> Option<(&'static str, String)> {
     let until = state.get("forced_until")?.as_str()?;
     Some(("held until", until.to_owned()))
+}
+
+/// How long the state still has to wait, where it is one that is waited out.
+pub fn leaves(state: &Value) -> Option<(&'static str, String)> {
+    let name = state.get("state")?.as_str()?;
+    let said = match state.get("leaves_at").and_then(Value::as_str) {
+        Some(at) => {
+            let left = Timestamp::parse(at).ok()?.since(crate::driver::now());
+            match left.millis() {
+                0 => "with the next cycle, if nothing gets worse".to_owned(),
+                millis => format!("{at} (in {}), if nothing gets worse", Span::from_secs(millis.div_ceil(1000))),
+            }
+        }
+        None if matches!(name, "degraded" | "critical" | "recovering") => {
+            "not known: some evidence is not behind the limit that holds it".to_owned()
+        }
+        None => return None,
+    };
+    Some(("leaves at", said))
 }
 
 /// Changes that the guard held back, with its reasons, when it held back any.

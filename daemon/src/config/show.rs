@@ -2,12 +2,31 @@
 
 use super::layers::{Origin, Provenance, entries};
 use super::tree::Tree;
-use super::{Loaded, schema};
+use super::{Config, Loaded, schema};
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// Column at which the comments start, where the value leaves room.
 const COMMENT_COLUMN: usize = 48;
+
+/// The dotted keys whose values differ between the two, in the order of the file.
+pub fn changed(before: &Config, after: &Config) -> Vec<String> {
+    let (before, after) = (plain(before), plain(after));
+    let unset = Provenance::default();
+    let before: BTreeMap<String, &Value> =
+        entries(&before, &unset).into_iter().map(|(key, value, _)| (key, value)).collect();
+    let after = entries(&after, &unset);
+    let mut keys: Vec<String> =
+        after.iter().filter(|(key, value, _)| before.get(key) != Some(value)).map(|(key, _, _)| key.clone()).collect();
+    let left: BTreeSet<&String> = after.iter().map(|(key, _, _)| key).collect();
+    keys.extend(before.into_keys().filter(|key| !left.contains(key)));
+    keys
+}
+
+fn plain(config: &Config) -> Value {
+    serde_json::to_value(config).expect("a configuration of plain values is JSON")
+}
 
 impl Loaded {
     /// YAML; every value carries its origin as a comment. Read again, it gives the same configuration.
@@ -36,7 +55,7 @@ impl Loaded {
     }
 
     fn values(&self) -> Value {
-        let mut values = serde_json::to_value(&self.config).expect("a configuration of plain values is JSON");
+        let mut values = plain(&self.config);
         schema::say_null(&mut values, schema::schema());
         values
     }

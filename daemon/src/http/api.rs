@@ -1,5 +1,6 @@
 //! The handlers: read what is asked, ask the driver, answer.
 
+use crate::config::AT_START;
 use crate::driver::View;
 use crate::http::problem::Problem;
 use crate::http::query::{Fields, List, Page, Params, Rows};
@@ -8,6 +9,7 @@ use crate::http::rows::{
     Statistics, TransitionRow,
 };
 use crate::http::{App, assets, events, openapi, rows};
+use crate::log;
 use crate::telemetry;
 use crate::view::ThresholdRow;
 use axum::Json;
@@ -61,6 +63,16 @@ fn page(uri: &Uri, list: List, more: &[&str]) -> Answer<(Page, Params)> {
     Ok((Page::read(&params, list)?, params))
 }
 
+/// A page of a list whose rows are about no series.
+fn page_without_series(uri: &Uri, list: List) -> Answer<Page> {
+    Page::read(&Params::read(uri, &Page::PARAMS_WITHOUT_SERIES)?, list)
+}
+
+/// For what takes no parameters at all.
+pub fn no_params(uri: &Uri) -> Answer<()> {
+    Params::read(uri, &[]).map(|_| ())
+}
+
 /// How many samples of one series are sent when nothing is said, and at most.
 const SAMPLES: u64 = 1000;
 const SAMPLES_MAX: u64 = 20_000;
@@ -84,10 +96,10 @@ pub async fn thresholds(State(app): State<App>, uri: Uri) -> Answer<Json<Listed<
 }
 
 pub async fn loops(State(app): State<App>, uri: Uri) -> Answer<Json<Listed<LoopRow>>> {
-    let (page, _) = page(&uri, List::BySeries, &[])?;
+    let page = page_without_series(&uri, List::BySeries)?;
     let mut loops = app.handle.query(|view| rows::loops(view.engine.knowledge())).await?;
-    // There are five: one page, of which a selector of series wants none.
-    loops.truncate(if page.wants(None) { page.limit } else { 0 });
+    // There are five: one page.
+    loops.truncate(page.limit);
     Ok(Rows { rows: loops, next: None }.into())
 }
 
@@ -114,7 +126,7 @@ pub async fn actions(State(app): State<App>, uri: Uri) -> Answer<Json<Listed<Act
 }
 
 pub async fn transitions(State(app): State<App>, uri: Uri) -> Answer<Json<Listed<TransitionRow>>> {
-    let (page, _) = page(&uri, List::Transitions, &[])?;
+    let page = page_without_series(&uri, List::Transitions)?;
     Ok(app.handle.query(move |view| rows::transitions(view.engine.knowledge(), &page)).await?.into())
 }
 
@@ -178,12 +190,12 @@ pub async fn explain(State(app): State<App>, uri: Uri) -> Answer<Json<Single<Exp
 }
 
 pub async fn state(State(app): State<App>, uri: Uri) -> Answer<Json<Single<StateRow>>> {
-    Params::read(&uri, &[])?;
+    no_params(&uri)?;
     Ok(single(app.handle.query(StateRow::of).await?))
 }
 
 pub async fn parameters(State(app): State<App>, uri: Uri) -> Answer<Json<Single<ParametersRow>>> {
-    Params::read(&uri, &[])?;
+    no_params(&uri)?;
     Ok(single(app.handle.query(|view| view.engine.knowledge().parameters().into()).await?))
 }
 
@@ -194,13 +206,14 @@ pub async fn statistics(State(app): State<App>, uri: Uri) -> Answer<Json<Single<
 }
 
 pub async fn openapi(uri: Uri) -> Answer<Json<&'static Value>> {
-    Params::read(&uri, &[])?;
+    no_params(&uri)?;
     Ok(Json(openapi::document()))
 }
 
 // --- what changes something -------------------------------------------------------------------------------------------
 
-pub async fn force(State(app): State<App>, body: Body) -> Answer<Json<Single<StateRow>>> {
+pub async fn force(State(app): State<App>, uri: Uri, body: Body) -> Answer<Json<Single<StateRow>>> {
+    no_params(&uri)?;
     let fields = Fields::read(body, &["state", "for"])?;
     let words = "healthy, optimizing, degraded, critical or recovering";
     let state: SystemState = fields.text("state", words)?.parse().map_err(|error| Problem::field("state", error))?;
@@ -223,11 +236,12 @@ pub struct Frozen {
 }
 
 pub async fn frozen(State(app): State<App>, uri: Uri) -> Answer<Json<Single<Frozen>>> {
-    Params::read(&uri, &[])?;
+    no_params(&uri)?;
     Ok(single(app.handle.query(|view| Frozen { frozen: view.engine.knowledge().frozen() }).await?))
 }
 
-pub async fn freeze(State(app): State<App>, body: Body) -> Answer<Json<Single<Frozen>>> {
+pub async fn freeze(State(app): State<App>, uri: Uri, body: Body) -> Answer<Json<Single<Frozen>>> {
+    no_params(&uri)?;
     let fields = Fields::read(body, &["frozen"])?;
     let frozen = fields.required("frozen", "true or false")?;
     let frozen = frozen.as_bool().ok_or_else(|| Problem::field("frozen", "is neither true nor false"))?;
@@ -241,7 +255,8 @@ pub struct Id {
     id: u64,
 }
 
-pub async fn feedback(State(app): State<App>, body: Body) -> Answer<Json<Id>> {
+pub async fn feedback(State(app): State<App>, uri: Uri, body: Body) -> Answer<Json<Id>> {
+    no_params(&uri)?;
     let fields = Fields::read(body, &["series", "verdict", "at"])?;
     let name = SeriesName::parse(fields.text("series", "one that /api/v1/series lists")?)
         .map_err(|error| Problem::field("series", error))?;
@@ -327,7 +342,8 @@ pub async fn page_file(uri: Uri, headers: HeaderMap) -> Answer<Response> {
 }
 
 /// Whether the process works at all.
-pub async fn healthy(State(app): State<App>) -> Answer<&'static str> {
+pub async fn healthy(State(app): State<App>, uri: Uri) -> Answer<&'static str> {
+    no_params(&uri)?;
     match app.handle.query(|_| ()).await {
         // A driver with much to do is alive.
         Ok(()) | Err(crate::driver::Refused::Busy) => Ok("healthy\n"),
@@ -336,7 +352,8 @@ pub async fn healthy(State(app): State<App>) -> Answer<&'static str> {
 }
 
 /// Whether what was stored is loaded and this host was read once: the driver answers nobody before.
-pub async fn ready(State(app): State<App>) -> Answer<String> {
+pub async fn ready(State(app): State<App>, uri: Uri) -> Answer<String> {
+    no_params(&uri)?;
     let problem = app.handle.query(|view| view.stats.store_problem.clone()).await?;
     Ok(match problem {
         None => "ready\n".to_owned(),
@@ -348,11 +365,14 @@ pub async fn ready(State(app): State<App>) -> Answer<String> {
 #[derive(Serialize, schemars::JsonSchema)]
 pub struct Reloaded {
     reloaded: bool,
-    /// Sections that changed and take effect only after a restart.
+    /// Keys whose values are others than before.
+    changed: Vec<String>,
+    /// Sections that differ from the start's and take effect only after a restart.
     restart_for: Vec<&'static str>,
 }
 
-pub async fn reload(State(app): State<App>) -> Answer<Json<Single<Reloaded>>> {
+pub async fn reload(State(app): State<App>, uri: Uri) -> Answer<Json<Single<Reloaded>>> {
+    no_params(&uri)?;
     let reread = Arc::clone(&app.reread);
     let refused = |problem: String| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the configuration stays as it was: {problem}"))
@@ -361,18 +381,11 @@ pub async fn reload(State(app): State<App>) -> Answer<Json<Single<Reloaded>>> {
         .await
         .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("reading failed: {error}")))?
         .map_err(|error| refused(error.to_string()))?;
-    let before = &app.started;
-    let after = settings.daemon.clone();
-    app.handle.reload(settings).await?;
-    let restart_for = [
-        ("http", before.http != after.http),
-        ("data", before.data != after.data),
-        ("files", before.files != after.files),
-        ("log", before.log != after.log),
-        ("webhooks", before.webhooks != after.webhooks),
-    ];
-    let restart_for = restart_for.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect();
-    Ok(single(Reloaded { reloaded: true, restart_for }))
+    let done = app.handle.reload(settings).await?;
+    log::reloaded(&done);
+    let waits = |section: &&str| done.at_next_start.iter().any(|key| key.split(['.', '[']).next() == Some(section));
+    let restart_for = AT_START.into_iter().filter(waits).collect();
+    Ok(single(Reloaded { reloaded: true, changed: done.changed, restart_for }))
 }
 
 fn exposition(headers: &HeaderMap, families: &[telemetry::Family]) -> Response {
@@ -387,7 +400,8 @@ fn closed() -> Problem {
     Problem::not_found("the daemon's own metrics are switched off; set prometheus.enabled to true to open them")
 }
 
-pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Answer<Response> {
+pub async fn metrics(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer<Response> {
+    no_params(&uri)?;
     let measured = app
         .handle
         .query(|view| view.settings.daemon.prometheus.enabled.then(|| telemetry::Measured::of(view)))
@@ -397,7 +411,8 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Answer<Respo
     Ok(exposition(&headers, &families))
 }
 
-pub async fn threshold_metrics(State(app): State<App>, headers: HeaderMap) -> Answer<Response> {
+pub async fn threshold_metrics(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer<Response> {
+    no_params(&uri)?;
     let learned = app
         .handle
         .query(|view| view.settings.daemon.prometheus.enabled.then(|| telemetry::Learned::all(view)))

@@ -1,11 +1,12 @@
 //! Thresholds that come in: every row is checked by itself, and what is refused is told with its number and the reason.
 
 use crate::http::App;
-use crate::http::api::{Answer, Body, Single, single};
+use crate::http::api::{Answer, Body, Single, no_params, single};
 use crate::http::problem::Problem;
 use crate::http::query::Fields;
 use axum::Json;
 use axum::extract::State;
+use axum::http::Uri;
 use homeostat::plan::import::Import;
 use homeostat::series::SeriesName;
 use homeostat::units::{Confidence, Sensitivity};
@@ -53,7 +54,8 @@ pub struct Imported {
     refused: Vec<RefusedRow>,
 }
 
-pub async fn thresholds(State(app): State<App>, body: Body) -> Answer<Json<Single<Imported>>> {
+pub async fn thresholds(State(app): State<App>, uri: Uri, body: Body) -> Answer<Json<Single<Imported>>> {
+    no_params(&uri)?;
     let fields = Fields::read(body, &["data", "next"])?;
     let Value::Array(rows) = fields.required("data", "a list of thresholds")? else {
         return Err(Problem::field("data", "is not a list; give thresholds as /api/v1/thresholds lists them"));

@@ -30,6 +30,7 @@ const SERIES: Parameter = ("series", "string", "Only rows about this series.");
 const LOOP: Parameter = ("loop", "string", "Only rows of this feedback loop.");
 
 const LIST: &[Parameter] = &[LIMIT, PAGE, MATCH];
+const LIST_WITHOUT_SERIES: &[Parameter] = &[LIMIT, PAGE];
 const LIST_OF_LOOP: &[Parameter] = &[LIMIT, PAGE, MATCH, LOOP, SERIES];
 const EVENTS: &[Parameter] = &[
     LIMIT,
@@ -202,7 +203,7 @@ fn build() -> Value {
     all.list::<LoopRow>(
         "/api/v1/loops",
         "The five feedback loops: what each heard and did, and whether it helps.",
-        LIST,
+        LIST_WITHOUT_SERIES,
     );
     all.list::<SignalRow>("/api/v1/signals", "What the loops heard, newest first.", LIST_OF_LOOP);
     all.list::<ActionRow>("/api/v1/actions", "What the loops changed, newest first.", LIST_OF_LOOP);
@@ -211,7 +212,7 @@ fn build() -> Value {
     events["content"]["text/event-stream"] = stream;
     let summary = "What the engine decided. With Accept: text/event-stream live, resumed by Last-Event-ID.";
     all.put("get", "/api/v1/events", operation(summary, EVENTS, None, events));
-    all.list::<TransitionRow>("/api/v1/transitions", "Moves between states, newest first.", LIST);
+    all.list::<TransitionRow>("/api/v1/transitions", "Moves between states, newest first.", LIST_WITHOUT_SERIES);
     all.list::<OptimizationRow>("/api/v1/optimizations", "Thresholds that were learned with news, newest first.", LIST);
     let limit: &[Parameter] =
         &[("limit", "integer", "Series in anomaly_rates: 100 unless said otherwise, 1000 at most.")];

@@ -28,6 +28,9 @@ impl Params {
             .map_err(|error| Problem::bad_request(format!("the query cannot be read: {error}")))?;
         match pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             None => Ok(Params(pairs)),
+            Some((name, _)) if name == "match[]" && known.contains(&"page") => Err(Problem::bad_request(
+                "`match[]` selects rows by their series, and those here have none; leave it out",
+            )),
             Some((name, _)) if known.is_empty() => {
                 Err(Problem::bad_request(format!("`{name}`: nothing can be asked for here; leave it out")))
             }
@@ -75,8 +78,11 @@ pub struct Page {
 }
 
 impl Page {
-    /// Parameters that every list knows.
+    /// Parameters that every list about series knows.
     pub const PARAMS: [&'static str; 3] = ["limit", "page", "match[]"];
+
+    /// Parameters of lists whose rows are about no series: a selector would give none of them, which says nothing.
+    pub const PARAMS_WITHOUT_SERIES: [&'static str; 2] = ["limit", "page"];
 
     pub fn read(params: &Params, list: List) -> Result<Page, Problem> {
         let limit = params.number("limit", 1)?.map_or(LIMIT, |limit| limit.min(LIMIT_MAX as u64) as usize);

@@ -6,12 +6,12 @@
 
 use homeostat::series::SeriesName;
 use homeostat::time::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// A longer line is no row, in bytes. It is skipped, not held.
@@ -19,6 +19,20 @@ const LINE_LEN_MAX: usize = 1 << 20;
 
 /// So many series one file may name; rows of further ones do not count as rows.
 const NAMES_MAX: usize = 1_000_000;
+
+/// Bytes that are read from a file in one go.
+const BUFFER: usize = 1 << 16;
+
+/// First bytes of files that are no text yet, what they are, and what makes text of them.
+const PACKED: [(&[u8], &str, &str); 7] = [
+    (b"\x1f\x8b", "compressed with gzip", "gzip -dc"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "zstd -dc"),
+    (b"\xfd7zXZ\0", "compressed with xz", "xz -dc"),
+    (b"BZh", "compressed with bzip2", "bzip2 -dc"),
+    (b"PK\x03\x04", "a zip archive", "funzip"),
+    (b"\xff\xfe", "text in UTF-16", "iconv -f UTF-16 -t UTF-8"),
+    (b"\xfe\xff", "text in UTF-16", "iconv -f UTF-16 -t UTF-8"),
+];
 
 /// What the column, or the key, of each kind may be called; upper or lower case.
 const TIME_NAMES: [&str; 4] = ["timestamp", "time", "t", "ts"];
@@ -63,8 +77,14 @@ pub enum Line<'a> {
 pub enum FileError {
     #[error("cannot open {}: {source}; check the path and its permissions", path.display())]
     Open { path: PathBuf, source: io::Error },
+    #[error("{} is a folder; name a file in it", path.display())]
+    Folder { path: PathBuf },
+    #[error("the folder {} of {} is not there; make it, or mend the path", folder.display(), path.display())]
+    NoFolder { path: PathBuf, folder: PathBuf },
     #[error("cannot read {} after line {line}: {source}", path.display())]
     Read { path: PathBuf, line: u64, source: io::Error },
+    #[error("{} is {what}, which is not read as it stands; make it readable with: {remedy}", path.display())]
+    Packed { path: PathBuf, what: &'static str, remedy: String },
     #[error(
         "{} line {line}: no column is called {wanted}; the first row names the columns, like timestamp,value (found: {found})",
         path.display()
@@ -78,8 +98,20 @@ pub struct Rows {
     input: Box<dyn BufRead + Send>,
     form: Form,
     line: u64,
+    /// Bytes that were taken from the input.
+    taken: u64,
+    position: Position,
     buffer: Vec<u8>,
     names: Names,
+}
+
+/// The end of the last line that was whole: a file that grows goes on behind it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Position {
+    /// Bytes from the start of the file.
+    pub offset: u64,
+    /// Lines before it.
+    pub line: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -116,8 +148,35 @@ impl Rows {
             return Ok(Rows::from_reader(path, "stdin", io::stdin()));
         }
         let file = File::open(path).map_err(|source| FileError::Open { path: path.to_owned(), source })?;
+        Rows::of(path, file)
+    }
+
+    /// The rows of an open file.
+    pub fn of(path: &Path, file: File) -> Result<Rows, FileError> {
+        // Nobody has to be waited for, so that a file of another kind is told before anything else is done.
+        let is_regular = file.metadata().is_ok_and(|about| about.is_file());
         let stem = path.file_stem().map_or(Cow::Borrowed("file"), |stem| stem.to_string_lossy());
-        Ok(Rows::from_reader(path, &stem, file))
+        let mut rows = Rows::from_reader(path, &stem, file);
+        if is_regular {
+            rows.refuse_packed()?;
+        }
+        Ok(rows)
+    }
+
+    /// The rows of an open file from a place on where an earlier reading ended. What its first line says of the form holds.
+    pub fn of_rest(path: &Path, mut file: File, from: Position) -> Result<Rows, FileError> {
+        let failed = |source| FileError::Read { path: path.to_owned(), line: from.line, source };
+        let mut rows = Rows::of(path, file.try_clone().map_err(failed)?)?;
+        rows.next_line()?;
+        file.seek(SeekFrom::Start(from.offset)).map_err(failed)?;
+        rows.input = Box::new(BufReader::with_capacity(BUFFER, file));
+        (rows.line, rows.taken, rows.position) = (from.line, from.offset, from);
+        Ok(rows)
+    }
+
+    /// Where reading stands: behind the last whole line that was given.
+    pub fn position(&self) -> Position {
+        self.position
     }
 
     /// Reads from anywhere; `path` is named in errors, `stem` names the series of rows that name none.
@@ -126,9 +185,11 @@ impl Rows {
             SeriesName::new(stem, []).or_else(|_| SeriesName::new("file", [])).expect("`file` is the name of a series");
         Rows {
             path: path.to_owned(),
-            input: Box::new(BufReader::with_capacity(1 << 16, input)),
+            input: Box::new(BufReader::with_capacity(BUFFER, input)),
             form: Form::Unknown,
             line: 0,
+            taken: 0,
+            position: Position::default(),
             buffer: Vec::new(),
             names: Names { fallback, list: Vec::new(), by_text: HashMap::new() },
         }
@@ -136,6 +197,9 @@ impl Rows {
 
     /// The next row, good or bad; `None` at the end. Empty lines are no rows.
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>, FileError> {
+        if self.line == 0 {
+            self.refuse_packed()?;
+        }
         loop {
             match self.fill() {
                 Err(source) => return Err(FileError::Read { path: self.path.clone(), line: self.line, source }),
@@ -166,6 +230,28 @@ impl Rows {
                 Form::Unknown => unreachable!("the first line with content says which form the file has"),
             },
         }))
+    }
+
+    /// A file that is no text is told by its first bytes; they stay where they are.
+    fn refuse_packed(&mut self) -> Result<(), FileError> {
+        let path = &self.path;
+        let start = loop {
+            match self.input.fill_buf() {
+                Ok(start) => break start,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(FileError::Read { path: path.clone(), line: 0, source }),
+            }
+        };
+        match PACKED.iter().find(|(magic, _, _)| start.starts_with(magic)) {
+            None => Ok(()),
+            Some((_, what, tool)) => {
+                let remedy = match path == Path::new("-") {
+                    true => format!("… | {tool} | homeostat …"),
+                    false => format!("{tool} < {} > {}", quoted(path), quoted(&readable(path))),
+                };
+                Err(FileError::Packed { path: path.clone(), what, remedy })
+            }
+        }
     }
 
     /// Whether there is a column `label`; known once a line was read. Only CSV has one.
@@ -205,7 +291,9 @@ impl Rows {
             }
             let used = part.len() + usize::from(end.is_some());
             self.input.consume(used);
+            self.taken += used as u64;
             if end.is_some() {
+                self.position = Position { offset: self.taken, line: self.line + 1 };
                 break;
             }
         }
@@ -218,6 +306,23 @@ impl Rows {
         }
         Ok(if too_long { Filled::TooLong } else { Filled::Line })
     }
+}
+
+/// What the readable copy of a file may be called.
+fn readable(path: &Path) -> PathBuf {
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    if ["gz", "zst", "xz", "bz2", "zip"].contains(&&*extension) {
+        return path.with_extension("");
+    }
+    let dot = if extension.is_empty() { "" } else { "." };
+    path.with_file_name(format!("{}_utf8{dot}{extension}", path.file_stem().unwrap_or_default().to_string_lossy()))
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+');
+    if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 enum Filled {

@@ -12,6 +12,7 @@ mod tail;
 
 use super::{Asked, Baseline, Detector, DetectorState};
 use crate::config::StrategyName;
+use crate::feedback::Verdict;
 use crate::monitor::Judged;
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
@@ -136,6 +137,12 @@ impl Detector for Auto {
 
     fn alerts(&self) -> bool {
         true
+    }
+
+    fn told(&self, state: &mut DetectorState, verdict: Verdict) {
+        if let DetectorState::Auto(state) = state {
+            state.decider.told(verdict);
+        }
     }
 
     fn step(&self, state: &mut DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Judged {

@@ -191,13 +191,18 @@ fn degraded_recovers_after_a_minute_of_clear_limits_and_is_healthy_after_five_ca
     let mut run = Run::new();
     run.cycles(3, &[(HostProcessor, 0.9)], false);
     assert_eq!(run.cycles(20, &[(HostProcessor, 0.80)], false), [Degraded; 20], "between leave and enter it stays");
-    assert_eq!(run.cycles(3, &[(HostProcessor, 0.6)], false), [Degraded, Degraded, Recovering]);
+    assert_eq!(run.at.leaves_at(), None, "nobody knows how long it stays there");
+    assert_eq!(run.cycle(&[(HostProcessor, 0.6)], false), Degraded);
+    assert_eq!(run.at.leaves_at(), Some(run.now + Span::minutes(1)));
+    assert_eq!(run.cycles(2, &[(HostProcessor, 0.6)], false), [Degraded, Recovering]);
+    assert_eq!(run.at.leaves_at(), Some(run.now + Span::minutes(5)));
     assert_eq!(
         run.last_cause(),
         "all degraded limits behind their leave values for 1m, nearest host_processor 0.6 under 0.75"
     );
     assert_eq!(run.cycles(15, &[(HostProcessor, 0.80)], false)[13..], [Recovering, Healthy], "15 cycles of 20 s");
     assert_eq!(run.last_cause(), "no degraded evidence for 5m, nearest host_processor 0.8 under 0.85");
+    assert_eq!(run.at.leaves_at(), None, "healthy waits for nothing");
 }
 
 #[test]
@@ -352,8 +357,11 @@ fn a_forced_state_without_reason_is_left_by_the_usual_way() {
     let (at, moved) = run.at.force(Critical, run.now + Span::minutes(15), &Evidence::default(), run.now);
     assert_eq!((moved.from, moved.to), (Healthy, Critical));
     run.at = at;
-    let states = run.cycles(90, &[(HostProcessor, 0.1)], false);
-    assert_eq!(states[88..], [Critical, Recovering], "15 min of 10 s cycles");
+    let until = run.now + Span::minutes(15);
+    run.cycle(&[(HostProcessor, 0.1)], false);
+    assert_eq!(run.at.leaves_at(), Some(until), "an operator holds it for longer than the evidence");
+    let states = run.cycles(89, &[(HostProcessor, 0.1)], false);
+    assert_eq!(states[87..], [Critical, Recovering], "15 min of 10 s cycles");
 
     let mut run = Run::new();
     run.at = run.at.force(Optimizing, run.now + Span::minutes(1), &Evidence::default(), run.now).0;

@@ -132,9 +132,10 @@ impl Read {
             let Judged { score, alert_score, alert, .. } = judged;
             self.said.push(Said { at, score, alert_score: Some(alert_score), alert: Some(alert) });
         }
-        bad.sum_up(self.rows.len() as u64);
+        let rows = self.rows.len() as u64;
+        let bad = bad.sum_up(rows);
         if let Some(judges) = judges {
-            judges.sum_up(path);
+            judges.sum_up(path, rows, bad);
         }
         Ok(())
     }

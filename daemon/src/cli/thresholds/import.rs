@@ -152,7 +152,7 @@ impl Sums {
                 .iter()
                 .map(|one| json!({ "line": one.line, "series": one.series, "reason": one.reason }))
                 .collect();
-            out.json(&json!({ "imported": imported, "unchanged": unchanged, "left_out": left_out, "refused": rows }))?;
+            out.data(&json!({ "imported": imported, "unchanged": unchanged, "left_out": left_out, "refused": rows }))?;
         } else {
             let idle = if left_out > 0 { format!("{left_out} left out (not active), ") } else { String::new() };
             out.text(&format!(

@@ -152,7 +152,33 @@ pub struct Explained {
     #[schemars(with = "Option<String>")]
     forecast: Option<Timestamp>,
     tally: TallyRow,
+    budget: BudgetRow,
     pending: Vec<PendingRow>,
+}
+
+/// How often it may alert, and how often it did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BudgetRow {
+    /// As it is configured: for this series, or for all together. `none`: alerts stand at a fixed level.
+    asked: String,
+    /// How many series share that; null: it is this one's own.
+    shared_by: Option<usize>,
+    /// Alerts a week that it leaves this series; null: none.
+    per_week: Option<f64>,
+    /// Alerts a week lately, without those that were judged true; null: seen for under an hour.
+    alerts_per_week: Option<f64>,
+}
+
+impl BudgetRow {
+    fn of(knowledge: &Knowledge, series: &Series, now: Timestamp) -> BudgetRow {
+        let asked = series.own_budget();
+        BudgetRow {
+            asked: asked.unwrap_or(knowledge.config().budget).to_string(),
+            shared_by: asked.is_none().then(|| knowledge.sharing()),
+            per_week: series.budget_per_week(),
+            alerts_per_week: series.alerts().per_week(now),
+        }
+    }
 }
 
 /// Verdicts that are shown of one series.
@@ -203,6 +229,7 @@ impl Explained {
             last_breach: series.last_breach().map(At::from),
             alert_since: series.alert_since(),
             forecast: series.forecast(),
+            budget: BudgetRow::of(knowledge, series, view.now),
             tally: TallyRow {
                 judged: tally.judged,
                 breached: tally.breached,

@@ -69,7 +69,7 @@ impl From<&Optimization> for OptimizationRow {
 
 pub fn transitions(knowledge: &Knowledge, page: &Page) -> Rows<TransitionRow> {
     let history = knowledge.transitions();
-    numbered(history.iter(), history.total(), page, List::Transitions, |_| page.wants(None))
+    numbered(history.iter(), history.total(), page, List::Transitions, |_| true)
 }
 
 pub fn optimizations(knowledge: &Knowledge, page: &Page) -> Rows<OptimizationRow> {

@@ -40,6 +40,10 @@ pub struct StateRow {
     /// Until when an operator holds the state, when one does.
     #[schemars(with = "Option<String>")]
     forced_until: Option<Timestamp>,
+    /// When degraded, critical or recovering is left at the earliest, if nothing gets worse; null while something still holds
+    /// it, and in the other states.
+    #[schemars(with = "Option<String>")]
+    leaves_at: Option<Timestamp>,
     /// Whether all changes are stopped.
     frozen: bool,
 }
@@ -61,6 +65,7 @@ impl StateRow {
             since: state.since,
             evidence: evidence.collect(),
             forced_until: state.forced_until.filter(|until| *until > view.now),
+            leaves_at: state.leaves_at(),
             frozen: knowledge.frozen(),
         }
     }

@@ -9,6 +9,7 @@ use super::scorer::part_of;
 use super::season::Table;
 use super::tail::Tail;
 use crate::analyze::strategy::{AlertLevel, Asked};
+use crate::feedback::Verdict;
 use crate::monitor::Why;
 use serde::{Deserialize, Serialize};
 
@@ -43,8 +44,10 @@ const STEP_FLOOR: f32 = 0.5;
 const SEVERAL: f32 = 0.6;
 /// The level is never under this rarity, in decades.
 const RARITY_MIN: f32 = 2.0;
-/// What a page moves the level, in decades, and how far it may be moved.
+/// What a page moves the level, in decades, as long as nobody says what it was; once it was false; and how far it may be
+/// moved.
 const STEP: f64 = 0.1;
+const OCTAVE: f64 = std::f64::consts::LOG10_2;
 const CORRECTION: (f64, f64) = (-1.0, 1.5);
 
 /// An alert ends inside this share of the way to its bounds.
@@ -432,6 +435,15 @@ impl Decider {
         (self.near, self.usual) = (self.recent, self.recent);
     }
 
+    /// What a person says of a page, or of one that was missed: what mattered costs nothing, what did not an octave.
+    pub fn told(&mut self, verdict: Verdict) {
+        let step = match verdict {
+            Verdict::True | Verdict::Missed => -STEP,
+            Verdict::False => OCTAVE - STEP,
+        };
+        self.correction = (self.correction + step).clamp(CORRECTION.0, CORRECTION.1);
+    }
+
     /// Without pages the level comes down again, by as much a week as the asked ones would raise it.
     fn ease(&mut self, per_week: f32, asked: &Asked) {
         if let AlertLevel::PerWeek(pages) = asked.alert {
@@ -535,7 +547,8 @@ impl Decider {
         let of = if seen.away > 0.0 { UP } else { DOWN };
         let size = seen.away.abs();
         let far = held && seen.rarity > seen.level + 1.0;
-        if !self.tails[of].reaches(size) && !(far && size > 2.0) {
+        let clipped = self.tails[of].reaches(size) || (far && size > 2.0);
+        if !clipped {
             return value;
         }
         let rarest = seen.level.min((self.histograms[UP].total + 1.0).log10() + BEYOND);

@@ -59,12 +59,7 @@ impl Tail {
         if shape.abs() < 1e-3 {
             shape = 1e-3;
         }
-        Tail {
-            from: from,
-            share: ((count + 1.0) / (total + 2.0)),
-            scale: (mean * (1.0 - shape)).max(0.08 * from),
-            shape: shape,
-        }
+        Tail { from, share: ((count + 1.0) / (total + 2.0)), scale: (mean * (1.0 - shape)).max(0.08 * from), shape }
     }
 
     /// Minus the decimal logarithm of the chance that an ordinary value lies beyond; 0 where the tail does not reach.

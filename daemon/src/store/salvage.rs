@@ -1,0 +1,220 @@
+//! What to do with a file that the disk has damaged: a new one is made of all that can be read of it, and the old one is kept
+//! under another name. A loop that forgot some of its past works; one that does not start helps nobody.
+
+use super::{MARK, StoreError, error, lock, migrate};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::path::{Path, PathBuf};
+
+/// What was found, and where the damaged file is now.
+#[derive(Debug)]
+pub struct Salvaged {
+    pub aside: PathBuf,
+    pub events: u64,
+    /// Events that were numbered and could not be read, or had been removed as too old.
+    pub events_missing: u64,
+    /// Parts of the snapshot whose bytes could not be read. Their names stay, so that the journal can stand in for them.
+    pub parts_missing: u64,
+}
+
+/// Makes a new store of what can be read of the damaged one in `dir`. Nobody may hold the folder.
+pub fn salvage(dir: &Path) -> Result<Salvaged, StoreError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source: std::io::Error| StoreError::Io { path, source }
+    };
+    let _lock = lock(dir, &io)?;
+    remove(&dir.join(MARK))?;
+    let path = dir.join("homeostat.db");
+    let new_path = dir.join("homeostat.db.new");
+    remove(&new_path)?;
+    let found = {
+        let old = Connection::open(&path).map_err(|source| error(&path, source))?;
+        let mut new = Connection::open(&new_path).map_err(|source| error(&new_path, source))?;
+        migrate(&new_path, &new)?;
+        copy(&old, &mut new, &new_path)?
+    };
+    let (events, events_missing, parts_missing) = found;
+    let aside = (1..)
+        .map(|n| dir.join(format!("homeostat.db.damaged-{n}")))
+        .find(|aside| !aside.exists())
+        .expect("there is a number that no file has");
+    // A log that stayed would be taken for the new file's.
+    let beside = |path: &Path, end: &str| path.with_file_name(format!("{}{end}", name(path)));
+    match std::fs::rename(beside(&path, "-wal"), beside(&aside, "-wal")) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => return Err(io(&path)(source)),
+        Ok(()) | Err(_) => {}
+    }
+    remove(&beside(&path, "-shm"))?;
+    // One of the two stands under the name at any moment, where the file system knows links.
+    std::fs::hard_link(&path, &aside).or_else(|_| std::fs::rename(&path, &aside)).map_err(io(&aside))?;
+    std::fs::rename(&new_path, &path).map_err(io(&path))?;
+    Ok(Salvaged { aside, events, events_missing, parts_missing })
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError::Io { path: path.to_owned(), source })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Copies what can be read: how many events, how many of those that were numbered are missing, how many parts are.
+fn copy(old: &Connection, new: &mut Connection, new_path: &Path) -> Result<(u64, u64, u64), StoreError> {
+    let sql = |source: rusqlite::Error| error(new_path, source);
+    let counter = |name: &str| {
+        let text = "select value from counters where name = ?1";
+        old.query_row(text, [name], |row| row.get::<_, i64>(0)).optional().ok().flatten()
+    };
+    let (seq, snapshot_seq) = (counter("seq"), counter("snapshot_seq"));
+    let transaction = new.transaction().map_err(sql)?;
+    let (mut events, mut last) = (0, 0);
+    // Where the way through the file breaks, the next event behind the break is looked for, further and further away.
+    let (mut after, mut step) = (0_i64, 0_i64);
+    let horizon = seq.unwrap_or(1 << 40);
+    while after < horizon {
+        let ended = copy_events(old, &transaction, after + step, |seq| {
+            (events, last, step) = (events + 1, seq, 0);
+        });
+        match ended {
+            Ok(()) => break,
+            Err(Torn::Old) if last > after => after = last,
+            Err(Torn::Old) => step = (2 * step).max(1),
+            Err(Torn::New(source)) => return Err(sql(source)),
+        }
+        if after + step >= horizon {
+            break;
+        }
+    }
+    let seq = seq.unwrap_or(last).max(last);
+    let mut parts_missing = 0;
+    let snapshot_seq = match (snapshot_seq, part_names(old)) {
+        (Some(snapshot_seq), Ok(names)) => {
+            for name in names {
+                let text = "select body, sum from snapshot where part = ?1";
+                let read = old.query_row(text, [&name], |row| Ok((row.get(0)?, row.get(1)?)));
+                let (body, sum): (Vec<u8>, Option<i64>) = read.unwrap_or_else(|_| {
+                    parts_missing += 1;
+                    // Nothing has this sum: it counts as damaged.
+                    (Vec::new(), Some(super::sum(&[]) ^ 1))
+                });
+                let text = "insert into snapshot (part, body, sum) values (?1, ?2, ?3)";
+                transaction.execute(text, params![name, body, sum]).map_err(sql)?;
+            }
+            snapshot_seq
+        }
+        // Without its number, or its parts, a snapshot is none: all memory is what the journal tells.
+        _ => 0,
+    };
+    let set = "update counters set value = ?1 where name = ?2";
+    transaction.execute(set, params![seq, "seq"]).map_err(sql)?;
+    transaction.execute(set, params![snapshot_seq, "snapshot_seq"]).map_err(sql)?;
+    transaction.commit().map_err(sql)?;
+    Ok((events, (seq as u64).saturating_sub(events), parts_missing))
+}
+
+/// From the index, which is small and apart from the bodies.
+fn part_names(old: &Connection) -> Result<Vec<String>, rusqlite::Error> {
+    let mut select = old.prepare("select part from snapshot order by part")?;
+    let names = select.query_map([], |row| row.get(0))?;
+    names.collect()
+}
+
+/// Which of the two files broke.
+enum Torn {
+    Old,
+    New(rusqlite::Error),
+}
+
+fn copy_events(old: &Connection, new: &Connection, after: i64, mut copied: impl FnMut(i64)) -> Result<(), Torn> {
+    let text = "select seq, at, v, kind, series, body from events where seq > ?1 order by seq";
+    let mut select = old.prepare_cached(text).map_err(|_| Torn::Old)?;
+    let mut insert = new.prepare_cached("insert into events values (?1, ?2, ?3, ?4, ?5, ?6)").map_err(Torn::New)?;
+    let mut rows = select.query([after]).map_err(|_| Torn::Old)?;
+    while let Some(row) = rows.next().map_err(|_| Torn::Old)? {
+        type Event = (i64, i64, i64, String, Option<String>, String);
+        let read = || -> rusqlite::Result<Event> {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+        };
+        // A row that holds something else than was written is skipped, and the next one read.
+        let Ok((seq, at, v, kind, series, body)) = read() else { continue };
+        insert.execute(params![seq, at, v, kind, series, body]).map_err(Torn::New)?;
+        copied(seq);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::{Store, StoreError, Wanted};
+    use homeostat::event::Event;
+    use homeostat::series::SeriesName;
+    use homeostat::time::Timestamp;
+
+    /// A page of the file after the other is overwritten: whatever was in it, the rest is found, in order, and no part of the
+    /// snapshot is taken for another.
+    #[test]
+    fn whatever_page_is_lost_the_rest_is_found_and_the_damaged_file_kept() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("homeostat.db");
+        let mut store = Store::open(dir.path()).expect("a new store");
+        let added = |n: usize| {
+            let series = SeriesName::parse(&format!("series_{n}")).expect("a name");
+            (Timestamp::from_secs(1000), Event::SeriesAdded { series, declared: None, derived_from: None })
+        };
+        let events: Vec<_> = (0..500).map(added).collect();
+        store.append(&events[..400]).expect("room");
+        let part = |name: &str, byte: u8| (name.to_owned(), vec![byte; 20_000]);
+        let parts = [part("general", 1), part("shard/0", 2), part("shard/1", 3)];
+        store.write_snapshot(&parts).expect("room");
+        store.append(&events[400..]).expect("room");
+        drop(store);
+        let whole = std::fs::read(&path).expect("readable");
+        let (mut salvaged, mut refused) = (0, 0);
+        // The first page is the head of the file: without it nobody knows that it is one.
+        for page in 1..whole.len() / 4096 {
+            let mut bytes = whole.clone();
+            bytes[page * 4096..(page + 1) * 4096].fill(0xa5);
+            std::fs::write(&path, &bytes).expect("written");
+            let all = Wanted { limit: 1000, ..Wanted::default() };
+            let read = || {
+                let store = Store::open(dir.path())?;
+                Ok::<_, StoreError>((store.events(&all)?, store.read_snapshot()?, store.last_seq()))
+            };
+            let (found, snapshot, last) = match read() {
+                Ok(found) => found,
+                Err(StoreError::Damaged { .. }) => {
+                    let done = match super::salvage(dir.path()) {
+                        Ok(done) => done,
+                        // What says which tables there are is gone too.
+                        Err(StoreError::Damaged { .. }) => {
+                            refused += 1;
+                            continue;
+                        }
+                        Err(error) => panic!("page {page}: {error}"),
+                    };
+                    salvaged += 1;
+                    assert_eq!(std::fs::read(&done.aside).expect("kept"), bytes, "page {page}");
+                    std::fs::remove_file(&done.aside).expect("ours");
+                    read().unwrap_or_else(|error| panic!("page {page}: {error}"))
+                }
+                Err(error) => panic!("page {page}: {error}"),
+            };
+            assert_eq!(last, 500, "page {page}: a number is never given twice");
+            assert!(found.len() >= 300 || snapshot.is_some(), "page {page}: {} events", found.len());
+            for stored in &found {
+                assert_eq!(stored.event, events[stored.seq as usize - 1].1, "page {page}");
+            }
+            assert!(found.windows(2).all(|pair| pair[0].seq < pair[1].seq), "page {page}");
+            for (name, body) in snapshot.map(|snapshot| snapshot.parts).unwrap_or_default() {
+                assert!(parts.contains(&(name, body)), "page {page}: what is not damaged is as it was written");
+            }
+        }
+        assert!(salvaged > 10 && refused <= 1, "{salvaged} {refused}");
+    }
+}
