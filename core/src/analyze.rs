@@ -134,6 +134,10 @@ fn is_news(series: &Series, threshold: &Threshold) -> bool {
     {
         return true;
     }
+    // One that has grown up says what is an alert.
+    if before.young != threshold.young {
+        return true;
+    }
     let confidence_moved = (before.confidence.get() - threshold.confidence.get()).abs() > DEADBAND;
     moved(before, threshold) > DEADBAND || confidence_moved
 }
