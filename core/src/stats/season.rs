@@ -13,8 +13,15 @@ use std::f64::consts::TAU;
 const DAY: u64 = 86_400_000;
 const WEEK: u64 = 7 * DAY;
 
-/// The window is read in so many parts at most.
-const BINS: usize = 512;
+/// The window is read in so many parts at most, and as many of its last samples one by one.
+const BINS: usize = 256;
+const LAST: usize = 512;
+
+/// The variance of a window is read off so many of its values in order.
+const ORDERED: usize = 256;
+
+/// Sums of smaller numbers stay finite.
+const LARGEST: f64 = 1e290;
 
 /// Of fewer samples nothing is said.
 const BINS_MIN: usize = 24;
@@ -34,8 +41,8 @@ const SHARE_MIN: f64 = 0.02;
 /// A week that adds less than this share to what the day explains is a day.
 const WEEK_SHARE: f64 = 0.1;
 
-/// A lag's correlation is at least this, if its period is to be looked at.
-const CORRELATION_MIN: f32 = 0.1;
+/// A lag's correlation is at least so many times what it is by chance, if its period is to be looked at.
+const CORRELATION_MIN: f32 = 3.0;
 
 /// So many of the highest peaks of the autocorrelation are looked at, of short lags and of long ones.
 const PEAKS: usize = 4;
@@ -54,7 +61,7 @@ const OUTERMOST_RANGES: f64 = 5.0;
 /// Times (milliseconds) ascend, as many as values; `sorted` are the same values in ascending order.
 pub fn find(at: &[i64], values: &[f64], sorted: &[f64]) -> Option<u64> {
     assert!(at.len() == values.len() && at.len() == sorted.len(), "a time for each value, and each value sorted");
-    let whole = Bins::of(at, values, sorted)?;
+    let whole = Bins::of(at, values, sorted, BINS)?;
     let day = whole.clock(DAY);
     if let Some(week) = whole.clock(WEEK)
         && day.is_none_or(|day| week.share >= WEEK_SHARE * day.share)
@@ -65,16 +72,17 @@ pub fn find(at: &[i64], values: &[f64], sorted: &[f64]) -> Option<u64> {
         return Some(DAY);
     }
     if !whole.is_white(values.len())
-        && let Some(period) = whole.search()
+        && let Some(period) = whole.search(whole.means.len() / 2)
     {
         return Some(period);
     }
     // What repeats within a bin of the whole window is seen in its last samples only.
-    if values.len() < 2 * BINS {
+    let last = if values.len() < 2 * LAST { BINS } else { LAST };
+    if values.len() < 2 * last {
         return None;
     }
-    let start = values.len() - BINS;
-    let period = Bins::of(&at[start..], &values[start..], sorted)?.search()?;
+    let start = values.len() - last;
+    let period = Bins::of(&at[start..], &values[start..], sorted, last)?.search(last / 4)?;
     // A length that is a little wrong has lost its phase over the whole window.
     repeats(at, values, sorted, period).then_some(period)
 }
@@ -98,11 +106,15 @@ struct Found {
 }
 
 impl Bins {
-    fn of(at: &[i64], values: &[f64], sorted: &[f64]) -> Option<Bins> {
-        let count = values.len().min(BINS);
+    /// Into so many bins at most. `sorted` are the values of the window that these are of.
+    fn of(at: &[i64], values: &[f64], sorted: &[f64], most: usize) -> Option<Bins> {
+        let count = values.len().min(most);
         let (low, high) = ordinary(sorted);
         let range = high - low;
-        if count < BINS_MIN || !(range > 0.0 && range.is_finite()) {
+        let unit = 1.0 / range;
+        // What could overflow in a sum, or is too small to be divided by, has no season.
+        let usable = low.abs().max(high.abs()) < LARGEST && range > 0.0 && unit.is_finite();
+        if count < BINS_MIN || !usable {
             return None;
         }
         let (first, last) = (at[0], at[at.len() - 1]);
@@ -113,7 +125,7 @@ impl Bins {
             return None;
         }
         let middle = low / 2.0 + high / 2.0;
-        let inside = |v: f64| (v.clamp(low, high) - middle) / range;
+        let clipped = |v: f64| v.max(low).min(high);
         let mut means = vec![f32::NAN; count];
         let (mut from, mut empty) = (0, 0);
         for (bin, mean) in means.iter_mut().enumerate() {
@@ -128,7 +140,7 @@ impl Bins {
             }
             match to - from {
                 0 => empty += 1,
-                seen => *mean = (sum(&values[from..to], inside) / seen as f64) as f32,
+                seen => *mean = ((sum(&values[from..to], clipped) / seen as f64 - middle) * unit) as f32,
             }
             from = to;
         }
@@ -136,8 +148,14 @@ impl Bins {
             return None;
         }
         fill(&mut means);
-        let total = sum(values, inside) / values.len() as f64;
-        let variance = sum(values, |v| (inside(v) - total) * (inside(v) - total)) / values.len() as f64;
+        // Read off so many order statistics.
+        let (mut total, mut squares) = (0.0, 0.0);
+        for n in 0..ORDERED {
+            let value = (clipped(sorted[(2 * n + 1) * sorted.len() / (2 * ORDERED)]) - middle) * unit;
+            total += value / ORDERED as f64;
+            squares += value * value / ORDERED as f64;
+        }
+        let variance = squares - total * total;
         Some(Bins { width_ms, means, variance })
     }
 
@@ -155,13 +173,13 @@ impl Bins {
         (found.chance < CHANCE).then_some(found)
     }
 
-    /// The period that the autocorrelation shows, in milliseconds.
-    fn search(&self) -> Option<u64> {
-        let lags = self.means.len() / 2;
+    /// The period of at most so many bins that the autocorrelation shows, in milliseconds.
+    fn search(&self, lags: usize) -> Option<u64> {
         let correlation = self.autocorrelation(lags + 1);
+        let least = correlation[0] * (CORRELATION_MIN / (self.means.len() as f32).sqrt());
         let is_peak = |lag: &usize| {
             let here = correlation[*lag];
-            here >= CORRELATION_MIN * correlation[0] && here >= correlation[lag - 1] && here > correlation[lag + 1]
+            here >= least && here >= correlation[lag - 1] && here > correlation[lag + 1]
         };
         let mut peaks: Vec<usize> = (BINS_PER_PERIOD..=lags).filter(is_peak).collect();
         peaks.sort_by(|a, b| correlation[*b].total_cmp(&correlation[*a]));
@@ -314,16 +332,17 @@ fn fill(means: &mut [f32]) {
     }
 }
 
-/// Sum of products, eight side by side.
+/// Sum of products, many side by side.
 fn product(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; 8];
-    let (mut eights, mut others) = (a.chunks_exact(8), b.chunks_exact(8));
-    for (eight, other) in (&mut eights).zip(&mut others) {
-        for ((sum, a), b) in sums.iter_mut().zip(eight).zip(other) {
+    const WIDE: usize = 32;
+    let mut sums = [0.0_f32; WIDE];
+    let (mut blocks, mut others) = (a.chunks_exact(WIDE), b.chunks_exact(WIDE));
+    for (block, other) in (&mut blocks).zip(&mut others) {
+        for ((sum, a), b) in sums.iter_mut().zip(block).zip(other) {
             *sum += a * b;
         }
     }
-    let rest = eights.remainder().iter().zip(others.remainder()).map(|(a, b)| a * b);
+    let rest = blocks.remainder().iter().zip(others.remainder()).map(|(a, b)| a * b);
     sums.iter().sum::<f32>() + rest.sum::<f32>()
 }
 

@@ -50,11 +50,11 @@ fn reach(count: usize, exceedance: impl Fn(usize) -> f64, p: f64, floor: f64, in
     let count = count - wild_ones(count, &exceedance, floor);
     let wild = count.div_ceil(WILD).min(count - 1);
     let n = count as f64;
-    let (mut mean, mut weighted) = (0.0, 0.0);
+    let (each, mut mean, mut weighted) = (1.0 / n, 0.0, 0.0);
     for i in 0..count {
-        let value = exceedance(i.min(count - 1 - wild));
-        mean += value / n;
-        weighted += value / n * (1.0 - (i as f64 + 0.65) / n);
+        let value = exceedance(i.min(count - 1 - wild)) * each;
+        mean += value;
+        weighted += value * (1.0 - (i as f64 + 0.65) * each);
     }
     let mean = mean.max(floor);
     let weighted = weighted.max(floor / 2.0);
@@ -80,8 +80,13 @@ fn reach(count: usize, exceedance: impl Fn(usize) -> f64, p: f64, floor: f64, in
 fn wild_ones(count: usize, exceedance: impl Fn(usize) -> f64, floor: f64) -> usize {
     let most = count / 10;
     let gap = 1.5 * SHAPE_MAX * (100.0 * most as f64).ln();
-    let log = |k: usize| exceedance(count - k).max(floor).ln();
-    (1..=most).rev().find(|k| *k as f64 * (log(*k) - log(k + 1)) > gap).unwrap_or(0)
+    let size = |k: usize| exceedance(count - k).max(floor);
+    let is_gap = |k: &usize| {
+        let (ratio, wanted) = (size(*k) / size(k + 1), gap / *k as f64);
+        // A logarithm is at most the number less one: most need none.
+        ratio - 1.0 > wanted && ratio.ln() > wanted
+    };
+    (1..=most).rev().find(is_gap).unwrap_or(0)
 }
 
 #[cfg(test)]
