@@ -7,6 +7,7 @@ use homeostat::analyze::strategy::Methods;
 use homeostat::analyze::strategy::adaptive::Merit;
 use homeostat::config::{Config, Kind};
 use homeostat::engine::Engine;
+use homeostat::event::Event;
 use homeostat::knowledge::SeriesId;
 use homeostat::monitor::{Judged, Sample};
 use homeostat::stats::{Scratch, Trend};
@@ -43,6 +44,8 @@ fn patient(strategy: &'static str) -> Config {
     let mut config = by_bounds();
     config.learning.strategy = strategy.into();
     config.learning.learning_window = Span::hours(60 * 24);
+    // So far ahead a morning's climb, gone on in a line, would be out of everything that was ever seen.
+    config.states.healthy.planning_lookahead = Span::hours(3);
     config
 }
 
@@ -108,6 +111,8 @@ fn a_day_is_found_by_itself_and_noons_value_at_three_in_the_morning_is_a_breach(
     // Three days go as the others did; then noon comes at night.
     let (seen, breaches, alerts) = live(&mut world, id, 3, daily);
     assert_eq!(alerts, 0, "an ordinary peak is no alert");
+    let foreseen = |event: &Event| matches!(event, Event::Forecasted { crosses_at: Some(_), .. });
+    assert!(!world.events.iter().any(foreseen), "and an ordinary morning leads nowhere");
     assert!(breaches * 10 < seen, "{breaches} of {seen}");
     world.now = at(24, 3);
     let mut said = Judged::default();
