@@ -116,8 +116,13 @@ pub trait Detector: Send + Sync {
 
     fn formula(&self, sensitivity: Sensitivity) -> String;
 
-    /// The state after what the window holds.
-    fn start(&self, baseline: &Baseline) -> DetectorState;
+    /// The state after what the window holds. `prior` is what a series like it says, where there is one.
+    fn start(&self, baseline: &Baseline, prior: Option<&DetectorState>) -> DetectorState;
+
+    /// What a series says of those like it: of the same metric, with other labels. None: nothing (yet).
+    fn prior(&self, _sibling: &DetectorState) -> Option<DetectorState> {
+        None
+    }
 
     /// Says of a value what it is by what came before, and only then learns from it. A detector that leaves `alerts` false
     /// says bounds alone: scores and alerts are made of them by the engine.

@@ -5,7 +5,7 @@ use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
 use crate::analyze::strategy::{AlertLevel, Asked, Baseline, Detector, DetectorState};
 use crate::budget::{ALERT_SIGMAS, Budget};
 use crate::config::{Config, Kind, StrategyName};
-use crate::feedback::Verdict;
+use crate::feedback::{Subject, Verdict};
 use crate::knowledge::alerts::Alerts;
 use crate::knowledge::door::{self, Admission, CONFIRM_SAMPLES, Distinct, Door, Row, counts, late, turned_away};
 use crate::knowledge::fence::{Alarm, Fence, SUSTAINED};
@@ -135,6 +135,9 @@ pub struct Series {
     /// The histogram it is made of, by name; none: samples of it come from outside.
     #[serde(default)]
     pub(crate) derived_from: Option<SeriesName>,
+    /// What a series like it says of it, until its own detector begins.
+    #[serde(default)]
+    pub(crate) inherited: Option<DetectorState>,
     /// Which bucket it is, when it is one; found anew from its name.
     #[serde(skip)]
     pub(crate) part: Option<Part>,
@@ -191,6 +194,7 @@ impl Series {
             asked: Asked::default(),
             declared,
             derived_from: None,
+            inherited: None,
             part: None,
             settings,
             door,
@@ -293,11 +297,18 @@ impl Series {
     }
 
     /// What a person says of it. Returns whether that is about an alert, or one that was missed.
-    pub(crate) fn hear(&mut self, verdict: Verdict, at: Timestamp, detector: Option<&dyn Detector>) -> bool {
+    pub(crate) fn hear(&mut self, verdict: Verdict, about: Subject, detector: Option<&dyn Detector>) -> bool {
         self.verdicts += 1;
-        let of_alert = self.alerted_at(at);
+        let of_alert = match about {
+            Subject::Moment { at } => self.alerted_at(at),
+            Subject::Period { from, until } => self.hear_of_period(verdict, from, until),
+            Subject::ChangePoint { at } => {
+                self.begin_anew(at, detector);
+                return false;
+            }
+        };
         if of_alert && verdict == Verdict::True {
-            self.alerts.excuse(at);
+            self.alerts.excuse(self.last_seen);
         }
         if !of_alert && verdict != Verdict::Missed {
             return false;
@@ -306,6 +317,30 @@ impl Series {
             detector.told(state, verdict);
         }
         true
+    }
+
+    /// What mattered is no example of the ordinary, and what did not is one. Returns whether there was an alert in it.
+    fn hear_of_period(&mut self, verdict: Verdict, from: Timestamp, until: Timestamp) -> bool {
+        let alerted = self.window.iter().any(|(at, _)| from <= at && at < until && self.alerted_at(at));
+        match verdict {
+            Verdict::True | Verdict::Missed => {
+                // A level that began with the incident, or with its end, was none.
+                self.level_since = self.level_since.filter(|since| *since < from || until < *since);
+                self.masks.cover(from, until);
+            }
+            Verdict::False => self.masks.uncover(from, until),
+        }
+        self.relearn = self.learned.is_some();
+        alerted
+    }
+
+    /// From then on it is another series: neither bounds nor a detector know what came before.
+    fn begin_anew(&mut self, at: Timestamp, detector: Option<&dyn Detector>) {
+        self.level_since(Some(at));
+        self.relearn = self.learned.is_some();
+        if let Some(detector) = detector.filter(|detector| detector.alerts()) {
+            self.start(detector);
+        }
     }
 
     /// How often it alerted lately.
@@ -671,11 +706,19 @@ impl Series {
         Some(if detector.alerts() { Own::Alerts(judged) } else { Own::Bounds(judged) })
     }
 
-    /// Begins with a detector that alerts by itself, from what the window holds.
+    /// Begins with a detector that alerts by itself, from what the window holds of the present level.
     fn start(&mut self, detector: &dyn Detector) {
         let (mut at, mut values, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
         self.window.copy_into(&mut at, &mut values);
-        self.detector = Some(detector.start(&Baseline::sorted(self.kind(), &at, &values, &mut scratch)));
+        let before = self.level_since.map_or(0, |since| at.partition_point(|at| *at < since.millis()));
+        at.drain(..before);
+        values.drain(..before);
+        if values.is_empty() {
+            self.detector = None;
+            return;
+        }
+        let baseline = Baseline::sorted(self.kind(), &at, &values, &mut scratch);
+        self.detector = Some(detector.start(&baseline, self.inherited.take().as_ref()));
     }
 
     /// Its part of the budget of all, unless it has one of its own.
