@@ -33,6 +33,9 @@ pub(crate) fn breach_share_max(sensitivity: Sensitivity) -> f64 {
 /// A bound that moved by less than this share of the width is no news.
 const DEADBAND: f64 = 0.05;
 
+/// Bounds that depend on time are compared at so many times of their period.
+const MOVED_STEPS: u32 = 24;
+
 /// What the cycle found.
 #[derive(Debug, Default)]
 pub struct Analysis {
@@ -131,19 +134,40 @@ fn is_news(series: &Series, threshold: &Threshold) -> bool {
     {
         return true;
     }
-    let at = threshold.learned_at;
-    let (was, is) = (before.bounds.at(at), threshold.bounds.at(at));
-    let width = match was {
-        (Some(lower), Some(upper)) => upper - lower,
-        (bound, other) => bound.or(other).map_or(0.0, |bound| (bound - before.center).abs()),
-    };
-    let moved = |was: Option<f64>, is: Option<f64>| match (was, is) {
-        (Some(was), Some(is)) => (is - was).abs() > DEADBAND * width,
-        (None, None) => false,
-        _ => true,
-    };
+    // One that has grown up says what is an alert.
+    if before.young != threshold.young {
+        return true;
+    }
     let confidence_moved = (before.confidence.get() - threshold.confidence.get()).abs() > DEADBAND;
-    moved(was.0, is.0) || moved(was.1, is.1) || confidence_moved
+    moved(before, threshold) > DEADBAND || confidence_moved
+}
+
+/// By which share of its width a bound moved, the one that moved more; of bounds that depend on time the mean over it.
+fn moved(before: &Threshold, threshold: &Threshold) -> f64 {
+    let one = |at: Timestamp| {
+        let (was, is) = (before.bounds.at(at), threshold.bounds.at(at));
+        let width = match was {
+            (Some(lower), Some(upper)) => upper - lower,
+            (bound, other) => bound.or(other).map_or(0.0, |bound| (bound - before.center).abs()),
+        };
+        let by = |was: Option<f64>, is: Option<f64>| match (was, is) {
+            (Some(was), Some(is)) if was == is => 0.0,
+            (Some(was), Some(is)) => (is - was).abs() / width,
+            (None, None) => 0.0,
+            _ => f64::INFINITY,
+        };
+        (by(was.0, is.0), by(was.1, is.1))
+    };
+    let at = threshold.learned_at;
+    let period = threshold.bounds.period().or(before.bounds.period());
+    let steps = if period.is_some() { MOVED_STEPS } else { 1 };
+    let (mut lower, mut upper) = (0.0, 0.0);
+    for step in 0..steps {
+        let (low, high) = one(at + period.unwrap_or_default().scaled(step as f64 / steps as f64));
+        lower += low / steps as f64;
+        upper += high / steps as f64;
+    }
+    f64::max(lower, upper)
 }
 
 /// How long a series takes for `count` samples, from the spacing in its window; at most a day.
@@ -217,7 +241,8 @@ fn ordinary(
     };
     series.window().copy_into(at, values);
     let start = at.len() - shifted;
-    if learn::recent_trend(&at[start..], &values[start..]).trend != Trend::Stable {
+    let period = series.in_force().and_then(|threshold| threshold.bounds.period());
+    if learn::recent_trend(&at[start..], &values[start..], period).trend != Trend::Stable {
         return (None, 0);
     }
     at.drain(..start);

@@ -64,7 +64,7 @@ pub struct Learning {
     pub confidence_min: Confidence,
     /// Width of the bounds in sigmas of a bell: 2.0 holds 95.45 % of ordinary samples; larger breaches less.
     pub sensitivity: Sensitivity,
-    /// How bounds and alerts are found: auto, adaptive, percentile, sigma, iqr, robust or ewma.
+    /// How bounds and alerts are found: auto, adaptive, percentile, sigma, iqr, robust, extreme_value, seasonal or ewma.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub strategy: StrategyName,
 }

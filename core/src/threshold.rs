@@ -5,6 +5,7 @@ use crate::stats::{Statistics, Trend};
 use crate::time::{Span, Timestamp};
 use crate::units::{Confidence, Sensitivity};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Lower and upper bound in the series' own unit. Each is finite or absent, never both absent, and lower < upper.
 pub type Pair = (Option<f64>, Option<f64>);
@@ -43,10 +44,76 @@ impl Bounds {
             Bounds::Constant { lower, upper } => (*lower, *upper),
             Bounds::Periodic { period, pairs } => {
                 let into = at.millis().rem_euclid(period.millis() as i64) as u64;
-                let bin = (u128::from(into) * pairs.len() as u128 / u128::from(period.millis())) as usize;
-                pairs[bin]
+                let parts = pairs.len() as u64;
+                // A period of many million years is divided the long way.
+                let part = match into.checked_mul(parts) {
+                    Some(product) => product / period.millis(),
+                    None => (u128::from(into) * u128::from(parts) / u128::from(period.millis())) as u64,
+                };
+                pairs[part as usize]
             }
         }
+    }
+
+    /// The pairs of all parts of the period; one, when there is none.
+    pub fn pairs(&self) -> impl Iterator<Item = Pair> + '_ {
+        let (one, many): (Option<Pair>, &[Pair]) = match self {
+            Bounds::Constant { lower, upper } => (Some((*lower, *upper)), &[]),
+            Bounds::Periodic { pairs, .. } => (None, pairs),
+        };
+        one.into_iter().chain(many.iter().copied())
+    }
+
+    /// The same with each pair as `change` has it.
+    pub fn map(&self, change: impl Fn(Pair) -> Pair) -> Result<Bounds, NotBounds> {
+        match self {
+            Bounds::Constant { lower, upper } => {
+                let (lower, upper) = change((*lower, *upper));
+                Bounds::constant(lower, upper)
+            }
+            Bounds::Periodic { period, pairs } => {
+                Bounds::periodic(*period, pairs.iter().copied().map(change).collect())
+            }
+        }
+    }
+
+    /// How long they take to repeat; None: they are the same at all times.
+    pub fn period(&self) -> Option<Span> {
+        match self {
+            Bounds::Constant { .. } => None,
+            Bounds::Periodic { period, .. } => Some(*period),
+        }
+    }
+
+    /// When they repeat, for a person: "by time of day, in 48 parts of 30m".
+    pub fn rhythm(&self) -> Option<String> {
+        let Bounds::Periodic { period, pairs } = self else { return None };
+        let by = match *period {
+            day if day == Span::hours(24) => "by time of day".to_owned(),
+            week if week == Span::hours(7 * 24) => "by time of week".to_owned(),
+            other => format!("by the part of {other}"),
+        };
+        let parts = pairs.len() as u64;
+        Some(match period.millis() % parts {
+            0 => format!("{by}, in {parts} parts of {}", Span::from_millis(period.millis() / parts)),
+            _ => format!("{by}, in {parts} parts"),
+        })
+    }
+
+    /// The ordinary value at a time, of bounds around `center`: theirs where they stand, their middle where they move.
+    pub fn center(&self, at: Timestamp, center: f64) -> f64 {
+        match self {
+            Bounds::Constant { .. } => center,
+            Bounds::Periodic { .. } => middle(self.at(at), center),
+        }
+    }
+}
+
+/// Between two bounds; of one the nearest to `center` that is inside.
+pub fn middle(pair: Pair, center: f64) -> f64 {
+    match pair {
+        (Some(lower), Some(upper)) => lower / 2.0 + upper / 2.0,
+        (lower, upper) => center.max(lower.unwrap_or(f64::MIN)).min(upper.unwrap_or(f64::MAX)),
     }
 }
 
@@ -75,10 +142,21 @@ pub struct Supporting {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Rival {
     pub strategy: StrategyName,
+    /// Its bounds when the threshold was learned.
     pub lower: Option<f64>,
     pub upper: Option<f64>,
+    /// The same at all times, where they depend on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub periodic: Option<Arc<Bounds>>,
     /// Mean pinball loss on samples it had not seen, in the series' unit; lower is better. None: not measured yet.
     pub loss: Option<f64>,
+}
+
+impl Rival {
+    /// Its bounds as they stand at `at`.
+    pub fn at(&self, at: Timestamp) -> Pair {
+        self.periodic.as_ref().map_or((self.lower, self.upper), |bounds| bounds.at(at))
+    }
 }
 
 /// A learned threshold, with all that says why it is so.
@@ -90,7 +168,7 @@ pub struct Threshold {
     pub alert: Bounds,
     /// How many sigma-equivalents out that is.
     pub alert_sigmas: f64,
-    /// The ordinary value, between the bounds.
+    /// The ordinary value, between the bounds; of periodic ones that of the whole window.
     pub center: f64,
     pub sensitivity: Sensitivity,
     pub confidence: Confidence,

@@ -15,6 +15,8 @@ pub struct ThresholdRow {
     /// Beyond these, sustained, it is an alert.
     pub alert_upper: Option<f64>,
     pub alert_lower: Option<f64>,
+    /// Where bounds depend on time: how, in words; the bounds are then those of this moment. Null: they stand.
+    pub rhythm: Option<String>,
     /// In sigmas of a bell; as it stands now, which may be ahead of the bounds by a cycle.
     pub sensitivity: f64,
     /// 0 to 1.
@@ -39,6 +41,7 @@ pub fn threshold_row(series: &Series, now: Timestamp) -> Option<ThresholdRow> {
         lower,
         alert_upper,
         alert_lower,
+        rhythm: threshold.bounds.rhythm(),
         sensitivity: series.sensitivity().get(),
         confidence: threshold.confidence.get(),
         strategy: threshold.strategy.to_string(),

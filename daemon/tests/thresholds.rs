@@ -149,6 +149,7 @@ fn the_door_for_thresholds_refuses_row_by_row_and_has_its_limits() {
         (json!({ "series": "load", "lower": 9, "upper": 3 }), "lower < upper"),
         (json!({ "series": "load", "upper": 9, "sensitivity": 40 }), "`sensitivity`"),
         (json!({ "series": "load", "upper": 9, "alert_upper": 8 }), "at its bound or beyond"),
+        (json!({ "series": "load", "upper": 9, "rhythm": "by time of day" }), "bounds change with time"),
         (json!({ "series": "load", "upper": 9, "active": 1 }), "neither true nor false"),
         (json!({ "series": "load", "uper": 9 }), "`uper`: there is no such field"),
         (json!({ "series": "x".repeat(10_000), "upper": 9 }), "bytes"),

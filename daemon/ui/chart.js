@@ -34,6 +34,7 @@ export class Chart {
     this.pick = pick;
     this.hover = hover;
     this.bounds = null;
+    this.band = null;
     this.tentative = null;
     this.chosen = null;
     this.plot = null;
@@ -41,8 +42,10 @@ export class Chart {
   }
 
   /** `tentative`: bounds that were learned and are not in force, drawn where there are no others. */
-  draw({ samples, breaches, bounds }, tentative, chosen) {
+  draw({ samples, breaches, bounds, band }, tentative, chosen) {
     this.bounds = bounds;
+    // Bounds that change with time, one for each sample.
+    this.band = bounds && band;
     this.tentative = tentative;
     this.chosen = chosen;
     const inBreach = new Set(breaches);
@@ -102,8 +105,9 @@ export class Chart {
 
   /** The bounds in force always fit; the alert level, and bounds that are not used yet, only where they do not flatten the rest. */
   range(low, high) {
-    const { lower, upper } = this.bounds ?? {};
-    const [below, above] = this.bounds ? [this.bounds.alert_lower, this.bounds.alert_upper] : [this.tentative?.lower, this.tentative?.upper];
+    const widest = this.band?.length ? outermost(this.band) : this.bounds;
+    const { lower, upper } = widest ?? {};
+    const [below, above] = widest ? [widest.alert_lower, widest.alert_upper] : [this.tentative?.lower, this.tentative?.upper];
     // A bound below zero of what cannot be negative would only make the rest flat.
     const given = (v) => v !== null && v !== undefined && (v >= 0 || this.unit.negative);
     if (low === null) [low, high] = [0, 1];
@@ -120,6 +124,7 @@ export class Chart {
   drawBounds(u) {
     const bounds = this.bounds ?? this.tentative;
     if (!bounds) return;
+    if (this.band?.length) { this.drawBand(u); return; }
     const { lower, upper, alert_lower, alert_upper } = bounds;
     const { ctx, bbox } = u;
     const c = colors();
@@ -149,6 +154,42 @@ export class Chart {
     if (!this.bounds) { ctx.restore(); return; }
     line(alert_lower, c.alert, [5, 4]);
     line(alert_upper, c.alert, [5, 4]);
+    ctx.restore();
+  }
+
+  /** Bounds that change with time: each pair up to the next sample. */
+  drawBand(u) {
+    const { ctx, bbox } = u;
+    const c = colors();
+    const y = (v) => Math.round(u.valToPos(v, 'y', true));
+    const xs = u.data[0].map((at) => Math.round(u.valToPos(at, 'x', true)));
+    // A step at each sample, in the given order.
+    const steps = (side, otherwise, indices) => indices.flatMap((i) => {
+      const v = this.band[i][side];
+      const height = v === null ? otherwise : y(v);
+      const next = xs[Math.min(i + 1, xs.length - 1)];
+      return indices[0] === 0 ? [[xs[i], height], [next, height]] : [[next, height], [xs[i], height]];
+    });
+    const forth = this.band.map((_, i) => i);
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    ctx.fillStyle = c.band;
+    ctx.beginPath();
+    for (const [x, height] of [...steps('upper', bbox.top, forth), ...steps('lower', bbox.top + bbox.height, forth.toReversed())]) {
+      ctx.lineTo(x, height);
+    }
+    ctx.fill();
+    for (const [side, stroke, dash] of [['lower', c.bound, []], ['upper', c.bound, []], ['alert_lower', c.alert, [5, 4]], ['alert_upper', c.alert, [5, 4]]]) {
+      if (this.band.some((pair) => pair[side] === null)) continue;
+      ctx.strokeStyle = stroke;
+      ctx.lineWidth = devicePixelRatio;
+      ctx.setLineDash(dash.map((d) => d * devicePixelRatio));
+      ctx.beginPath();
+      for (const [x, height] of steps(side, 0, forth)) ctx.lineTo(x, height + 0.5);
+      ctx.stroke();
+    }
     ctx.restore();
   }
 
@@ -185,6 +226,12 @@ export class Chart {
     });
     this.pick(u.data[0][nearest ?? at]);
   }
+}
+
+/** The lowest and the highest that a band has of each side; null where it has none at some time. */
+function outermost(band) {
+  const of = (side, most) => (band.some((pair) => pair[side] === null) ? null : most(...band.map((pair) => pair[side])));
+  return { lower: of('lower', Math.min), upper: of('upper', Math.max), alert_lower: of('alert_lower', Math.min), alert_upper: of('alert_upper', Math.max) };
 }
 
 function timeLabels(splits) {

@@ -137,7 +137,8 @@ class Card {
     const strategy = threshold && threshold.strategy !== row.strategy ? `${row.strategy} › ${threshold.strategy}` : row.strategy;
     const facts = [['Kind', row.kind], ['Strategy', strategy]];
     if (threshold) {
-      facts.push(['Confidence', confidence(threshold)], ['Sensitivity', sigmas(threshold.sensitivity)], ['Bounds', range(threshold.lower, threshold.upper, unit)]);
+      const bounds = range(threshold.lower, threshold.upper, unit);
+      facts.push(['Confidence', confidence(threshold)], ['Sensitivity', sigmas(threshold.sensitivity)], ['Bounds', threshold.rhythm ? `${bounds} now, ${threshold.rhythm}` : bounds]);
       if (row.strategy !== 'auto' && threshold.alert_lower !== undefined && (threshold.alert_lower !== null || threshold.alert_upper !== null)) {
         facts.push(['Alert outside', range(threshold.alert_lower, threshold.alert_upper, unit)]);
       }

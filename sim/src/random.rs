@@ -10,7 +10,8 @@ use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::time::Span;
 use homeostat::units::{Confidence, Ratio, Sensitivity};
 
-const STRATEGIES: [&str; 7] = ["auto", "adaptive", "percentile", "sigma", "iqr", "robust", "ewma"];
+const STRATEGIES: [&str; 9] =
+    ["auto", "adaptive", "percentile", "sigma", "iqr", "robust", "extreme_value", "seasonal", "ewma"];
 
 /// Small enough that a hundred run within a minute, large enough that every part has something to do.
 pub fn random_scenario(seed: u64) -> Scenario {

@@ -103,15 +103,22 @@ fn crossing(
     values: &mut Vec<f64>,
 ) -> Option<Timestamp> {
     let threshold = series.in_force()?;
-    let (_, newest) = series.window().newest()?;
     at.clear();
     values.clear();
+    // A known season is no trend: around bounds that depend on time, it is how far values lie from their middle.
+    let ordinary = |time| match threshold.bounds.period() {
+        Some(_) => threshold.bounds.center(time, threshold.center),
+        None => 0.0,
+    };
     for (time, value) in series.window().last(depth) {
         at.push(time.millis());
-        values.push(value);
+        values.push(value - ordinary(time));
     }
     let line = trend(at, values, None);
-    let (lower, upper) = threshold.alert.at(now + lookahead);
+    let then = now + lookahead;
+    let (lower, upper) = threshold.alert.at(then);
+    let (lower, upper) = (lower.map(|v| v - ordinary(then)), upper.map(|v| v - ordinary(then)));
+    let newest = *values.last()?;
     let room = match line.trend {
         Trend::Increasing => upper? - newest,
         Trend::Decreasing => lower? - newest,

@@ -5,10 +5,11 @@ use super::strategy::{ADAPTIVE, Baseline, Level, Methods, Proposal, Strategy, pr
 use crate::budget::ALERT_SIGMAS;
 use crate::config::{Kind, StrategyName};
 use crate::stats::trend::{Line, trend};
-use crate::stats::{self, Scratch, Statistics, Trend, normal, quantile, sort_into, tail};
-use crate::threshold::{Bounds, Pair, Rival, Supporting, Threshold};
+use crate::stats::{self, Scratch, Statistics, Trend, normal, sort_into, tail};
+use crate::threshold::{Bounds, Pair, Rival, Supporting, Threshold, middle};
 use crate::time::{Span, Timestamp};
 use crate::units::{Confidence, Sensitivity};
+use std::sync::Arc;
 
 /// What is to be learned, from what.
 pub struct Request<'a> {
@@ -64,13 +65,23 @@ pub fn learn(request: &Request, scratch: &mut Scratch) -> Option<Threshold> {
 fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) -> Option<Threshold> {
     let methods = request.methods;
     let chosen = choose(request, baseline, scratch)?;
-    let bounds = pair(&chosen.proposal.bounds, request.now);
+    let bounds = &chosen.proposal.bounds;
     let alert_sigmas = alert_sigmas(request.sensitivity, request.default_sensitivity);
-    let effective_count = effective_count(baseline, bounds);
-    let independent = effective_count / baseline.values.len() as f64;
-    let alert = alert_bounds(baseline, bounds, alert_sigmas, independent)?;
-    let line = recent_trend(request.at, request.values);
-    let confidence = confidence(request, baseline, bounds, effective_count, &line, &chosen.rivals);
+    let seen = Seen::of(baseline, bounds, chosen.proposal.center);
+    let (still, pair) = match &seen {
+        Some(seen) => (seen.baseline(baseline), seen.pair),
+        None => (*baseline, bounds.at(request.now)),
+    };
+    let effective_count = effective_count(&still, pair);
+    let alert = alert_pair(&still, pair, alert_sigmas, effective_count / baseline.values.len() as f64);
+    let alert = match &seen {
+        Some(seen) => bounds.map(|pair| seen.frame(pair).outwards(alert)),
+        None => Bounds::constant(alert.0, alert.1),
+    };
+    let alert = alert.unwrap_or_else(|_| bounds.clone());
+    let line = recent_trend(request.at, request.values, bounds.period());
+    let drift = drift(request, bounds, baseline.statistics.median, &line);
+    let confidence = confidence(request, &still, pair, effective_count, drift, &chosen.rivals);
     let formula = match methods.detector(&chosen.strategy) {
         Some(detector) => detector.formula(request.sensitivity),
         None => chosen.formula.clone(),
@@ -137,12 +148,67 @@ fn choose(request: &Request, baseline: &Baseline, scratch: &mut Scratch) -> Opti
 }
 
 fn rival(candidate: &Candidate, now: Timestamp) -> Rival {
-    let (lower, upper) = pair(&candidate.proposal.bounds, now);
-    Rival { strategy: candidate.strategy.clone(), lower, upper, loss: candidate.loss }
+    let bounds = &candidate.proposal.bounds;
+    let (lower, upper) = bounds.at(now);
+    let periodic = bounds.period().map(|_| Arc::new(bounds.clone()));
+    Rival { strategy: candidate.strategy.clone(), lower, upper, periodic, loss: candidate.loss }
 }
 
-fn pair(bounds: &Bounds, now: Timestamp) -> Pair {
-    bounds.at(now)
+/// A window as it looks from bounds that move: each value's distance from their middle, in their half widths. There the
+/// bounds stand still, and what is said of windows holds of this one too.
+struct Seen {
+    values: Vec<f64>,
+    sorted: Vec<f64>,
+    /// The bounds: a side that is not there at all times is not there.
+    pair: Pair,
+    center: f64,
+    /// A half width is at least this.
+    floor: f64,
+}
+
+/// Where the bounds of one time lie, and how wide they are.
+struct Frame {
+    middle: f64,
+    half: f64,
+}
+
+impl Seen {
+    /// None: the bounds stand still.
+    fn of(baseline: &Baseline, bounds: &Bounds, center: f64) -> Option<Seen> {
+        bounds.period()?;
+        let side =
+            |side: fn(Pair) -> Option<f64>, still| bounds.pairs().all(|pair| side(pair).is_some()).then_some(still);
+        let pair = (side(|pair| pair.0, -1.0), side(|pair| pair.1, 1.0));
+        let mut seen = Seen { values: Vec::new(), sorted: Vec::new(), pair, center, floor: baseline.resolution() };
+        let away = |(at, value): (&i64, &f64)| {
+            let frame = seen.frame(bounds.at(Timestamp::from_millis(*at)));
+            ((value - frame.middle) / frame.half).clamp(f64::MIN, f64::MAX)
+        };
+        seen.values = baseline.at.iter().zip(baseline.values).map(away).collect();
+        let mut scratch = Scratch::default();
+        sort_into(&seen.values, &mut scratch);
+        seen.sorted = scratch.sorted;
+        Some(seen)
+    }
+
+    fn frame(&self, pair: Pair) -> Frame {
+        let middle = middle(pair, self.center);
+        let half = pair.1.or(pair.0).map_or(self.floor, |bound| (bound - middle).abs().max(self.floor));
+        Frame { middle, half }
+    }
+
+    fn baseline<'a>(&'a self, of: &Baseline<'a>) -> Baseline<'a> {
+        let statistics = Statistics::of(&self.values, &self.sorted);
+        Baseline { values: &self.values, sorted: &self.sorted, statistics, ..*of }
+    }
+}
+
+impl Frame {
+    /// A pair that stands still, at this time.
+    fn outwards(&self, (lower, upper): Pair) -> Pair {
+        let out = |bound: Option<f64>| bound.map(|away| self.middle + self.half * away).filter(|v| v.is_finite());
+        (out(lower), out(upper))
+    }
 }
 
 /// How many sigma-equivalents out an alert stands: 4.5, moved as far as verdicts moved the sensitivity.
@@ -152,42 +218,61 @@ pub fn alert_sigmas(sensitivity: Sensitivity, default: Sensitivity) -> f64 {
 
 /// Bounds that were chosen by merit hold at least what they should of their own window, and lie beyond a constant.
 fn enclose(baseline: &Baseline, proposal: Proposal, now: Timestamp) -> Option<Proposal> {
-    let Bounds::Constant { .. } = proposal.bounds else { return Some(proposal) };
-    let (lower, upper) = proposal.bounds.at(now);
+    let Some(seen) = Seen::of(baseline, &proposal.bounds, proposal.center) else {
+        let (lower, upper) = outermost(baseline, proposal.bounds.at(now));
+        return self::proposal(baseline, lower, proposal.center, upper);
+    };
+    let (lower, upper) = outermost(&seen.baseline(baseline), seen.pair);
+    if (Some(lower), Some(upper)) == seen.pair {
+        return Some(proposal);
+    }
+    let (lower, upper) = (Some(lower).filter(|v| v.is_finite()), Some(upper).filter(|v| v.is_finite()));
+    let bounds = proposal.bounds.map(|pair| seen.frame(pair).outwards((lower, upper))).ok()?;
+    Some(Proposal { bounds, ..proposal })
+}
+
+/// Between which values at least a share of the samples (ascending) lies on each side.
+fn holding(sorted: &[f64], share: f64) -> (f64, f64) {
+    let from_end = sorted.len() - ((share * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len());
+    (sorted[from_end], sorted[sorted.len() - 1 - from_end])
+}
+
+/// These bounds, or those that hold what they should, whichever lie farther out.
+fn outermost(baseline: &Baseline, (lower, upper): Pair) -> (f64, f64) {
     let floor = baseline.resolution();
     let sorted = baseline.sorted;
-    let least_upper = quantile(sorted, OWN_SHARE) + floor;
-    let most_lower = quantile(sorted, 1.0 - OWN_SHARE) - floor;
+    let (most, least) = holding(sorted, OWN_SHARE);
+    let (most_lower, least_upper) = (most - floor, least + floor);
     let upper = upper.unwrap_or(f64::INFINITY).max(least_upper);
     let lower = lower.unwrap_or(f64::NEG_INFINITY).min(most_lower);
-    self::proposal(baseline, lower, proposal.center, upper)
+    (lower, upper)
 }
 
 /// Where an ordinary sample falls as rarely as a bell's beyond `sigmas`: from the tail, and never inside the bounds or
-/// 99 % of the window.
-fn alert_bounds(baseline: &Baseline, (lower, upper): Pair, sigmas: f64, independent: f64) -> Option<Bounds> {
+/// 99 % of the window. A side without a bound has no alert either.
+fn alert_pair(baseline: &Baseline, (lower, upper): Pair, sigmas: f64, independent: f64) -> Pair {
     let (p, floor, sorted) = (normal::cdf(-sigmas), baseline.resolution(), baseline.sorted);
     let out = |level: f64, own: f64, bound: Option<f64>| level.max(own).max(bound.unwrap_or(own)) + floor;
     let (highest, lowest) =
         (tail::upper_level(sorted, p, floor, independent), tail::lower_level(sorted, p, floor, independent));
-    let above = out(highest, quantile(sorted, OWN_SHARE_ALERT), upper);
-    let below = -out(-lowest, -quantile(sorted, 1.0 - OWN_SHARE_ALERT), lower.map(|v| -v));
+    let (own_lowest, own_highest) = holding(sorted, OWN_SHARE_ALERT);
+    let above = out(highest, own_highest, upper);
+    let below = -out(-lowest, -own_lowest, lower.map(|v| -v));
     let finite = |v: f64| Some(v).filter(|v| v.is_finite());
-    // A side without a bound has no alert either.
-    let above = upper.and_then(|_| finite(above));
-    let below = lower.and_then(|_| finite(below));
-    Bounds::constant(below, above).or_else(|_| Bounds::constant(lower, upper)).ok()
+    (lower.and_then(|_| finite(below)), upper.and_then(|_| finite(above)))
 }
 
-pub(crate) fn recent_trend(at: &[i64], values: &[f64]) -> Line {
+/// The trend of a window; with the `period` of a known season, of what that leaves over.
+pub(crate) fn recent_trend(at: &[i64], values: &[f64], period: Option<Span>) -> Line {
+    let period = period.map(Span::millis);
     // Every so-manieth sample over the whole window: the trend is the window's, not its end's.
     let step = values.len().div_ceil(TREND_SAMPLES).max(1);
     if step == 1 {
-        return trend(at, values, None);
+        return trend(at, values, period);
     }
     let at: Vec<i64> = at.iter().step_by(step).copied().collect();
     let values: Vec<f64> = values.iter().step_by(step).copied().collect();
-    trend(&at, &values, None)
+    trend(&at, &values, period)
 }
 
 /// How many independent samples say where these bounds hold. Two things lean on one another: the values, which tells how
@@ -213,10 +298,9 @@ fn confidence(
     baseline: &Baseline,
     (lower, upper): Pair,
     effective: f64,
-    line: &Line,
+    drift: f64,
     rivals: &[Rival],
 ) -> Confidence {
-    let statistics = &baseline.statistics;
     let wanted = 2.0 * normal::cdf(-request.sensitivity.get());
     let spread = (wanted * (1.0 - wanted) / effective).sqrt();
     let estimated = 2.0 * normal::cdf(wanted.max(SHARE_NEAR) / spread) - 1.0;
@@ -227,25 +311,35 @@ fn confidence(
     let breached = last.iter().filter(outside).count() as f64 / last.len().max(1) as f64;
     let steady = 1.0 - ((breached - 2.0 * wanted) / 0.5).clamp(0.0, 1.0);
 
-    let half_width = match (lower, upper) {
-        (Some(lower), Some(upper)) => upper / 2.0 - lower / 2.0,
-        (Some(bound), None) | (None, Some(bound)) => (bound - statistics.median).abs(),
-        (None, None) => f64::INFINITY,
-    };
-    let climbs = matches!(line.trend, Trend::Increasing | Trend::Decreasing);
-    let drift = if climbs { (line.slope_per_s * request.lookahead.secs() / half_width).abs() } else { 0.0 };
-    let level = 1.0 / (1.0 + if drift.is_finite() { drift } else { 1.0 });
-    // A trend that fills the window says that its statistics describe a time that has passed.
-    let passed = if climbs { 0.8 } else { 1.0 };
-
-    let widths: Vec<f64> = rivals.iter().filter_map(|rival| Some(rival.upper? - rival.lower?)).collect();
+    // Bounds that follow the clock are narrower than those that stand, which is no disagreement.
+    let standing = rivals.iter().filter(|rival| rival.periodic.is_none());
+    let widths: Vec<f64> = standing.filter_map(|rival| Some(rival.upper? - rival.lower?)).collect();
     let agreement = match widths.iter().copied().fold(None, |most: Option<(f64, f64)>, width| {
         Some(most.map_or((width, width), |(least, most)| (least.min(width), most.max(width))))
     }) {
         Some((least, most)) if most > 0.0 && most.is_finite() => 0.75 + 0.25 * (least / most),
         _ => 1.0,
     };
-    Confidence::clamped(estimated * steady * level * passed * agreement * request.trust)
+    Confidence::clamped(estimated * steady * drift * agreement * request.trust)
+}
+
+/// How far the trend, gone on for the lookahead, stays inside half a width: 1 without one.
+fn drift(request: &Request, bounds: &Bounds, median: f64, line: &Line) -> f64 {
+    if !matches!(line.trend, Trend::Increasing | Trend::Decreasing) {
+        return 1.0;
+    }
+    let (mut sum, mut count) = (0.0, 0.0);
+    for pair in bounds.pairs() {
+        sum += match pair {
+            (Some(lower), Some(upper)) => upper / 2.0 - lower / 2.0,
+            (Some(bound), None) | (None, Some(bound)) => (bound - median).abs(),
+            (None, None) => f64::INFINITY,
+        };
+        count += 1.0;
+    }
+    let drift = (line.slope_per_s * request.lookahead.secs() / (sum / count)).abs();
+    // A trend that fills the window says that its statistics describe a time that has passed.
+    0.8 / (1.0 + if drift.is_finite() { drift } else { 1.0 })
 }
 
 fn is_young(request: &Request) -> bool {
@@ -260,7 +354,9 @@ fn span(request: &Request) -> Span {
 fn reasoning(request: &Request, baseline: &Baseline, chosen: &Chosen, formula: &str, line: &Line) -> String {
     let count = baseline.values.len();
     let span = Span::from_secs(span(request).secs() as u64);
-    let mut text = format!("{formula}, at {:.2} sigmas, over {count} samples of {span}", request.sensitivity.get());
+    let sigmas = request.sensitivity.get();
+    let rhythm = chosen.proposal.bounds.rhythm().map_or(String::new(), |rhythm| format!(" {rhythm}"));
+    let mut text = format!("{formula}{rhythm}, at {sigmas:.2} sigmas, over {count} samples of {span}");
     if chosen.widened {
         text += ", brought out to hold 95 % of them on each side";
     }

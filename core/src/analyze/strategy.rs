@@ -3,9 +3,11 @@
 pub mod adaptive;
 pub mod auto;
 pub mod ewma;
+pub mod extreme_value;
 pub mod iqr;
 pub mod percentile;
 pub mod robust;
+pub mod seasonal;
 pub mod sigma;
 pub mod state;
 
@@ -44,7 +46,8 @@ pub enum Level {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Proposal {
     pub bounds: Bounds,
-    /// The ordinary value, between the bounds or, where most samples lie there, on one of them.
+    /// The ordinary value, between the bounds or, where most samples lie there, on one of them. Of periodic bounds that of
+    /// the whole window.
     pub center: f64,
 }
 
@@ -56,7 +59,7 @@ pub trait Strategy: Send + Sync {
     /// The formula at a level in a few words, for the reasoning: "mean ± 2.00 standard deviations".
     fn formula(&self, level: Level) -> String;
 
-    /// None: the window is too thin to say.
+    /// None: the window is too thin to say, or does not show what the strategy looks for.
     fn propose(&self, baseline: &Baseline, level: Level) -> Option<Proposal>;
 }
 
@@ -183,7 +186,14 @@ pub const ADAPTIVE: &str = "adaptive";
 
 /// The built-in strategies that are compared.
 pub fn all() -> Vec<Box<dyn Strategy>> {
-    vec![Box::new(percentile::Percentile), Box::new(sigma::Sigma), Box::new(iqr::Iqr), Box::new(robust::Robust)]
+    vec![
+        Box::new(percentile::Percentile),
+        Box::new(sigma::Sigma),
+        Box::new(iqr::Iqr),
+        Box::new(robust::Robust),
+        Box::new(extreme_value::ExtremeValue),
+        Box::new(seasonal::Seasonal),
+    ]
 }
 
 /// The built-in detectors.

@@ -47,7 +47,7 @@ impl Fence {
         let fence = Fence::new(
             threshold.bounds.at(at),
             if threshold.young { (None, None) } else { threshold.alert.at(at) },
-            threshold.center,
+            threshold.bounds.center(at, threshold.center),
             threshold.sensitivity,
             threshold.alert_sigmas,
         );

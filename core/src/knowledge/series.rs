@@ -470,7 +470,7 @@ impl Series {
         let faded = unseen.saturating_sub(MERIT_SAMPLES);
         for merit in &mut merits {
             merit.count += faded as u64;
-            self.window.last(unseen - faded).for_each(|(_, value)| merit.see(value, self.merit_level));
+            self.window.last(unseen - faded).for_each(|(at, value)| merit.see(at, value, self.merit_level));
         }
         merits
     }

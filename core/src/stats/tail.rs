@@ -20,10 +20,13 @@ const EXCEEDANCES_FOR_SHAPE: usize = 40;
 /// One exceedance in so many is taken as no further out than the next.
 const WILD: usize = 50;
 
-/// The value beyond which, above, a sample falls with probability `p`; at least the threshold of the tail plus `floor`.
-/// `sorted` is ascending and not empty, `floor` a positive distance under which values are the same, `independent` the
+/// The value beyond which, above, a sample falls with probability `p`. Of a tail at least its threshold plus `floor`; a `p`
+/// that lies inside of the body is read off the window. `sorted` is ascending and not empty, `floor` a positive distance under which values are the same, `independent` the
 /// share (0 to 1) of independent samples among them: the fewer, the farther out.
 pub fn upper_level(sorted: &[f64], p: f64, floor: f64, independent: f64) -> f64 {
+    if p >= TAIL {
+        return quantile(sorted, 1.0 - p);
+    }
     let start = quantile(sorted, 1.0 - TAIL);
     let count = sorted.len() - sorted.partition_point(|v| *v <= start);
     start + reach(count, |i| sorted[sorted.len() - count + i] - start, p, floor, independent)
@@ -31,6 +34,9 @@ pub fn upper_level(sorted: &[f64], p: f64, floor: f64, independent: f64) -> f64 
 
 /// The same below.
 pub fn lower_level(sorted: &[f64], p: f64, floor: f64, independent: f64) -> f64 {
+    if p >= TAIL {
+        return quantile(sorted, p);
+    }
     let start = quantile(sorted, TAIL);
     let count = sorted.partition_point(|v| *v < start);
     start - reach(count, |i| start - sorted[count - 1 - i], p, floor, independent)
@@ -44,11 +50,11 @@ fn reach(count: usize, exceedance: impl Fn(usize) -> f64, p: f64, floor: f64, in
     let count = count - wild_ones(count, &exceedance, floor);
     let wild = count.div_ceil(WILD).min(count - 1);
     let n = count as f64;
-    let (mut mean, mut weighted) = (0.0, 0.0);
+    let (each, mut mean, mut weighted) = (1.0 / n, 0.0, 0.0);
     for i in 0..count {
-        let value = exceedance(i.min(count - 1 - wild));
-        mean += value / n;
-        weighted += value / n * (1.0 - (i as f64 + 0.65) / n);
+        let value = exceedance(i.min(count - 1 - wild)) * each;
+        mean += value;
+        weighted += value * (1.0 - (i as f64 + 0.65) * each);
     }
     let mean = mean.max(floor);
     let weighted = weighted.max(floor / 2.0);
@@ -74,8 +80,13 @@ fn reach(count: usize, exceedance: impl Fn(usize) -> f64, p: f64, floor: f64, in
 fn wild_ones(count: usize, exceedance: impl Fn(usize) -> f64, floor: f64) -> usize {
     let most = count / 10;
     let gap = 1.5 * SHAPE_MAX * (100.0 * most as f64).ln();
-    let log = |k: usize| exceedance(count - k).max(floor).ln();
-    (1..=most).rev().find(|k| *k as f64 * (log(*k) - log(k + 1)) > gap).unwrap_or(0)
+    let size = |k: usize| exceedance(count - k).max(floor);
+    let is_gap = |k: &usize| {
+        let (ratio, wanted) = (size(*k) / size(k + 1), gap / *k as f64);
+        // A logarithm is at most the number less one: most need none.
+        ratio - 1.0 > wanted && ratio.ln() > wanted
+    };
+    (1..=most).rev().find(is_gap).unwrap_or(0)
 }
 
 #[cfg(test)]

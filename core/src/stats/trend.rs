@@ -39,7 +39,8 @@ const WAVE_STEPS: usize = 32;
 const CRITICAL: f64 = 3.054_540;
 
 /// Fits a line to values at times in milliseconds (ascending, as many as values). With a `period` (milliseconds) the mean
-/// of each of its 24 parts is taken out of what the line leaves over, and the line fitted anew.
+/// of each of its parts (24 a day, fewer where that left under 8 samples a part) is taken out of what the line leaves over,
+/// and the line fitted anew.
 pub fn trend(at: &[i64], values: &[f64], period: Option<u64>) -> Line {
     assert_eq!(at.len(), values.len(), "a time for each value");
     if values.len() < 3 {
@@ -52,18 +53,22 @@ pub fn trend(at: &[i64], values: &[f64], period: Option<u64>) -> Line {
     let t = |i: usize| (at[i] - first) as f64 / 1000.0;
     let (mut slope, mut level) = fit(values.len(), t, |i| values[i] / scale);
     if let Some(period) = period.filter(|period| *period > 0) {
-        let part = |i: usize| (at[i].rem_euclid(period as i64) as u64 * SEASON_PARTS as u64 / period) as usize;
-        let mut seasons = [0.0; SEASON_PARTS];
+        let parts = (24 * period.div_ceil(DAY)).min((values.len() / 8).max(1) as u64) as usize;
+        let part = |i: usize| {
+            let into = u128::from(at[i].rem_euclid(period as i64) as u64);
+            (into * parts as u128 / u128::from(period)) as usize
+        };
+        let mut seasons = vec![0.0; parts];
         // Line and season are found in turns: a day that is cut in the middle looks like a slope at first.
         for _ in 0..SEASON_TURNS {
-            let mut counts = [0_u32; SEASON_PARTS];
-            seasons = [0.0; SEASON_PARTS];
+            let mut counts = vec![0_u32; parts];
+            seasons.fill(0.0);
             for i in 0..values.len() {
                 seasons[part(i)] += values[i] / scale - level - slope * t(i);
                 counts[part(i)] += 1;
             }
-            for (season, count) in seasons.iter_mut().zip(counts) {
-                *season /= f64::from(count.max(1));
+            for (season, count) in seasons.iter_mut().zip(&counts) {
+                *season /= f64::from((*count).max(1));
             }
             (slope, level) = fit(values.len(), t, |i| values[i] / scale - seasons[part(i)]);
         }
@@ -74,7 +79,7 @@ pub fn trend(at: &[i64], values: &[f64], period: Option<u64>) -> Line {
     judge(values.len(), span_s, slope, scale, t, |i| values[i] / scale - level - slope * t(i))
 }
 
-const SEASON_PARTS: usize = 24;
+const DAY: u64 = 86_400_000;
 const SEASON_TURNS: usize = 8;
 
 fn fit(n: usize, t: impl Fn(usize) -> f64, y: impl Fn(usize) -> f64) -> (f64, f64) {

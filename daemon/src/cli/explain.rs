@@ -59,9 +59,11 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
         None => pairs.push(("threshold", "none yet".to_owned())),
         Some(row) => {
             let is_active = row.get("active").and_then(Value::as_bool).unwrap_or(false);
+            pairs.extend([("lower", text(row, "lower")), ("upper", text(row, "upper"))]);
+            if row.get("rhythm").is_some_and(Value::is_string) {
+                pairs.push(("bounds", format!("as they stand now; they change {}", text(row, "rhythm"))));
+            }
             pairs.extend([
-                ("lower", text(row, "lower")),
-                ("upper", text(row, "upper")),
                 ("active", if is_active { "yes" } else { "no: it does not judge (yet)" }.to_owned()),
                 ("confidence", text(row, "confidence")),
                 ("strategy", text(row, "strategy")),

@@ -272,7 +272,7 @@ pub fn csv(rows: &[ThresholdRow]) -> Result<String, Failed> {
     let failed = |error: &dyn std::fmt::Display| Failed::World(format!("cannot write the thresholds as CSV: {error}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
     let head = "series,lower,upper,sensitivity,confidence,strategy,active,learned_at,count,mean,median,std_dev,min,max,\
-                p25,p75,p90,p95,p99,iqr,reasoning,alert_lower,alert_upper";
+                p25,p75,p90,p95,p99,iqr,reasoning,alert_lower,alert_upper,rhythm";
     writer.write_record(head.split(',')).map_err(|error| failed(&error))?;
     for row in rows {
         let s = &row.supporting.statistics;
@@ -291,6 +291,7 @@ pub fn csv(rows: &[ThresholdRow]) -> Result<String, Failed> {
         let numbers = [s.mean, s.median, s.std_dev, s.min, s.max, s.p25, s.p75, s.p90, s.p95, s.p99, s.iqr];
         record.extend(numbers.map(|number| number.to_string()));
         record.extend([row.reasoning.clone(), bound(row.alert_lower), bound(row.alert_upper)]);
+        record.push(row.rhythm.clone().unwrap_or_default());
         writer.write_record(&record).map_err(|error| failed(&error))?;
     }
     let bytes = writer.into_inner().map_err(|error| failed(&error))?;

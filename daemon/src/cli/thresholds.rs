@@ -23,7 +23,8 @@ Examples:
   homeostat thresholds export --format prometheus > homeostat.rules.yml
   homeostat thresholds export --match '{job=\"api\"}' --format csv
 
-As Prometheus rules, each active threshold becomes an alert on the series outside its bounds.")]
+As Prometheus rules, each active threshold becomes an alert on the series outside its bounds. Bounds that change with the time
+of day are told and left out: at /metrics/thresholds they are a series of their own, which a rule can compare with.")]
     Export {
         #[arg(long, value_enum, value_name = "FORMAT", default_value = "json")]
         format: ExportFormat,
@@ -70,8 +71,14 @@ pub fn thresholds(args: &ThresholdsArgs, out: &Out) -> Result<Done, Failed> {
         ExportFormat::Csv => out.text(&csv(&rows).map_err(|error| failed(&error))?)?,
         ExportFormat::Prometheus => {
             let (rules, left_out) = rules(&rows);
-            if left_out > 0 {
-                eprintln!("{left_out} thresholds left out: not active, a rate, or a name Prometheus does not take");
+            if left_out.unusable > 0 {
+                let count = left_out.unusable;
+                eprintln!("{count} thresholds left out: not active, a rate, or a name Prometheus does not take");
+            }
+            for series in &left_out.moving {
+                eprintln!(
+                    "{series} left out: its bounds change with time; homeostat_threshold at /metrics/thresholds follows them"
+                );
             }
             out.text(&serde_saphyr::to_string(&rules).map_err(|error| failed(&error))?)?;
         }
@@ -79,7 +86,7 @@ pub fn thresholds(args: &ThresholdsArgs, out: &Out) -> Result<Done, Failed> {
     Ok(Done::Quietly)
 }
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "series",
     "lower",
     "upper",
@@ -91,6 +98,7 @@ const COLUMNS: [&str; 11] = [
     "reasoning",
     "alert_lower",
     "alert_upper",
+    "rhythm",
 ];
 
 fn csv(rows: &[Value]) -> Result<String, Box<dyn std::error::Error>> {
@@ -106,10 +114,20 @@ fn csv(rows: &[Value]) -> Result<String, Box<dyn std::error::Error>> {
     Ok(String::from_utf8(writer.into_inner()?)?)
 }
 
-/// A rule group with one alert per active threshold, and how many thresholds have no rule.
-fn rules(rows: &[Value]) -> (Value, usize) {
-    let rules: Vec<Value> = rows.iter().filter_map(rule).collect();
-    let left_out = rows.len() - rules.len();
+/// What has no rule.
+struct LeftOut {
+    /// Series whose bounds change with time, which a rule with a number in it cannot.
+    moving: Vec<String>,
+    unusable: usize,
+}
+
+/// A rule group with one alert per active threshold, and which thresholds have no rule.
+fn rules(rows: &[Value]) -> (Value, LeftOut) {
+    let moves = |row: &&Value| row.get("rhythm").is_some_and(Value::is_string);
+    let (moving, standing): (Vec<&Value>, Vec<&Value>) = rows.iter().partition(moves);
+    let rules: Vec<Value> = standing.iter().copied().filter_map(rule).collect();
+    let unusable = standing.len() - rules.len();
+    let left_out = LeftOut { moving: moving.into_iter().map(|row| text(row, "series")).collect(), unusable };
     (json!({ "groups": [{ "name": "homeostat", "rules": rules }] }), left_out)
 }
 
@@ -144,9 +162,12 @@ mod tests {
     #[test]
     fn an_active_threshold_becomes_a_rule_that_prometheus_reads() {
         let row = |series: &str, active: bool| json!({ "series": series, "lower": 1.5, "upper": 9, "active": active, "strategy": "robust", "reasoning": "r" });
-        let rows = [row("load{job=\"a\"}", true), row("load", false), row("odd-name", true), row("x_total", true)];
+        let mut by_day = row("load{job=\"b\"}", true);
+        by_day["rhythm"] = json!("by time of day, in 96 parts of 15m");
+        let rows =
+            [row("load{job=\"a\"}", true), row("load", false), by_day, row("odd-name", true), row("x_total", true)];
         let (rules, left_out) = rules(&rows);
-        assert_eq!(left_out, 3);
+        assert_eq!((left_out.unusable, left_out.moving), (3, vec!["load{job=\"b\"}".to_owned()]));
         let rule = &rules["groups"][0]["rules"][0];
         assert_eq!(rule["expr"], "load{job=\"a\"} < 1.5 or load{job=\"a\"} > 9");
         assert_eq!(rule["alert"], "Unusual_load");

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 fn strategies() -> Vec<StrategyName> {
-    ["auto", "adaptive", "percentile", "sigma", "iqr", "robust", "ewma"].map(StrategyName::from).into()
+    let names = ["auto", "adaptive", "percentile", "sigma", "iqr", "robust", "extreme_value", "seasonal", "ewma"];
+    names.map(StrategyName::from).into()
 }
 
 fn load(yaml: &str, env: &[(&str, &str)], flags: &Flags) -> Result<Loaded, String> {

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 const ROWS_MAX: usize = 500;
 
 /// What a row may say. The second half is what an export says beside, and is left to the engine that takes it in.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "series",
     "lower",
     "upper",
@@ -30,6 +30,7 @@ const FIELDS: [&str; 12] = [
     "strategy",
     "supporting",
     "learned_at",
+    "rhythm",
 ];
 
 /// A row that was not taken in.
@@ -109,6 +110,12 @@ fn read(row: &Value) -> Result<Option<(SeriesName, Import)>, String> {
         None | Some(Value::Null | Value::Bool(true)) => {}
         Some(Value::Bool(false)) => return Ok(None),
         Some(_) => return Err("`active` is neither true nor false".to_owned()),
+    }
+    if let Some(rhythm) = text("rhythm")? {
+        let rhythm = short(rhythm);
+        return Err(format!(
+            "its bounds change with time ({rhythm}), and a row holds those of one moment: they are learned"
+        ));
     }
     let checked = |name: &str, error: &dyn std::fmt::Display| format!("`{name}`: {error}");
     let sensitivity = number(fields, "sensitivity")?.map(Sensitivity::new).transpose();

@@ -174,6 +174,10 @@ fn build() -> Value {
                     "upper": optional("In the series' unit."),
                     "alert_lower": optional("Where an alert begins; else as for a learned threshold."),
                     "alert_upper": optional("Where an alert begins; else as for a learned threshold."),
+                    "rhythm": {
+                        "type": ["string", "null"],
+                        "description": "Absent or null, or the row is refused: bounds that change with time are learned."
+                    },
                     "sensitivity": optional("In sigmas of a bell; else the series' own stays."),
                     "confidence": optional("0 to 1; else just enough to be used."),
                     "reasoning": { "type": ["string", "null"] },

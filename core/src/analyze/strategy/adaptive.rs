@@ -8,10 +8,11 @@
 use super::{Baseline, Level, Proposal, Strategy};
 use crate::config::StrategyName;
 use crate::stats::{Scratch, normal, sum};
-use crate::threshold::{Bounds, Rival};
+use crate::threshold::{Bounds, Pair, Rival};
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A loss is an average over this many samples at least; newer ones count more from then on.
 pub const SMOOTHED: u64 = 200;
@@ -23,6 +24,9 @@ pub struct Merit {
     /// Infinite when absent.
     pub lower: f64,
     pub upper: f64,
+    /// The bounds at each time, where they depend on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub periodic: Option<Arc<Bounds>>,
     pub loss: f64,
     pub count: u64,
 }
@@ -35,6 +39,7 @@ impl Merit {
             strategy: rival.strategy.clone(),
             lower: rival.lower.unwrap_or(f64::NEG_INFINITY),
             upper: rival.upper.unwrap_or(f64::INFINITY),
+            periodic: rival.periodic.clone(),
             loss: known.map_or(0.0, |merit| merit.loss),
             count: known.map_or(0, |merit| merit.count),
         }
@@ -42,13 +47,19 @@ impl Merit {
 
     /// Adds what a value costs at the wanted `level` (share of samples under the upper bound, and above the lower).
     #[inline]
-    pub fn see(&mut self, value: f64, level: f64) {
-        let loss = pinball(value, self.lower, self.upper, level);
+    pub fn see(&mut self, at: Timestamp, value: f64, level: f64) {
+        let (lower, upper) = self.periodic.as_ref().map_or((self.lower, self.upper), |bounds| infinite(bounds.at(at)));
+        let loss = pinball(value, lower, upper, level);
         if loss.is_finite() {
             self.count += 1;
             self.loss += (loss - self.loss) / self.count.min(SMOOTHED) as f64;
         }
     }
+}
+
+/// Bounds with an absent one infinite.
+fn infinite((lower, upper): Pair) -> (f64, f64) {
+    (lower.unwrap_or(f64::NEG_INFINITY), upper.unwrap_or(f64::INFINITY))
 }
 
 /// Loss of both bounds; an absent (infinite) bound costs nothing, as nothing can be said of it.
@@ -91,28 +102,33 @@ pub struct Candidate {
 pub fn candidates<'a>(
     baseline: &Baseline,
     sensitivity: Sensitivity,
-    strategies: impl Iterator<Item = &'a dyn Strategy> + Clone,
+    strategies: impl Iterator<Item = &'a dyn Strategy>,
     merits: &[Merit],
     scratch: &mut Scratch,
 ) -> Vec<Candidate> {
     let level = Level::Holding(sensitivity);
     let known = |name: &StrategyName| merits.iter().find(|merit| merit.strategy == *name && merit.count >= SMOOTHED);
-    let cold = strategies.clone().any(|strategy| known(&strategy.name()).is_none());
-    let tested = if cold { back_test(baseline, level, strategies.clone(), scratch) } else { Vec::new() };
-    strategies
-        .filter_map(|strategy| {
+    let proposed: Vec<(&dyn Strategy, Proposal)> =
+        strategies.filter_map(|strategy| Some((strategy, strategy.propose(baseline, level)?))).collect();
+    // One that has nothing to say of the whole window is not asked about a part of it.
+    let cold = proposed.iter().any(|(strategy, _)| known(&strategy.name()).is_none());
+    let compared = proposed.iter().map(|(strategy, _)| *strategy);
+    let tested = if cold { back_test(baseline, level, compared, scratch) } else { Vec::new() };
+    proposed
+        .into_iter()
+        .map(|(strategy, proposal)| {
             let name = strategy.name();
             let loss = match known(&name) {
                 Some(merit) => Some(merit.loss),
                 None => tested.iter().find(|(tested, _)| *tested == name).map(|(_, loss)| *loss),
             };
-            Some(Candidate {
-                proposal: strategy.propose(baseline, level)?,
+            Candidate {
+                proposal,
                 formula: strategy.formula(level),
                 strategy: name,
                 // A loss beyond the largest double is none: it could not be stored, nor compared.
                 loss: loss.filter(|loss| loss.is_finite()),
-            })
+            }
         })
         .collect()
 }
@@ -141,12 +157,20 @@ fn back_test<'a>(
     let earlier = Baseline::sorted(baseline.kind, &baseline.at[..split], seen, scratch);
     strategies
         .filter_map(|strategy| {
-            let (lower, upper) = match strategy.propose(&earlier, level)?.bounds {
-                Bounds::Constant { lower, upper } => (lower, upper),
-                bounds => bounds.at(Timestamp::from_millis(baseline.at[split])),
+            let loss = match strategy.propose(&earlier, level)?.bounds {
+                Bounds::Constant { lower, upper } => {
+                    let (lower, upper) = infinite((lower, upper));
+                    mean_loss(unseen, lower, upper, quantile)
+                }
+                bounds => {
+                    let loss = |(at, value): (&i64, &f64)| {
+                        let (lower, upper) = infinite(bounds.at(Timestamp::from_millis(*at)));
+                        pinball(*value, lower, upper, quantile)
+                    };
+                    baseline.at[split..].iter().zip(unseen).map(loss).sum::<f64>() / unseen.len() as f64
+                }
             };
-            let (lower, upper) = (lower.unwrap_or(f64::NEG_INFINITY), upper.unwrap_or(f64::INFINITY));
-            Some((strategy.name(), mean_loss(unseen, lower, upper, quantile)))
+            Some((strategy.name(), loss))
         })
         .collect()
 }

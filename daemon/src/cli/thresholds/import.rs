@@ -26,7 +26,7 @@ const REFUSED_TOLD: usize = 20;
 
 /// What a row is read for. Numbers first.
 const NUMBERS: [&str; 6] = ["lower", "upper", "alert_lower", "alert_upper", "sensitivity", "confidence"];
-const TEXTS: [&str; 2] = ["series", "reasoning"];
+const TEXTS: [&str; 3] = ["series", "reasoning", "rhythm"];
 
 #[derive(clap::Args)]
 pub struct ImportArgs {

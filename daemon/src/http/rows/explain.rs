@@ -216,7 +216,7 @@ impl Explained {
             fates: fates(series.fates()),
             threshold: threshold_row(series, view.now),
             in_force: series.in_force().map(|threshold| BoundsRow::of(threshold, view.now)),
-            rivals: rivals(knowledge, series),
+            rivals: rivals(knowledge, series, view.now),
             verdicts: series.verdicts(),
             latest_verdicts: latest_verdicts.take(VERDICTS_SHOWN).map(SignalRow::from).collect(),
             sensitivity: series.sensitivity().get(),
@@ -255,15 +255,16 @@ impl Explained {
     }
 }
 
-fn rivals(knowledge: &Knowledge, series: &Series) -> Vec<RivalRow> {
+fn rivals(knowledge: &Knowledge, series: &Series, now: Timestamp) -> Vec<RivalRow> {
     let Some(threshold) = series.learned() else { return Vec::new() };
     let merits = series.merits();
     let row = |rival: &homeostat::threshold::Rival| {
+        let (lower, upper) = rival.at(now);
         let merit = merits.iter().find(|merit| merit.strategy == rival.strategy && merit.count > 0);
         RivalRow {
             strategy: rival.strategy.clone(),
-            lower: rival.lower,
-            upper: rival.upper,
+            lower,
+            upper,
             loss: rival.loss,
             loss_since: merit.map(|merit| merit.loss),
             samples_since: merit.map_or(0, |merit| merit.count),
@@ -303,6 +304,9 @@ fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now
             ));
         } else if held < learning.min_data_points {
             say(format!("It is learned once it has {} samples; it has {held}.", learning.min_data_points));
+        } else if series.learned_at().is_some() {
+            let strategy = series.strategy();
+            say(format!("`{strategy}` finds nothing in its {held} samples that bounds could be made of."));
         } else {
             say("It has enough samples and is learned in one of the next cycles.".to_owned());
         }
@@ -348,7 +352,9 @@ fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now
 }
 
 fn widths(threshold: &Threshold) -> Option<(f64, f64)> {
-    let widths = threshold.rivals.iter().filter_map(|rival| Some(rival.upper? - rival.lower?));
+    // Bounds that follow the clock are narrower than those that stand, which is no disagreement.
+    let standing = threshold.rivals.iter().filter(|rival| rival.periodic.is_none());
+    let widths = standing.filter_map(|rival| Some(rival.upper? - rival.lower?));
     widths.fold(None, |ends, width| {
         let (least, most) = ends.unwrap_or((width, width));
         Some((f64::min(least, width), f64::max(most, width)))

@@ -72,6 +72,8 @@ pub struct Samples {
     min_data_points: usize,
     /// Those in force.
     bounds: Option<BoundsRow>,
+    /// Where those change with time: as they stood at each of the samples.
+    band: Option<Vec<BoundsRow>>,
     /// Which of the samples are outside of the bounds in force.
     breaches: Vec<i64>,
 }
@@ -79,11 +81,13 @@ pub struct Samples {
 impl Samples {
     pub fn of(view: &View<'_>, series: &Series, limit: usize) -> Samples {
         let last = || series.window().last(limit);
+        let moving = series.in_force().filter(|threshold| threshold.bounds.period().is_some());
         Samples {
             series: series.name().clone(),
             samples: last().map(|(at, value)| (at.millis(), value)).collect(),
             breaches: last().filter(|(at, value)| series.breaches(*at, *value)).map(|(at, _)| at.millis()).collect(),
             min_data_points: view.settings.engine.learning.min_data_points,
+            band: moving.map(|threshold| last().map(|(at, _)| BoundsRow::of(threshold, at)).collect()),
             bounds: series.in_force().map(|threshold| BoundsRow::of(threshold, view.now)),
         }
     }
