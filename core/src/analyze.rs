@@ -1,10 +1,13 @@
 //! A: judge samples, learn thresholds, sum up health.
 
+pub mod claim;
 pub mod health;
 pub mod learn;
 pub mod strategy;
 
+use crate::analyze::claim::{Claim, Grounds};
 use crate::analyze::learn::{Request, learn};
+use crate::analyze::strategy::AlertLevel;
 use crate::feedback::{Adjustment, LoopKind, Target};
 use crate::knowledge::Knowledge;
 use crate::knowledge::series::Series;
@@ -171,6 +174,23 @@ fn learn_one(
     scratch: &mut Scratch,
     now: Timestamp,
 ) -> Option<Threshold> {
+    with_request(knowledge, series, ordered, scratch, now, learn)
+}
+
+/// What the confidence of a series rests on now; none: too little to learn from, or nothing is claimed of its pages.
+pub fn grounds(knowledge: &Knowledge, series: &Series, now: Timestamp) -> Option<Grounds> {
+    with_request(knowledge, series, None, &mut Scratch::default(), now, learn::grounds)
+}
+
+/// Copies what is to be learned from, and hands it on.
+fn with_request<T>(
+    knowledge: &Knowledge,
+    series: &Series,
+    ordered: Option<Sensitivity>,
+    scratch: &mut Scratch,
+    now: Timestamp,
+    of: impl FnOnce(&Request, &mut Scratch) -> Option<T>,
+) -> Option<T> {
     let (mut at, mut values) = (std::mem::take(&mut scratch.window_at), std::mem::take(&mut scratch.window_values));
     let (level_since, masked) = ordinary(knowledge, series, &mut at, &mut values);
     let sensitivity = ordered.unwrap_or(series.sensitivity());
@@ -189,6 +209,7 @@ fn learn_one(
         sensitivity,
         default_sensitivity: series.sensitivity_prior(),
         trust: series.trust(now),
+        claim: claim(knowledge, series),
         merits: &merits,
         preference: &|strategy| knowledge.preference(strategy),
         lookahead: knowledge.parameters().planning_lookahead,
@@ -196,9 +217,16 @@ fn learn_one(
         young_under: knowledge.config().states.healthy.planning_lookahead,
         now,
     };
-    let learned = learn(&request, scratch);
+    let found = of(&request, scratch);
     (scratch.window_at, scratch.window_values) = (at, values);
-    learned
+    found
+}
+
+/// What is claimed of a series' pages; none: nothing alerts by itself there, or there is no budget to keep.
+fn claim(knowledge: &Knowledge, series: &Series) -> Option<Claim> {
+    let AlertLevel::PerWeek(asked) = series.alert_level() else { return None };
+    let outlook = knowledge.methods().detector(series.strategy())?.outlook(series.detector.as_ref()?)?;
+    Some(Claim { asked, outlook, alerts: series.tally().alerts as f64 })
 }
 
 /// Copies what is to be learned from; says since when the series has its present level, where that shifted, and how many

@@ -1,5 +1,6 @@
 //! From a window to a threshold: bounds, alert level, how far to trust it, and why.
 
+use super::claim::{Claim, Grounds, Holding};
 use super::strategy::adaptive::{self, Candidate, Merit};
 use super::strategy::{ADAPTIVE, Baseline, Level, Methods, Proposal, Strategy, proposal, state};
 use crate::budget::ALERT_SIGMAS;
@@ -29,6 +30,8 @@ pub struct Request<'a> {
     pub default_sensitivity: Sensitivity,
     /// 0.25 to 1: multiplies the confidence.
     pub trust: f64,
+    /// What is claimed of the pages; none: the confidence is that the bounds hold.
+    pub claim: Option<Claim>,
     pub merits: &'a [Merit],
     /// Weight of a strategy's loss; 1 is none.
     pub preference: &'a dyn Fn(&str) -> f64,
@@ -51,6 +54,15 @@ const TREND_SAMPLES: usize = 500;
 
 /// Learns one threshold. None: no strategy can say anything of this window.
 pub fn learn(request: &Request, scratch: &mut Scratch) -> Option<Threshold> {
+    learn_with_grounds(request, scratch).map(|(threshold, _)| threshold)
+}
+
+/// What the confidence of the same threshold rests on; none: nothing is claimed of the pages.
+pub fn grounds(request: &Request, scratch: &mut Scratch) -> Option<Grounds> {
+    learn_with_grounds(request, scratch)?.1
+}
+
+fn learn_with_grounds(request: &Request, scratch: &mut Scratch) -> Option<(Threshold, Option<Grounds>)> {
     sort_into(request.values, scratch);
     // Kept while a part of the window is sorted too: the buffers change places.
     let sorted = std::mem::replace(&mut scratch.sorted, std::mem::take(&mut scratch.window_sorted));
@@ -61,7 +73,7 @@ pub fn learn(request: &Request, scratch: &mut Scratch) -> Option<Threshold> {
     threshold
 }
 
-fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) -> Option<Threshold> {
+fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) -> Option<(Threshold, Option<Grounds>)> {
     let methods = request.methods;
     let chosen = choose(request, baseline, scratch)?;
     let bounds = pair(&chosen.proposal.bounds, request.now);
@@ -70,19 +82,21 @@ fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) 
     let independent = effective_count / baseline.values.len() as f64;
     let alert = alert_bounds(baseline, bounds, alert_sigmas, independent)?;
     let line = recent_trend(request.at, request.values);
-    let confidence = confidence(request, baseline, bounds, effective_count, &line, &chosen.rivals);
+    let holding = holding(request, baseline, bounds, effective_count, &line, &chosen.rivals);
+    let grounds = request.claim.map(|claim| Grounds::of(&claim, &holding));
+    let likely = grounds.as_ref().map_or_else(|| holding.likely(), Grounds::chance);
     let formula = match methods.detector(&chosen.strategy) {
         Some(detector) => detector.formula(request.sensitivity),
         None => chosen.formula.clone(),
     };
     let reasoning = reasoning(request, baseline, &chosen, &formula, &line);
-    Some(Threshold {
+    let threshold = Threshold {
         bounds: chosen.proposal.bounds,
         alert,
         alert_sigmas,
         center: chosen.proposal.center,
         sensitivity: request.sensitivity,
-        confidence,
+        confidence: Confidence::clamped(likely * request.trust),
         strategy: chosen.strategy,
         reasoning,
         supporting: Supporting { statistics: baseline.statistics, trend: line.trend, effective_count },
@@ -90,7 +104,8 @@ fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) 
         learned_at: request.now,
         young: is_young(request),
         level_since: request.level_since,
-    })
+    };
+    Some((threshold, grounds))
 }
 
 struct Chosen {
@@ -201,21 +216,15 @@ fn effective_count(baseline: &Baseline, (lower, upper): Pair) -> f64 {
     (by_value * by_breach).sqrt()
 }
 
-/// How likely these bounds go on holding about what they should: the product of
-/// - the chance that the share of breaches, estimated from as many *effective* samples, is within a factor of two, or
-///   within [`SHARE_NEAR`],
-/// - how near the share in the last quarter of the window is to the wanted one (drift),
-/// - how far the trend, gone on for the lookahead, stays inside half a width,
-/// - how near the rivals are to one another,
-/// - the trust that the series' earlier thresholds earned.
-fn confidence(
+/// What speaks for these bounds going on to hold about what they should.
+fn holding(
     request: &Request,
     baseline: &Baseline,
     (lower, upper): Pair,
     effective: f64,
     line: &Line,
     rivals: &[Rival],
-) -> Confidence {
+) -> Holding {
     let statistics = &baseline.statistics;
     let wanted = 2.0 * normal::cdf(-request.sensitivity.get());
     let spread = (wanted * (1.0 - wanted) / effective).sqrt();
@@ -245,7 +254,7 @@ fn confidence(
         Some((least, most)) if most > 0.0 && most.is_finite() => 0.75 + 0.25 * (least / most),
         _ => 1.0,
     };
-    Confidence::clamped(estimated * steady * level * passed * agreement * request.trust)
+    Holding { estimated, steady, level: level * passed, agreement }
 }
 
 fn is_young(request: &Request) -> bool {

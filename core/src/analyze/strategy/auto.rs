@@ -10,7 +10,7 @@ mod scorer;
 mod season;
 mod tail;
 
-use super::{Asked, Baseline, Detector, DetectorState};
+use super::{Asked, Baseline, Detector, DetectorState, Outlook};
 use crate::config::StrategyName;
 use crate::monitor::Judged;
 use crate::time::Timestamp;
@@ -142,6 +142,13 @@ impl Detector for Auto {
         match state {
             DetectorState::Auto(state) => state.step(at, value, asked),
             DetectorState::Numbers { .. } => Judged::default(),
+        }
+    }
+
+    fn outlook(&self, state: &DetectorState) -> Option<Outlook> {
+        match state {
+            DetectorState::Auto(state) if state.interval > 0.0 => Some(state.decider.outlook(state.interval)),
+            _ => None,
         }
     }
 }
