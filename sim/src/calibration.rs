@@ -24,6 +24,7 @@ use homeostat::series::{Selector, SeriesName};
 use homeostat::time::{Span, Timestamp};
 
 pub const WEEK: Span = Span::hours(7 * 24);
+const FOR_EVER: Span = Span::hours(10_000 * 366 * 24);
 const DAY: Span = Span::hours(24);
 
 /// So near to an incident a page is no false one; one sample always is.
@@ -46,16 +47,11 @@ pub struct Pair {
     pub grounds: Option<Grounds>,
 }
 
-/// The engine's configuration for claims about series at this budget. Each series is watched, whatever it is.
+/// The default configuration, for claims about series at this budget: each is watched, whatever it is, as long as it goes on.
+/// Without a loop to steer, cycles only learn, and what is due hurries them anyway.
 pub fn config(budget: Budget) -> Config {
     let mut config = Config::default();
-    let all = Selector::parse(r#"{__name__=~".*"}"#).expect("the selector of all");
-    config.series = vec![SeriesRule { watch: Some(true), budget: Some(budget), ..SeriesRule::of(all) }];
-    unhurried(config)
-}
-
-/// Without a loop to steer, cycles only learn: what is due hurries them anyway.
-pub fn unhurried(mut config: Config) -> Config {
+    config.limits.series_ttl = FOR_EVER;
     let states = &mut config.states;
     for interval in [
         &mut states.healthy.monitoring_interval,
@@ -66,6 +62,8 @@ pub fn unhurried(mut config: Config) -> Config {
     ] {
         *interval = (*interval).max(CYCLES);
     }
+    let all = Selector::parse(r#"{__name__=~".*"}"#).expect("the selector of all");
+    config.series = vec![SeriesRule { watch: Some(true), budget: Some(budget), ..SeriesRule::of(all) }];
     config
 }
 
@@ -150,9 +148,8 @@ impl Watched {
 
     /// The claims whose week was seen to its end.
     pub fn pairs(self) -> Vec<Pair> {
-        let near = |at: &Timestamp| {
-            self.incidents.iter().any(|(first, last)| *first - GRACE <= *at && *at <= *last + GRACE)
-        };
+        let near =
+            |at: &Timestamp| self.incidents.iter().any(|(first, last)| *first - GRACE <= *at && *at <= *last + GRACE);
         let false_pages: Vec<Timestamp> = self.onsets.iter().filter(|at| !near(at)).copied().collect();
         let over = |said: &&Said| said.at + WEEK <= self.last;
         let pair = |said: &Said| {
@@ -170,12 +167,12 @@ impl Watched {
     }
 }
 
-/// What is claimed in the world of a seed, and what becomes of it.
-pub fn pairs_of(seed: u64, budget: Budget) -> (World, Vec<Pair>) {
+/// What is claimed in the world of a seed by engines of this configuration, and what becomes of it.
+pub fn pairs_of(seed: u64, config: &Config) -> (World, Vec<Pair>) {
     let mut world = world(seed);
     let name = SeriesName::parse("world").expect("a name");
     let began = Timestamp::from_secs(1_700_000_000);
-    let mut watched = Watched::new(&config(budget), &name, began, world.young);
+    let mut watched = Watched::new(config, &name, began, world.young);
     let mut at = Span::ZERO;
     while at < world.duration {
         let (value, incident) = world.next(at);
@@ -196,12 +193,6 @@ const FIT_PER_WEEK: [f64; 6] = [1.0, 1.0, 1.0, 0.1, 0.01, 7.0];
 /// The budget at which the world of a seed is fitted.
 pub fn fit_budget(seed: u64) -> Budget {
     Budget::Pages { count: FIT_PER_WEEK[(seed % FIT_PER_WEEK.len() as u64) as usize], per: Per::Week }
-}
-
-impl std::fmt::Display for World {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} every {}", self.kind.as_str(), self.every)
-    }
 }
 
 /// Ages as people tell them apart.

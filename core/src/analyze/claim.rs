@@ -49,11 +49,13 @@ impl Holding {
 }
 
 /// How many grounds there are, with the constant.
-pub const GROUNDS: usize = 9;
+pub const GROUNDS: usize = 11;
 
 /// What each ground is, in the order of the coefficients.
 pub const NAMES: [&str; GROUNDS] = [
     "always",
+    "how likely a budget kept exactly keeps it",
+    "rarity of the budget",
     "pages over the budget so far, as its level was raised",
     "pages of the last day",
     "pages ever, against the asked ones",
@@ -64,16 +66,13 @@ pub const NAMES: [&str; GROUNDS] = [
     "trend",
 ];
 
-/// Fitted by `homeostat calibrate --fit` to simulated worlds of several budgets. Of the log-odds, beside those that a budget
-/// kept exactly has.
-const COEFFICIENTS: [f64; GROUNDS] = [-2.404, -0.615, -0.618, -1.016, 0.450, 0.282, 0.066, 3.857, 1.857];
+/// Of the log-odds. Fitted by `homeostat calibrate --fit` to simulated worlds, at several budgets.
+const COEFFICIENTS: [f64; GROUNDS] = [0.273, 0.357, 0.208, -1.630, -0.577, -0.386, 0.535, 0.165, 0.096, 4.447, 1.635];
 
 /// What a claim rests on, as numbers that a coefficient can weigh.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Grounds {
     pub values: [f64; GROUNDS],
-    /// The log-odds of a budget kept exactly.
-    pub exact: f64,
 }
 
 const WEEK_S: f64 = 604_800.0;
@@ -89,16 +88,19 @@ const WANDER: (f64, f64) = (-1.0, 2.0);
 /// Part of a page that a day without one counts as.
 const QUIET_DAY: f64 = 0.3;
 
-/// A budget so rare that it is kept for certain is said to be kept this likely.
-const CERTAIN: f64 = 0.9999;
+/// A budget rarer than this, in pages a week, is as this one: none was fitted to.
+const ASKED_MIN: f64 = 0.01;
 
 impl Grounds {
     pub fn of(claim: &Claim, holding: &Holding) -> Grounds {
         let Claim { asked, outlook, alerts } = claim;
         let weeks = outlook.samples * outlook.interval_s / WEEK_S;
-        let exact = poisson::cdf(most_pages(*asked), *asked).min(CERTAIN);
+        let exact = asked.max(ASKED_MIN);
+        let exact = poisson::cdf(most_pages(exact), exact);
         let values = [
             1.0,
+            log_odds(exact),
+            asked.clamp(ASKED_MIN, 1.0).ln(),
             outlook.correction.max(0.0),
             ((outlook.recent_pages + QUIET_DAY) / (asked / 7.0 + QUIET_DAY)).ln(),
             ((alerts + 1.0) / (asked * weeks + 1.0)).ln(),
@@ -108,7 +110,7 @@ impl Grounds {
             holding.agreement - 1.0,
             holding.level - 1.0,
         ];
-        Grounds { values, exact: log_odds(exact) }
+        Grounds { values }
     }
 
     /// How likely the claim comes true.
@@ -119,7 +121,7 @@ impl Grounds {
     /// The same by other coefficients.
     pub fn chance_by(&self, coefficients: &[f64; GROUNDS]) -> f64 {
         let weighed: f64 = self.values.iter().zip(coefficients).map(|(value, weight)| value * weight).sum();
-        1.0 / (1.0 + (-(self.exact + weighed)).exp())
+        1.0 / (1.0 + (-weighed).exp())
     }
 }
 
@@ -134,8 +136,7 @@ mod tests {
     const HOLDING: Holding = Holding { estimated: 1.0, steady: 1.0, level: 1.0, agreement: 1.0 };
 
     fn claim() -> Claim {
-        let outlook =
-            Outlook { samples: 5_000.0, interval_s: 300.0, correction: 0.0, recent_pages: 0.0, wander: 1.0 };
+        let outlook = Outlook { samples: 5_000.0, interval_s: 300.0, correction: 0.0, recent_pages: 0.0, wander: 1.0 };
         Claim { asked: 1.0, outlook, alerts: 2.0 }
     }
 
@@ -152,7 +153,7 @@ mod tests {
         type Worse = fn(&mut Claim, &mut Holding);
         let worse: [(&str, Worse); 7] = [
             ("few samples", |claim, _| claim.outlook.samples = 100.0),
-            ("a budget overdrawn", |claim, _| claim.outlook.correction = 0.3),
+            ("a budget overdrawn", |claim, _| claim.outlook.correction = 0.5),
             ("pages lately", |claim, _| claim.outlook.recent_pages = 2.0),
             ("pages all along", |claim, _| claim.alerts = 20.0),
             ("disagreement", |_, holding| holding.agreement = 0.8),

@@ -73,7 +73,11 @@ fn learn_with_grounds(request: &Request, scratch: &mut Scratch) -> Option<(Thres
     threshold
 }
 
-fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) -> Option<(Threshold, Option<Grounds>)> {
+fn from_baseline(
+    request: &Request,
+    baseline: &Baseline,
+    scratch: &mut Scratch,
+) -> Option<(Threshold, Option<Grounds>)> {
     let methods = request.methods;
     let chosen = choose(request, baseline, scratch)?;
     let bounds = pair(&chosen.proposal.bounds, request.now);

@@ -97,7 +97,7 @@ mod tests {
         let pairs: Vec<Pair> = (0..20_000)
             .map(|_| {
                 let values = std::array::from_fn(|of| if of == 0 { 1.0 } else { chance.normal() });
-                let grounds = Grounds { values, exact: 0.3 };
+                let grounds = Grounds { values };
                 let kept = chance.happens(grounds.chance_by(&truth));
                 Pair { age: Span::ZERO, said: 0.5, false_pages: 0, kept, grounds: Some(grounds) }
             })
