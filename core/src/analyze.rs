@@ -223,7 +223,7 @@ fn with_request<T>(
 }
 
 /// What is claimed of a series' pages; none: nothing alerts by itself there, or there is no budget to keep.
-fn claim(knowledge: &Knowledge, series: &Series) -> Option<Claim> {
+pub fn claim(knowledge: &Knowledge, series: &Series) -> Option<Claim> {
     let AlertLevel::PerWeek(asked) = series.alert_level() else { return None };
     let outlook = knowledge.methods().detector(series.strategy())?.outlook(series.detector.as_ref()?)?;
     Some(Claim { asked, outlook, alerts: series.tally().alerts as f64 })

@@ -188,7 +188,7 @@ pub const FIT_SEEDS: u64 = 1_000_000;
 
 /// Budgets that the coefficients are fitted at, in turn: most at the usual one, and some where pages are much rarer or come
 /// daily.
-const FIT_PER_WEEK: [f64; 6] = [1.0, 1.0, 1.0, 0.1, 0.01, 7.0];
+const FIT_PER_WEEK: [f64; 9] = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.1, 0.01, 7.0];
 
 /// The budget at which the world of a seed is fitted.
 pub fn fit_budget(seed: u64) -> Budget {
@@ -202,5 +202,51 @@ pub fn age_name(age: Span) -> &'static str {
         age if age < WEEK => "days",
         age if age < WEEK.scaled(2.5) => "1 to 2 weeks",
         _ => "3 weeks and more",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> SeriesName {
+        SeriesName::parse("queue").expect("a name")
+    }
+
+    /// Nine days at one in five minutes around 100, with three far samples in a row on the fifth, seventh and eighth day.
+    fn watched(incident: impl Fn(u64) -> bool) -> Vec<Pair> {
+        let mut chance = crate::chance::Chance::new(11);
+        let began = Timestamp::from_secs(1_700_000_000);
+        let mut watched = Watched::new(&config(Budget::ONE_PER_WEEK), &name(), began, DAY);
+        for sample in 0..9 * 288 {
+            let far = [5, 7, 8].iter().any(|day| (day * 288..day * 288 + 3).contains(&sample));
+            let value = 100.0 + chance.normal() + if far { 60.0 } else { 0.0 };
+            watched.sample(began + Span::minutes(5) * sample, value, incident(sample));
+        }
+        watched.pairs()
+    }
+
+    #[test]
+    fn pages_outside_of_incidents_are_counted_for_a_week_after_the_look() {
+        let [ref pair] = watched(|_| false)[..] else { panic!("one week was seen to its end") };
+        assert_eq!((pair.age, pair.false_pages, pair.kept), (DAY, 2, true), "days 5 and 7, not day 8: {pair:?}");
+        assert!(pair.said > 0.5 && pair.grounds.is_some_and(|grounds| grounds.chance() > 0.5), "{pair:?}");
+    }
+
+    #[test]
+    fn a_page_within_an_incident_or_just_beside_it_is_not_false() {
+        let false_pages = |from: u64, to: u64| watched(|sample| (from..to).contains(&sample))[0].false_pages;
+        assert_eq!(false_pages(5 * 288, 5 * 288 + 3), 1);
+        // Labelled a little late, and much too late.
+        assert_eq!(false_pages(5 * 288 + 2, 5 * 288 + 9), 1);
+        assert_eq!(false_pages(5 * 288 + 9, 5 * 288 + 19), 2);
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_claims_again() {
+        let config = config(Budget::ONE_PER_WEEK);
+        let (first, second) = (pairs_of(5, &config).1, pairs_of(5, &config).1);
+        assert!(first.len() >= 5 && first == second, "{first:?} {second:?}");
+        assert_ne!(first, pairs_of(6, &config).1);
     }
 }

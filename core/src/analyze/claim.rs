@@ -66,8 +66,8 @@ pub const NAMES: [&str; GROUNDS] = [
     "trend",
 ];
 
-/// Of the log-odds. Fitted by `homeostat calibrate --fit` to simulated worlds, at several budgets.
-const COEFFICIENTS: [f64; GROUNDS] = [0.273, 0.357, 0.208, -1.630, -0.577, -0.386, 0.535, 0.165, 0.096, 4.447, 1.635];
+/// Of the log-odds. Fitted by `homeostat calibrate --fit --worlds 3000` to simulated worlds, at several budgets.
+const COEFFICIENTS: [f64; GROUNDS] = [0.267, 0.361, 0.188, -1.817, -0.607, -0.337, 0.556, 0.164, 0.313, 5.265, 1.471];
 
 /// What a claim rests on, as numbers that a coefficient can weigh.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -91,10 +91,17 @@ const QUIET_DAY: f64 = 0.3;
 /// A budget rarer than this, in pages a week, is as this one: none was fitted to.
 const ASKED_MIN: f64 = 0.01;
 
+impl Claim {
+    /// For how many weeks the detector saw the series.
+    pub fn weeks(&self) -> f64 {
+        self.outlook.samples * self.outlook.interval_s / WEEK_S
+    }
+}
+
 impl Grounds {
     pub fn of(claim: &Claim, holding: &Holding) -> Grounds {
         let Claim { asked, outlook, alerts } = claim;
-        let weeks = outlook.samples * outlook.interval_s / WEEK_S;
+        let weeks = claim.weeks();
         let exact = asked.max(ASKED_MIN);
         let exact = poisson::cdf(most_pages(exact), exact);
         let values = [

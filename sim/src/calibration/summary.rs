@@ -62,3 +62,33 @@ impl Summary {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use homeostat::time::Span;
+
+    fn pair(said: f64, kept: bool) -> Pair {
+        Pair { age: Span::ZERO, said, false_pages: 0, kept, grounds: None }
+    }
+
+    #[test]
+    fn measures_as_by_hand() {
+        let pairs = [pair(0.9, true), pair(0.94, true), pair(0.92, false), pair(1.0, true), pair(0.2, false)];
+        let summary = Summary::of(pairs.iter());
+        assert_eq!((summary.pairs, summary.bins[9].count, summary.bins[2].count), (5, 4, 1));
+        // Of four at 0.94 three came true, the one at 0.2 did not.
+        assert!((summary.calibration_error - (0.8 * 0.19 + 0.2 * 0.2)).abs() < 1e-12, "{summary:?}");
+        let brier = (0.01 + 0.0036 + 0.8464 + 0.0 + 0.04) / 5.0;
+        assert!((summary.brier - brier).abs() < 1e-12, "{summary:?}");
+        assert!((summary.brier_skill.expect("some") - (1.0 - brier / 0.24)).abs() < 1e-12, "{summary:?}");
+    }
+
+    #[test]
+    fn a_constant_has_no_skill_and_nothing_has_none_at_all() {
+        let constant = [pair(0.75, true), pair(0.75, true), pair(0.75, true), pair(0.75, false)];
+        assert_eq!(Summary::of(constant.iter()).brier_skill, Some(0.0));
+        assert_eq!(Summary::of([pair(0.9, true)].iter()).brier_skill, None);
+        assert_eq!(Summary::of([].iter()).pairs, 0);
+    }
+}
