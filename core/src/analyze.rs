@@ -7,7 +7,6 @@ pub mod strategy;
 
 use crate::analyze::claim::{Claim, Grounds};
 use crate::analyze::learn::{Request, learn};
-use crate::analyze::strategy::AlertLevel;
 use crate::feedback::{Adjustment, LoopKind, Target};
 use crate::knowledge::Knowledge;
 use crate::knowledge::series::Series;
@@ -35,6 +34,9 @@ pub(crate) fn breach_share_max(sensitivity: Sensitivity) -> f64 {
 
 /// A bound that moved by less than this share of the width is no news.
 const DEADBAND: f64 = 0.05;
+
+/// Nor is a confidence that moved by less than this. It grows as a series is seen for longer: what lags behind says too little.
+const CONFIDENCE_DEADBAND: f64 = 0.02;
 
 /// What the cycle found.
 #[derive(Debug, Default)]
@@ -145,7 +147,7 @@ fn is_news(series: &Series, threshold: &Threshold) -> bool {
         (None, None) => false,
         _ => true,
     };
-    let confidence_moved = (before.confidence.get() - threshold.confidence.get()).abs() > DEADBAND;
+    let confidence_moved = (before.confidence.get() - threshold.confidence.get()).abs() > CONFIDENCE_DEADBAND;
     moved(was.0, is.0) || moved(was.1, is.1) || confidence_moved
 }
 
@@ -209,7 +211,7 @@ fn with_request<T>(
         sensitivity,
         default_sensitivity: series.sensitivity_prior(),
         trust: series.trust(now),
-        claim: claim(knowledge, series),
+        claim: claim(knowledge, series, now),
         merits: &merits,
         preference: &|strategy| knowledge.preference(strategy),
         lookahead: knowledge.parameters().planning_lookahead,
@@ -223,10 +225,10 @@ fn with_request<T>(
 }
 
 /// What is claimed of a series' pages; none: nothing alerts by itself there, or there is no budget to keep.
-pub fn claim(knowledge: &Knowledge, series: &Series) -> Option<Claim> {
-    let AlertLevel::PerWeek(asked) = series.alert_level() else { return None };
+pub fn claim(knowledge: &Knowledge, series: &Series, now: Timestamp) -> Option<Claim> {
+    let asked = series.budget_per_week()?;
     let outlook = knowledge.methods().detector(series.strategy())?.outlook(series.detector.as_ref()?)?;
-    Some(Claim { asked, outlook, alerts: series.tally().alerts as f64 })
+    Some(Claim { asked, outlook, alerts_per_week: series.alerts().per_week(now).unwrap_or(0.0) })
 }
 
 /// Copies what is to be learned from; says since when the series has its present level, where that shifted, and how many

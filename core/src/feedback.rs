@@ -88,8 +88,23 @@ pub struct Signal {
     pub series: Option<SeriesName>,
     #[serde(default)]
     pub verdict: Option<Verdict>,
+    /// What a verdict is about; none: the time of the signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<Subject>,
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+}
+
+/// What a verdict is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// What was said, or not said, then.
+    Moment { at: Timestamp },
+    /// All of a time. One that mattered is left out of what is learned; one that did not is learned from.
+    Period { from: Timestamp, until: Timestamp },
+    /// Since then the series is another one: nothing older is learned from.
+    ChangePoint { at: Timestamp },
 }
 
 /// A parameter of the loop that a factor may scale.
@@ -226,6 +241,7 @@ pub(crate) fn heard(
         value,
         series: series.cloned(),
         verdict: None,
+        about: None,
         metadata: BTreeMap::new(),
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing else changes it, so events replayed over the same samples give the same memory, and a snapshot of it is all
 //! there is to know.
 
+pub mod alerts;
 mod apply;
 mod door;
 pub(crate) mod fence;
@@ -226,6 +227,19 @@ impl Knowledge {
 
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// How many series share the budget of all, as of the last cycle.
+    pub fn sharing(&self) -> usize {
+        self.general.sharing
+    }
+
+    /// Alerts a week, of all watched series together, that did not matter or were not judged. None: none was seen for long
+    /// enough.
+    pub fn alerts_per_week(&self, now: Timestamp) -> Option<f64> {
+        let watched = self.series().filter(|series| series.watched());
+        let rates = watched.filter_map(|series| series.alerts().per_week(now));
+        rates.fold(None, |sum, rate| Some(sum.unwrap_or(0.0) + rate))
     }
 
     /// All series, by name.

@@ -242,7 +242,7 @@ fn bounds_of_a_state_enclose_its_common_values_and_leave_the_rare_one_out() {
 
 fn start(detector: &dyn Detector, values: &[f64]) -> DetectorState {
     let (mut scratch, at) = (Scratch::default(), times(values.len()));
-    detector.start(&Baseline::sorted(Kind::Gauge, &at, values, &mut scratch))
+    detector.start(&Baseline::sorted(Kind::Gauge, &at, values, &mut scratch), None)
 }
 
 /// The moment of a step so many minutes after what [`start`] saw.
@@ -371,7 +371,7 @@ impl Detector for Positive {
     fn formula(&self, _: Sensitivity) -> String {
         "nothing is negative".to_owned()
     }
-    fn start(&self, _: &Baseline) -> DetectorState {
+    fn start(&self, _: &Baseline, _: Option<&DetectorState>) -> DetectorState {
         DetectorState::Numbers { version: 1, numbers: Vec::new() }
     }
     fn step(&self, _: &mut DetectorState, _: Timestamp, value: f64, _: &Asked) -> Judged {
@@ -442,6 +442,7 @@ fn hostile(of: LoopKind) -> Vec<Signal> {
                     value,
                     series: series.map(name),
                     verdict: verdicts[(n + 3 * m + l) % verdicts.len()],
+                    about: None,
                     metadata,
                 });
             }

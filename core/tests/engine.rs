@@ -7,13 +7,13 @@ use homeostat::config::{Config, Kind};
 use homeostat::engine::Engine;
 use homeostat::event::{Event, Phase};
 use homeostat::execute::Setting;
-use homeostat::feedback::{LoopKind, Verdict};
+use homeostat::feedback::{LoopKind, Signal, Subject, Verdict};
 use homeostat::monitor::{Fate, Sample, Why};
 use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::time::Span;
 use std::collections::BTreeMap;
-use world::{World, by_bounds, certain};
+use world::{World, by_bounds, certain, name};
 
 #[test]
 fn a_series_is_learned_as_soon_as_it_has_enough_samples_and_then_judged() {
@@ -60,6 +60,132 @@ fn the_detector_alerts_at_the_first_sample_far_out_and_says_why() {
     world.learn("latency", 30);
     assert!(world.series(id).alert_since().is_none(), "it ended");
     assert_eq!(world.series(id).tally().alerts, 1);
+}
+
+#[test]
+fn an_alert_that_mattered_costs_nothing_of_the_budget_and_one_that_did_not_makes_the_next_rarer() {
+    let after = |verdict: Option<Verdict>| {
+        let mut world = World::new(certain());
+        let id = world.learn("latency", 600);
+        (0..3).for_each(|_| world.sample(id, 200.0));
+        assert!(world.series(id).alert_since().is_some());
+        if let Some(verdict) = verdict {
+            world.verdict("latency", verdict);
+        }
+        world.learn("latency", 1_000);
+        let rate = world.series(id).alerts().per_week(world.now).expect("hours");
+        // How far out a value has to lie to alert now.
+        let mut probe = 102.0;
+        while world.series(id).alert_since().is_none() && probe < 200.0 {
+            probe += 0.5;
+            world.sample(id, probe);
+            world.learn("latency", 5);
+            let newest = world.series(id).tally().alerts;
+            if newest > 1 {
+                break;
+            }
+        }
+        (rate, probe)
+    };
+    let (unjudged, mattered, did_not) = (after(None), after(Some(Verdict::True)), after(Some(Verdict::False)));
+    assert_eq!(mattered.0, 0.0);
+    assert!(unjudged.0 > 0.0 && (did_not.0 - unjudged.0).abs() < 1e-9, "{unjudged:?} {did_not:?}");
+    assert!(mattered.1 <= unjudged.1 && unjudged.1 < did_not.1, "{mattered:?} {unjudged:?} {did_not:?}");
+}
+
+/// Says something of a stretch of the past of a series.
+fn say(world: &mut World, series: &str, verdict: Verdict, subject: Subject) {
+    let signal = Signal {
+        id: 0,
+        at: world.now,
+        of: LoopKind::AnomalyFeedback,
+        source: "verdict".into(),
+        value: 0.0,
+        series: Some(name(series)),
+        verdict: Some(verdict),
+        about: Some(subject),
+        metadata: Default::default(),
+    };
+    let event = world.engine.signal(signal, world.now);
+    world.events.push(event);
+    world.cycle();
+}
+
+#[test]
+fn a_time_that_mattered_is_no_longer_learned_from_and_one_that_did_not_is_again() {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 600);
+    let upper = world.upper(id);
+    let from = world.now + Span::from_secs(5);
+    // Too little to alert, for half an hour.
+    for _ in 0..180 {
+        let value = 102.0 + 1.5 * world.bell();
+        world.sample(id, value);
+    }
+    let until = world.now + Span::from_secs(1);
+    world.learn("latency", 420);
+    let carried_away = world.upper(id);
+    assert!(carried_away > upper + 0.3, "{upper} {carried_away}");
+    say(&mut world, "latency", Verdict::Missed, Subject::Period { from, until });
+    assert_eq!(world.series(id).masked(), 180);
+    let why = &world.series(id).learned().expect("learned").reasoning;
+    assert!(why.contains("without 180 of alerts") && world.upper(id) < carried_away - 0.3, "{why}");
+    say(&mut world, "latency", Verdict::False, Subject::Period { from, until });
+    assert_eq!(world.series(id).masked(), 0);
+    assert!(world.upper(id) > upper + 0.3);
+}
+
+#[test]
+fn since_a_change_point_it_is_another_series() {
+    let mut world = World::new(certain());
+    let id = world.learn("latency", 400);
+    let changed = world.now + Span::from_secs(5);
+    for _ in 0..200 {
+        let value = 130.0 + world.bell();
+        world.sample(id, value);
+    }
+    say(&mut world, "latency", Verdict::True, Subject::ChangePoint { at: changed });
+    let series = world.series(id);
+    assert_eq!(series.level(), Some(changed));
+    let learned = series.learned().expect("learned");
+    assert_eq!(learned.supporting.statistics.count, 200);
+    assert!(learned.supporting.statistics.min > 120.0);
+    world.events.clear();
+    for _ in 0..100 {
+        let value = 130.0 + world.bell();
+        world.sample(id, value);
+    }
+    assert!(!world.events.iter().any(|event| matches!(event, Event::Alerted(a) if a.phase == Phase::Onset)));
+}
+
+#[test]
+fn a_new_series_knows_from_those_like_it_what_to_expect() {
+    // A metric with a heavy tail: what is far out for a bell is ordinary here.
+    let alerts = |siblings: &[&str]| {
+        let mut world = World::seeded(certain(), 5);
+        let heavy = |world: &mut World, scale: f64| {
+            scale * (1.0 + 0.05 * world.bell() + (-4.0 * world.share().ln()).powi(2) / 60.0)
+        };
+        for name in siblings {
+            let id = world.intern(name);
+            for _ in 0..3_000 {
+                let value = heavy(&mut world, 20.0);
+                world.sample(id, value);
+            }
+        }
+        let id = world.intern(r#"latency{host="new"}"#);
+        for _ in 0..60 {
+            // Another level, the same shape.
+            let value = heavy(&mut world, 300.0);
+            world.sample(id, value);
+        }
+        let quiet = world.series(id).tally().alerts;
+        (0..3).for_each(|_| world.sample(id, 30_000.0));
+        (quiet, world.series(id).alert_since().is_some())
+    };
+    assert_eq!(alerts(&[r#"latency{host="old"}"#]), (0, true), "at its sixtieth sample it can tell");
+    assert_eq!(alerts(&[]), (0, false), "alone it is too early");
+    assert_eq!(alerts(&[r#"queue{host="old"}"#]), (0, false), "another metric says nothing of it");
 }
 
 #[test]

@@ -312,7 +312,10 @@ impl Life {
         verdict: Option<Verdict>,
     ) -> Event {
         let (at, series, metadata) = (self.now, series.map(name), Default::default());
-        self.engine.signal(Signal { id: 0, at, of, source: source.into(), value, series, verdict, metadata }, self.now)
+        self.engine.signal(
+            Signal { id: 0, at, of, source: source.into(), value, series, verdict, about: None, metadata },
+            self.now,
+        )
     }
 
     /// What has to hold after anything.

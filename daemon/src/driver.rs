@@ -674,6 +674,7 @@ fn measured(of: LoopKind, kind: EvidenceKind, value: f64, now: Timestamp) -> Sig
         value,
         series: None,
         verdict: None,
+        about: None,
         metadata: BTreeMap::new(),
     }
 }

@@ -133,6 +133,8 @@ pub struct Measured {
     breached: u64,
     alerts_open: u64,
     forecasts_open: u64,
+    budget_per_week: Option<f64>,
+    alerts_per_week: Option<f64>,
     thresholds_active: u64,
     thresholds_inactive: u64,
     optimizations: u64,
@@ -164,6 +166,8 @@ impl Measured {
             breached: 0,
             alerts_open: 0,
             forecasts_open: 0,
+            budget_per_week: knowledge.config().budget.per_week(),
+            alerts_per_week: knowledge.alerts_per_week(view.now),
             thresholds_active: 0,
             thresholds_inactive: 0,
             optimizations: knowledge.optimizations().total(),
@@ -261,6 +265,17 @@ pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> V
         "Series whose trend leads beyond their alert level; none in critical, whose depth tells no trend.",
     )
     .put([], m.forecasts_open as f64);
+    let budget = all.gauge("homeostat_alert_budget_per_week", "Alerts a week that all series may have together.");
+    if let Some(pages) = m.budget_per_week {
+        budget.put([], pages);
+    }
+    let realised = all.gauge(
+        "homeostat_alerts_per_week",
+        "Alerts a week that there were lately, with a half-life of four weeks, without those judged true.",
+    );
+    if let Some(pages) = m.alerts_per_week {
+        realised.put([], pages);
+    }
     let thresholds = all.gauge("homeostat_thresholds", "Learned thresholds, by whether they judge.");
     thresholds.put([("active", "true")], m.thresholds_active as f64);
     thresholds.put([("active", "false")], m.thresholds_inactive as f64);

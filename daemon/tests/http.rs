@@ -39,6 +39,29 @@ fn a_verdict_is_durable_when_it_is_acknowledged_and_moves_the_sensitivity() {
 }
 
 #[test]
+fn a_verdict_about_a_stretch_of_time_or_many_series_takes_it_out_of_what_is_learned() {
+    let dir = TempDir::new().expect("a folder");
+    let daemon = Daemon::learned(dir.path(), "");
+    let explain = || daemon.get("/api/v1/explain?series=load").json()["data"].clone();
+    let window = explain()["window"].clone();
+    let (oldest, samples) = (window["oldest"].clone(), window["samples"].as_u64().expect("samples"));
+    assert_eq!(window["masked"], 0);
+    let until = daemon.get("/api/v1/series/samples?series=load&limit=1000").json()["data"]["samples"][20][0].clone();
+    let until = until.as_f64().expect("milliseconds") / 1000.0;
+    let body = json!({ "match": "{__name__=~\"lo.*\"}", "verdict": "missed", "at": oldest, "until": until, "comment": "a deploy" });
+    let answer = daemon.post("/api/v1/feedback", &body);
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.json()["ids"].as_array().map(Vec::len), Some(1), "{}", answer.text);
+    wait_until("a threshold without these samples", || {
+        let said = explain();
+        let used = said["window"]["used"].as_u64()?;
+        (said["window"]["masked"] == 20 && used == samples - 20).then_some(())
+    });
+    let signal = daemon.get("/api/v1/signals?loop=anomaly_feedback").json()["data"][0].clone();
+    assert_eq!((&signal["metadata"]["about"], &signal["metadata"]["comment"]), (&json!("period"), &json!("a deploy")));
+}
+
+#[test]
 fn a_verdict_that_cannot_be_used_is_refused_with_its_field() {
     let dir = TempDir::new().expect("a folder");
     let daemon = Daemon::learned(dir.path(), "");
@@ -51,6 +74,14 @@ fn a_verdict_that_cannot_be_used_is_refused_with_its_field() {
         (json!({ "series": "load", "verdict": "true", "at": "yesterday" }), 422, "at"),
         (json!({ "series": "load", "verdict": "true", "at": "2999-01-01T00:00:00Z" }), 422, "at"),
         (json!({ "series": "load", "verdict": "true", "when": 1 }), 422, "when"),
+        (json!({ "series": "load", "verdict": "true", "until": 1_700_000_000 }), 422, "needs `at`"),
+        (json!({ "series": "load", "verdict": "true", "at": 1_700_000_000, "until": 1_700_000_000 }), 422, "not after"),
+        (json!({ "series": "load", "verdict": "true", "change_point": true }), 422, "needs `at`"),
+        (json!({ "series": "load", "verdict": "true", "at": 1, "until": 2, "change_point": true }), 422, "no end"),
+        (json!({ "series": "load", "verdict": "true", "comment": 7 }), 422, "comment"),
+        (json!({ "series": "load", "match": "load", "verdict": "true" }), 422, "match"),
+        (json!({ "match": "nobody", "verdict": "true" }), 422, "no series"),
+        (json!({ "match": "{", "verdict": "true" }), 422, "match"),
         (json!({ "series": "nobody", "verdict": "true" }), 404, "nobody"),
         (json!([1]), 400, "object"),
     ] {

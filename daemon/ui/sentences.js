@@ -21,6 +21,17 @@ export const KINDS = {
   cycle_completed: 'cycles',
 };
 
+// What was strange at the onset of an alert.
+const WHY = {
+  high: 'far above what was to be expected',
+  low: 'far below what was to be expected',
+  above: 'far above what it usually is',
+  below: 'far below what it usually is',
+  drifting: 'off what was to be expected for long',
+  restless: 'moves about more than it usually does',
+  stuck: 'no longer moves',
+};
+
 /** The bounds of a threshold in the journal at `at`; they may repeat by season. */
 export function pairAt(bounds, at) {
   if (bounds.Constant) return [bounds.Constant.lower, bounds.Constant.upper];
@@ -89,6 +100,10 @@ export function sentence(event) {
     }
     case 'alerted': {
       const at = value(event.value, unitOf(event.series));
+      if (event.phase === 'onset' && event.why) {
+        const usual = event.bounds.some((bound) => bound !== null) ? `; usual is ${boundsText(event.bounds, event.series)}` : '';
+        return { series: event.series, text: `alert: ${at}, ${WHY[event.why] ?? event.why}${usual}${event.pages ? '; pages.' : '.'}`, tone: 'bad' };
+      }
       return event.phase === 'onset'
         ? { series: event.series, text: `alert: ${at} is outside ${boundsText(event.bounds, event.series)}${event.pages ? ', pages.' : '.'}`, tone: 'bad' }
         : { series: event.series, text: `alert ended at ${at}.`, tone: 'good' };

@@ -138,12 +138,15 @@ class Card {
     const facts = [['Kind', row.kind], ['Strategy', strategy]];
     if (threshold) {
       facts.push(['Confidence', confidence(threshold)], ['Sensitivity', sigmas(threshold.sensitivity)], ['Bounds', range(threshold.lower, threshold.upper, unit)]);
-      if (threshold.alert_lower !== undefined && (threshold.alert_lower !== null || threshold.alert_upper !== null)) {
+      if (row.strategy !== 'auto' && threshold.alert_lower !== undefined && (threshold.alert_lower !== null || threshold.alert_upper !== null)) {
         facts.push(['Alert outside', range(threshold.alert_lower, threshold.alert_upper, unit)]);
       }
     }
     facts.push(['Samples', row.span_s ? `${number(row.samples)} in ${span(row.span_s)}` : number(row.samples)]);
     if (threshold) facts.push(['Breaches', number(row.breaches)]);
+    if (row.watched && row.budget_per_week !== null) {
+      facts.push(['Alerts a week', `${row.alerts_per_week === null ? 'not known yet' : number(row.alerts_per_week)}; ${number(row.budget_per_week)} asked`]);
+    }
     this.facts.replaceChildren(...facts.map(([term, detail]) => el('div', {}, el('dt', {}, term), el('dd', {}, detail))));
     this.reasoning.textContent = threshold ? threshold.reasoning
       : !row.watched ? `Held, not watched: a series of kind ${row.kind} gets no bounds unless asked for.`

@@ -14,7 +14,6 @@ pub use worlds::{World, world};
 
 use homeostat::analyze::claim::{Grounds, most_pages};
 use homeostat::analyze::grounds;
-use homeostat::analyze::strategy::AlertLevel;
 use homeostat::budget::{Budget, Per};
 use homeostat::config::{Config, SeriesRule};
 use homeostat::engine::Engine;
@@ -140,7 +139,7 @@ impl Watched {
     fn look(&mut self, at: Timestamp) {
         let knowledge = self.engine.knowledge();
         let Some(series) = knowledge.get(self.series) else { return };
-        let (Some(learned), AlertLevel::PerWeek(asked)) = (series.learned(), series.alert_level()) else { return };
+        let (Some(learned), Some(asked)) = (series.learned(), series.budget_per_week()) else { return };
         let grounds = grounds(knowledge, series, at);
         self.said.push(Said { at, confidence: learned.confidence.get(), most: most_pages(asked), grounds });
         self.look_at = at + WEEK;

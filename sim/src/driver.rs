@@ -130,6 +130,7 @@ fn verdict_signal(series: SeriesName, verdict: Verdict, at: Timestamp) -> Signal
         },
         series: Some(series),
         verdict: Some(verdict),
+        about: None,
         metadata: BTreeMap::new(),
     }
 }
@@ -146,5 +147,5 @@ fn evidence_signal(kind: EvidenceKind, value: f64, at: Timestamp) -> Signal {
         EvidenceKind::FalseShare => LoopKind::AnomalyFeedback,
     };
     let source = kind.as_str().into();
-    Signal { id: 0, at, of, source, value, series: None, verdict: None, metadata: BTreeMap::new() }
+    Signal { id: 0, at, of, source, value, series: None, verdict: None, about: None, metadata: BTreeMap::new() }
 }

@@ -16,8 +16,8 @@ pub struct Claim {
     /// The pages a week that are asked of it; above 0.
     pub asked: f64,
     pub outlook: Outlook,
-    /// Alerts of it that ever began.
-    pub alerts: f64,
+    /// Its alerts of the last weeks, but for those that a person judged true.
+    pub alerts_per_week: f64,
 }
 
 /// The chance with which a budget kept exactly keeps the claim, at the least.
@@ -58,7 +58,7 @@ pub const NAMES: [&str; GROUNDS] = [
     "rarity of the budget",
     "pages over the budget so far, as its level was raised",
     "pages of the last day",
-    "pages ever, against the asked ones",
+    "pages of the last weeks, against the asked ones",
     "weeks seen",
     "samples seen",
     "wandering",
@@ -100,8 +100,8 @@ impl Claim {
 
 impl Grounds {
     pub fn of(claim: &Claim, holding: &Holding) -> Grounds {
-        let Claim { asked, outlook, alerts } = claim;
-        let weeks = claim.weeks();
+        let Claim { asked, outlook, alerts_per_week } = claim;
+        let weeks = claim.weeks().min(WEEKS_MAX);
         let exact = asked.max(ASKED_MIN);
         let exact = poisson::cdf(most_pages(exact), exact);
         let values = [
@@ -110,8 +110,8 @@ impl Grounds {
             asked.clamp(ASKED_MIN, 1.0).ln(),
             outlook.correction.max(0.0),
             ((outlook.recent_pages + QUIET_DAY) / (asked / 7.0 + QUIET_DAY)).ln(),
-            ((alerts + 1.0) / (asked * weeks + 1.0)).ln(),
-            (weeks.min(WEEKS_MAX) + DAY_IN_WEEKS).ln(),
+            ((alerts_per_week * weeks + 1.0) / (asked * weeks + 1.0)).ln(),
+            (weeks + DAY_IN_WEEKS).ln(),
             outlook.samples.clamp(1.0, SAMPLES_MAX).ln(),
             outlook.wander.ln().clamp(WANDER.0, WANDER.1),
             holding.agreement - 1.0,
@@ -144,7 +144,7 @@ mod tests {
 
     fn claim() -> Claim {
         let outlook = Outlook { samples: 5_000.0, interval_s: 300.0, correction: 0.0, recent_pages: 0.0, wander: 1.0 };
-        Claim { asked: 1.0, outlook, alerts: 2.0 }
+        Claim { asked: 1.0, outlook, alerts_per_week: 0.8 }
     }
 
     fn chance(change: impl FnOnce(&mut Claim, &mut Holding)) -> f64 {
@@ -162,7 +162,7 @@ mod tests {
             ("few samples", |claim, _| claim.outlook.samples = 100.0),
             ("a budget overdrawn", |claim, _| claim.outlook.correction = 0.5),
             ("pages lately", |claim, _| claim.outlook.recent_pages = 2.0),
-            ("pages all along", |claim, _| claim.alerts = 20.0),
+            ("pages all along", |claim, _| claim.alerts_per_week = 8.0),
             ("disagreement", |_, holding| holding.agreement = 0.8),
             ("a trend", |_, holding| holding.level = 0.7),
             ("young", |claim, _| claim.outlook.interval_s = 3.0),
@@ -185,7 +185,7 @@ mod tests {
                         recent_pages: size.min(1e6),
                         wander: size,
                     };
-                    let chance = Grounds::of(&Claim { asked, outlook, alerts: 1e6 }, &HOLDING).chance();
+                    let chance = Grounds::of(&Claim { asked, outlook, alerts_per_week: 1e6 }, &HOLDING).chance();
                     assert!((0.0..=1.0).contains(&chance), "{asked} {outlook:?}: {chance}");
                 }
             }

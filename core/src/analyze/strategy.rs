@@ -10,6 +10,7 @@ pub mod sigma;
 pub mod state;
 
 use crate::config::{Kind, StrategyName};
+use crate::feedback::Verdict;
 use crate::monitor::Judged;
 use crate::stats::{Scratch, Statistics, normal, sort_into};
 use crate::threshold::Bounds;
@@ -112,12 +113,20 @@ pub trait Detector: Send + Sync {
 
     fn formula(&self, sensitivity: Sensitivity) -> String;
 
-    /// The state after what the window holds.
-    fn start(&self, baseline: &Baseline) -> DetectorState;
+    /// The state after what the window holds. `prior` is what a series like it says, where there is one.
+    fn start(&self, baseline: &Baseline, prior: Option<&DetectorState>) -> DetectorState;
+
+    /// What a series says of those like it: of the same metric, with other labels. None: nothing (yet).
+    fn prior(&self, _sibling: &DetectorState) -> Option<DetectorState> {
+        None
+    }
 
     /// Says of a value what it is by what came before, and only then learns from it. A detector that leaves `alerts` false
     /// says bounds alone: scores and alerts are made of them by the engine.
     fn step(&self, state: &mut DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Judged;
+
+    /// What a person says of an alert of its, or of one that it missed.
+    fn told(&self, _state: &mut DetectorState, _verdict: Verdict) {}
 
     /// Whether it decides on alerts by itself. Such a detector goes on learning by itself from a series' first samples; one
     /// that says bounds alone begins anew with each threshold.

@@ -1,6 +1,8 @@
 //! The door for events: what each of them changes in memory. Samples have the other door; there is no third.
 
 use super::*;
+use crate::analyze::strategy::DetectorState;
+use crate::feedback::Subject;
 
 impl Knowledge {
     /// Takes in what was decided. The only other way that memory changes.
@@ -96,8 +98,23 @@ impl Knowledge {
         if !self.names.contains_key(name) {
             let mut series = Series::new(name.clone(), declared, &self.config, now);
             series.derived_from = derived_from.cloned();
+            series.inherited = self.prior_of(&series);
             self.insert(series);
         }
+    }
+
+    /// What the best known of the series next to it, of the same metric, says of a new one.
+    fn prior_of(&self, series: &Series) -> Option<DetectorState> {
+        let name = series.name();
+        let detector = self.methods.detector(series.strategy())?;
+        let alike = |(other, id): (&SeriesName, &SeriesId)| {
+            let other = (!name.metric().is_empty() && other.metric() == name.metric()).then(|| self.get(*id))??;
+            (other.strategy() == series.strategy()).then_some(other)
+        };
+        let before = self.names.range(..name).rev().take(SIBLINGS_ASKED).filter_map(alike);
+        let after = self.names.range(name..).take(SIBLINGS_ASKED).filter_map(alike);
+        let best = before.chain(after).max_by_key(|sibling| sibling.admitted)?;
+        detector.prior(best.detector.as_ref()?)
     }
 
     fn apply_forgotten(&mut self, name: &SeriesName) {
@@ -125,7 +142,8 @@ impl Knowledge {
             if let Some(detector) = methods.detector(&series.settings.strategy).filter(|detector| !detector.alerts()) {
                 let (mut at, mut values) = (Vec::new(), Vec::new());
                 series.ordinary(least, &mut at, &mut values);
-                series.detector = Some(detector.start(&Baseline::sorted(series.kind(), &at, &values, &mut scratch)));
+                series.detector =
+                    Some(detector.start(&Baseline::sorted(series.kind(), &at, &values, &mut scratch), None));
             }
         }
         self.scratch = scratch;
@@ -217,11 +235,12 @@ impl Knowledge {
         }
         if let Some(verdict) = signal.verdict {
             self.general.hurry = true;
-            let mut of_alert = verdict == Verdict::Missed;
-            if let Some(series) = signal.series.as_ref().and_then(|name| self.find_mut(name)) {
-                series.verdicts += 1;
-                of_alert |= series.alerted_at(signal.at);
-            }
+            let methods = Arc::clone(&self.methods);
+            let series = signal.series.as_ref().and_then(|name| self.find_mut(name));
+            let of_alert = series.map_or(verdict == Verdict::Missed, |series| {
+                let detector = methods.detector(series.strategy());
+                series.hear(verdict, signal.about.unwrap_or(Subject::Moment { at: signal.at }), detector)
+            });
             if of_alert {
                 self.general.verdicts.push((signal.at, verdict));
             }
@@ -262,6 +281,9 @@ impl Knowledge {
         self.count_sharing();
     }
 }
+
+/// Series before and after a new one, by name, that are looked at for what they say of it.
+const SIBLINGS_ASKED: usize = 8;
 
 /// Signals a loop may have waiting for the next cycle.
 const HEARD_MAX: usize = 4096;

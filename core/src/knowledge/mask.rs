@@ -29,6 +29,28 @@ impl Masks {
         }
     }
 
+    /// Covers all of a time that is over, whatever of it was covered.
+    pub(crate) fn cover(&mut self, from: Timestamp, until: Timestamp) {
+        self.uncover(from, until);
+        let at = self.0.partition_point(|(begin, _)| *begin < from);
+        self.0.insert(at, (from, Some(until)));
+        if self.0.len() > ALERTS_MAX {
+            self.0.pop_front();
+        }
+    }
+
+    /// Covers nothing of a time; what lies before and after it stays.
+    pub(crate) fn uncover(&mut self, from: Timestamp, until: Timestamp) {
+        let mut left = VecDeque::with_capacity(self.0.len() + 1);
+        for (begin, end) in self.0.drain(..) {
+            let before = (begin, Some(end.map_or(from, |end| end.min(from))));
+            let after = (begin.max(until), end);
+            left.extend(Some(before).filter(|(begin, end)| Some(*begin) < *end));
+            left.extend(Some(after).filter(|(begin, end)| end.is_none_or(|end| *begin < end)));
+        }
+        self.0 = left;
+    }
+
     /// Lets go of alerts that ended before the window's oldest sample.
     pub(crate) fn forget(&mut self, before: Timestamp) {
         while self.0.front().is_some_and(|(_, end)| end.is_some_and(|end| end <= before)) {
@@ -94,6 +116,24 @@ mod tests {
         assert_eq!(covered, (10..20).chain(40..60).collect::<Vec<_>>());
         masks.forget(at(20));
         assert!(!masks.covers(at(15)) && masks.covers(at(45)));
+    }
+
+    #[test]
+    fn a_person_covers_and_uncovers_what_lies_in_the_past() {
+        let mut masks = Masks::default();
+        masks.open(at(10));
+        masks.close(at(20));
+        masks.open(at(40));
+        let covered = |masks: &Masks| (0..60).filter(|secs| masks.covers(at(*secs))).collect::<Vec<i64>>();
+        masks.cover(at(15), at(30));
+        assert_eq!(covered(&masks), (10..30).chain(40..60).collect::<Vec<_>>());
+        masks.uncover(at(12), at(45));
+        assert_eq!(covered(&masks), (10..12).chain(45..60).collect::<Vec<_>>(), "the open one stays open");
+        masks.cover(at(50), at(55));
+        masks.close(at(58));
+        assert_eq!(covered(&masks), (10..12).chain(45..58).collect::<Vec<_>>());
+        masks.uncover(at(0), at(100));
+        assert!(masks.is_empty());
     }
 
     #[test]

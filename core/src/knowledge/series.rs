@@ -5,6 +5,8 @@ use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
 use crate::analyze::strategy::{AlertLevel, Asked, Baseline, Detector, DetectorState};
 use crate::budget::{ALERT_SIGMAS, Budget};
 use crate::config::{Config, Kind, StrategyName};
+use crate::feedback::{Subject, Verdict};
+use crate::knowledge::alerts::Alerts;
 use crate::knowledge::door::{self, Admission, CONFIRM_SAMPLES, Distinct, Door, Row, counts, late, turned_away};
 use crate::knowledge::fence::{Alarm, Fence, SUSTAINED};
 use crate::knowledge::histogram::{Histograms, Part};
@@ -133,6 +135,9 @@ pub struct Series {
     /// The histogram it is made of, by name; none: samples of it come from outside.
     #[serde(default)]
     pub(crate) derived_from: Option<SeriesName>,
+    /// What a series like it says of it, until its own detector begins.
+    #[serde(default)]
+    pub(crate) inherited: Option<DetectorState>,
     /// Which bucket it is, when it is one; found anew from its name.
     #[serde(skip)]
     pub(crate) part: Option<Part>,
@@ -163,6 +168,8 @@ pub struct Series {
     /// Samples that are not learned from.
     #[serde(default)]
     masks: Masks,
+    #[serde(default)]
+    alerts: Alerts,
     /// Since when the series has its present level, after a shift: what came before is not learned from.
     #[serde(default)]
     pub(crate) level_since: Option<Timestamp>,
@@ -187,6 +194,7 @@ impl Series {
             asked: Asked::default(),
             declared,
             derived_from: None,
+            inherited: None,
             part: None,
             settings,
             door,
@@ -209,6 +217,7 @@ impl Series {
             alarm: Alarm::default(),
             alert_since: None,
             masks: Masks::default(),
+            alerts: Alerts::default(),
             level_since: None,
             last_breach: None,
             forecast: None,
@@ -264,6 +273,7 @@ impl Series {
     pub(crate) fn alert_begins(&mut self, at: Timestamp) {
         self.alert_since = Some(at);
         self.tally.alerts += 1;
+        self.alerts.begin(at);
         // It is noticed at the last of the samples that make it.
         let mut sustained = self.window.iter().rev().skip_while(|(time, _)| *time > at);
         let first = sustained.nth(usize::from(SUSTAINED) - 1).map_or(at, |(first, _)| first);
@@ -284,6 +294,58 @@ impl Series {
             self.level_since = since;
             self.masks.clear();
         }
+    }
+
+    /// What a person says of it. Returns whether that is about an alert, or one that was missed.
+    pub(crate) fn hear(&mut self, verdict: Verdict, about: Subject, detector: Option<&dyn Detector>) -> bool {
+        self.verdicts += 1;
+        let of_alert = match about {
+            Subject::Moment { at } => self.alerted_at(at),
+            Subject::Period { from, until } => self.hear_of_period(verdict, from, until),
+            Subject::ChangePoint { at } => {
+                self.begin_anew(at, detector);
+                return false;
+            }
+        };
+        if of_alert && verdict == Verdict::True {
+            self.alerts.excuse(self.last_seen);
+        }
+        if !of_alert && verdict != Verdict::Missed {
+            return false;
+        }
+        if let (Some(detector), Some(state)) = (detector, &mut self.detector) {
+            detector.told(state, verdict);
+        }
+        true
+    }
+
+    /// What mattered is no example of the ordinary, and what did not is one. Returns whether there was an alert in it.
+    fn hear_of_period(&mut self, verdict: Verdict, from: Timestamp, until: Timestamp) -> bool {
+        let alerted = self.window.iter().any(|(at, _)| from <= at && at < until && self.alerted_at(at));
+        match verdict {
+            Verdict::True | Verdict::Missed => {
+                // A level that began with the incident, or with its end, was none.
+                self.level_since = self.level_since.filter(|since| *since < from || until < *since);
+                self.masks.cover(from, until);
+            }
+            Verdict::False => self.masks.uncover(from, until),
+        }
+        self.relearn = self.learned.is_some();
+        alerted
+    }
+
+    /// From then on it is another series: neither bounds nor a detector know what came before.
+    fn begin_anew(&mut self, at: Timestamp, detector: Option<&dyn Detector>) {
+        self.level_since(Some(at));
+        self.relearn = self.learned.is_some();
+        if let Some(detector) = detector.filter(|detector| detector.alerts()) {
+            self.start(detector);
+        }
+    }
+
+    /// How often it alerted lately.
+    pub fn alerts(&self) -> &Alerts {
+        &self.alerts
     }
 
     /// Whether it was in alert then, as far back as alerts are remembered.
@@ -612,6 +674,7 @@ impl Series {
         noticed.value = value;
         let own = self.detect(at, value, admission, detector);
         self.judge(at, value, own, &mut noticed);
+        self.alerts.seen(at);
         self.distinct.see(value);
         self.window.push(at, value, admission.window_len, admission.window_age, admission.min_data_points);
         if self.detector.is_none()
@@ -643,11 +706,19 @@ impl Series {
         Some(if detector.alerts() { Own::Alerts(judged) } else { Own::Bounds(judged) })
     }
 
-    /// Begins with a detector that alerts by itself, from what the window holds.
+    /// Begins with a detector that alerts by itself, from what the window holds of the present level.
     fn start(&mut self, detector: &dyn Detector) {
         let (mut at, mut values, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
         self.window.copy_into(&mut at, &mut values);
-        self.detector = Some(detector.start(&Baseline::sorted(self.kind(), &at, &values, &mut scratch)));
+        let before = self.level_since.map_or(0, |since| at.partition_point(|at| *at < since.millis()));
+        at.drain(..before);
+        values.drain(..before);
+        if values.is_empty() {
+            self.detector = None;
+            return;
+        }
+        let baseline = Baseline::sorted(self.kind(), &at, &values, &mut scratch);
+        self.detector = Some(detector.start(&baseline, self.inherited.take().as_ref()));
     }
 
     /// Its part of the budget of all, unless it has one of its own.
@@ -660,9 +731,17 @@ impl Series {
         self.settings.budget.is_none() && self.watched() && (self.pages() || !paging)
     }
 
-    /// The level its detector is to alert at.
-    pub fn alert_level(&self) -> AlertLevel {
-        self.asked.alert
+    /// How often its ordinary samples may alert in a week. None: there is no budget.
+    pub fn budget_per_week(&self) -> Option<f64> {
+        match self.asked.alert {
+            AlertLevel::PerWeek(pages) => Some(pages),
+            AlertLevel::Rarity(_) => None,
+        }
+    }
+
+    /// A budget of its own, not a part of that of all.
+    pub fn own_budget(&self) -> Option<Budget> {
+        self.settings.budget
     }
 
     /// What is asked of a detector, but for the series' age and the budget.

@@ -230,8 +230,17 @@ impl World {
         verdict: Option<Verdict>,
     ) -> u64 {
         let at = self.now;
-        let signal =
-            Signal { id: 0, at, of, source: source.into(), value, series, verdict, metadata: Default::default() };
+        let signal = Signal {
+            id: 0,
+            at,
+            of,
+            source: source.into(),
+            value,
+            series,
+            verdict,
+            about: None,
+            metadata: Default::default(),
+        };
         let event = self.engine.signal(signal, self.now);
         let Event::Signalled { signal } = &event else { panic!("a signal gives a signalled event") };
         let id = signal.id;

@@ -2,6 +2,7 @@
 
 use super::client::{Daemon, text};
 use super::output::Out;
+use super::status::budget;
 use super::{Done, Failed};
 use homeostat::series::SeriesName;
 use serde_json::Value;
@@ -81,6 +82,11 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
     if let Some(tally) = part("tally") {
         let told = ["judged", "breached", "alerts"].map(|field| format!("{field} {}", text(tally, field)));
         pairs.push(("so far", told.join(", ")));
+    }
+    if let Some(row) = part("budget") {
+        let shared = row.get("shared_by").and_then(Value::as_u64);
+        let shared = shared.map_or(" of its own".to_owned(), |count| format!(", shared by {count} series"));
+        pairs.push(("budget", format!("{} ({}{shared})", budget(row), text(row, "asked"))));
     }
     for (label, name) in [("alert since", "alert_since"), ("will cross", "forecast")] {
         if part(name).is_some() {

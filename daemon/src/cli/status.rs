@@ -42,6 +42,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     pairs.push(("series", format!("{series} known, {watched} watched, {active} judged by what was learned")));
     pairs.extend(refusals(&statistics));
     pairs.push(("anomaly_rate", text(&statistics, "anomaly_rate")));
+    pairs.push(("alerts", budget(&statistics)));
     pairs.extend(evidence(&state));
     for name in
         ["monitoring_interval_s", "analysis_depth", "planning_lookahead_s", "execution_parallelism", "learning_rate"]
@@ -67,6 +68,19 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
         .collect();
     out.table(&["loop", "signals", "actions", "withheld", "effectiveness", ""], &rows)?;
     Ok(Done::Quietly)
+}
+
+/// How often it alerts, beside how often it may: of all series, or of one.
+pub fn budget(row: &Value) -> String {
+    let number_of = |name: &str| row.get(name).and_then(Value::as_f64).map(number);
+    let had = match number_of("alerts_per_week") {
+        Some(had) => format!("{had} a week lately"),
+        None => "not seen for long enough to count".to_owned(),
+    };
+    match number_of("budget_per_week").or_else(|| number_of("per_week")) {
+        Some(asked) => format!("{had}; {asked} a week are asked for"),
+        None => format!("{had}; no budget, the level is fixed"),
+    }
 }
 
 /// Until when an operator holds the state, when one does.

@@ -20,14 +20,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use homeostat::engine::FORCED_FOR;
 use homeostat::event::Stored;
-use homeostat::feedback::{LoopKind, Signal, Verdict};
+use homeostat::feedback::LoopKind;
 use homeostat::knowledge::series::Series;
 use homeostat::plan::state::SystemState;
 use homeostat::series::SeriesName;
-use homeostat::time::{Span, Timestamp};
+use homeostat::time::Span;
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub type Answer<T> = Result<T, Problem>;
@@ -76,9 +75,6 @@ pub fn no_params(uri: &Uri) -> Answer<()> {
 /// How many samples of one series are sent when nothing is said, and at most.
 const SAMPLES: u64 = 1000;
 const SAMPLES_MAX: u64 = 20_000;
-
-/// A moment this far ahead of now is no moment to judge.
-const AHEAD_MAX: Span = Span::minutes(10);
 
 /// A state can be forced for so long at most.
 const FORCED_MAX: Span = Span::hours(24 * 7);
@@ -174,7 +170,7 @@ async fn of_series<T: Send + 'static>(
     found.ok_or_else(|| unknown(&name))
 }
 
-fn unknown(name: &SeriesName) -> Problem {
+pub fn unknown(name: &SeriesName) -> Problem {
     Problem::not_found(format!("no series `{name}` is known; /api/v1/series lists them"))
 }
 
@@ -247,91 +243,6 @@ pub async fn freeze(State(app): State<App>, uri: Uri, body: Body) -> Answer<Json
     let frozen = frozen.as_bool().ok_or_else(|| Problem::field("frozen", "is neither true nor false"))?;
     app.handle.freeze(frozen).await?;
     Ok(single(Frozen { frozen }))
-}
-
-/// The number of a signal.
-#[derive(Serialize, schemars::JsonSchema)]
-pub struct Id {
-    id: u64,
-}
-
-pub async fn feedback(State(app): State<App>, uri: Uri, body: Body) -> Answer<Json<Id>> {
-    no_params(&uri)?;
-    let fields = Fields::read(body, &["series", "verdict", "at"])?;
-    let name = SeriesName::parse(fields.text("series", "one that /api/v1/series lists")?)
-        .map_err(|error| Problem::field("series", error))?;
-    let verdict = verdict(fields.required("verdict", "true, false or missed")?)?;
-    let at = fields.get("at").map(moment).transpose()?;
-
-    let asked = name.clone();
-    let meant = app.handle.query(move |view| {
-        let series = view.engine.knowledge().find(&asked)?;
-        Some((meant(series, at, view.now), view.now))
-    });
-    let (meant, now) = meant.await?.ok_or_else(|| unknown(&name))?;
-    if meant.at > now + AHEAD_MAX {
-        return Err(Problem::field("at", format!("{} lies ahead of now ({now})", meant.at)));
-    }
-    let mut metadata =
-        BTreeMap::from([("about".to_owned(), meant.about.to_owned()), ("at".to_owned(), meant.at.to_string())]);
-    if let Some(value) = meant.value {
-        metadata.insert("value".to_owned(), value.to_string());
-    }
-    let signal = Signal {
-        id: 0,
-        at: now,
-        of: LoopKind::AnomalyFeedback,
-        source: "verdict".into(),
-        // A series without any sample yet has no value to judge; the metadata says so by having none.
-        value: meant.value.unwrap_or(0.0),
-        series: Some(name),
-        verdict: Some(verdict),
-        metadata,
-    };
-    Ok(Json(Id { id: app.handle.signal(signal).await? }))
-}
-
-fn verdict(value: &Value) -> Answer<Verdict> {
-    match value {
-        Value::Bool(true) => Ok(Verdict::True),
-        Value::Bool(false) => Ok(Verdict::False),
-        Value::String(text) => [Verdict::True, Verdict::False, Verdict::Missed]
-            .into_iter()
-            .find(|verdict| verdict.as_str() == text)
-            .ok_or_else(|| Problem::field("verdict", format!("`{text}` is none of true, false, missed"))),
-        _ => Err(Problem::field("verdict", "is none of true, false, missed")),
-    }
-}
-
-/// Unix seconds or RFC 3339.
-fn moment(value: &Value) -> Answer<Timestamp> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return Err(Problem::field("at", "is neither Unix seconds nor RFC 3339")),
-    };
-    Timestamp::parse(&text).map_err(|error| Problem::field("at", error))
-}
-
-/// What a verdict is about.
-struct Meant {
-    about: &'static str,
-    at: Timestamp,
-    value: Option<f64>,
-}
-
-/// The moment that was named, with the sample that held then; else the latest breach; else now.
-fn meant(series: &Series, at: Option<Timestamp>, now: Timestamp) -> Meant {
-    let window = series.window();
-    let newest = window.newest().map(|(_, value)| value);
-    match (at, series.last_breach()) {
-        (Some(at), _) => {
-            let held = window.iter().rev().find(|(sample, _)| *sample <= at).map(|(_, value)| value);
-            Meant { about: "moment", at, value: held }
-        }
-        (None, Some((at, value))) => Meant { about: "latest breach", at, value: Some(value) },
-        (None, None) => Meant { about: "now", at: now, value: newest },
-    }
 }
 
 // --- beside the API ---------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 //! The description of the API (OpenAPI 3.1). Shapes are made from the types that are sent, so they cannot drift apart;
 //! that every route is here, and no other, is tested beside the routes.
 
-use crate::http::api::{Frozen, Id, Reloaded};
+use crate::http::api::{Frozen, Reloaded};
+use crate::http::feedback::Id;
 use crate::http::import::Imported;
 use crate::http::problem;
 use crate::http::rows::{
@@ -216,14 +217,25 @@ fn build() -> Value {
     let id = all.schema::<Id>();
     let verdict = json!({
         "type": "object",
-        "required": ["series", "verdict"],
+        "required": ["verdict"],
         "properties": {
-            "series": { "type": "string" },
+            "series": { "type": "string", "description": "The series; or `match`." },
+            "match": { "type": "string", "description": "A selector of at most 1000 series; or `series`." },
             "verdict": { "enum": ["true", "false", "missed", true, false] },
             "at": {
                 "type": ["string", "number"],
                 "description": "Unix seconds or RFC 3339; without it the verdict is about the latest breach, else now.",
             },
+            "until": {
+                "type": ["string", "number"],
+                "description": "It is about all of the time from `at` until then: left out of what is learned when true or \
+                                missed, learned from when false.",
+            },
+            "change_point": {
+                "type": "boolean",
+                "description": "Since `at` the series is another one: nothing older is learned from.",
+            },
+            "comment": { "type": "string", "maxLength": 2000 },
         },
     });
     let summary = "A verdict: it mattered, it did not, or it was missed. Answers once it is durable.";

@@ -12,6 +12,7 @@ mod tail;
 
 use super::{Asked, Baseline, Detector, DetectorState, Outlook};
 use crate::config::StrategyName;
+use crate::feedback::Verdict;
 use crate::monitor::Judged;
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
@@ -125,17 +126,34 @@ impl Detector for Auto {
         "five features against their own past".to_owned()
     }
 
-    fn start(&self, baseline: &Baseline) -> DetectorState {
+    fn start(&self, baseline: &Baseline, prior: Option<&DetectorState>) -> DetectorState {
         let first = Timestamp::from_millis(baseline.at[0]);
         let mut state = State::new(baseline.values[0], first);
+        if let Some(DetectorState::Auto(prior)) = prior {
+            state.scorer.inherit(&prior.scorer);
+            state.decider.inherit(&prior.decider);
+        }
         for (at, value) in baseline.at.iter().zip(baseline.values) {
             state.step(Timestamp::from_millis(*at), *value, &Asked::default());
         }
         DetectorState::Auto(Box::new(state))
     }
 
+    fn prior(&self, sibling: &DetectorState) -> Option<DetectorState> {
+        match sibling {
+            DetectorState::Auto(state) if state.decider.is_settled() => Some(sibling.clone()),
+            _ => None,
+        }
+    }
+
     fn alerts(&self) -> bool {
         true
+    }
+
+    fn told(&self, state: &mut DetectorState, verdict: Verdict) {
+        if let DetectorState::Auto(state) = state {
+            state.decider.told(verdict);
+        }
     }
 
     fn step(&self, state: &mut DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Judged {

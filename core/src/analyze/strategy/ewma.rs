@@ -31,7 +31,7 @@ impl Detector for Ewma {
         format!("exponentially weighted mean ± {:.2} deviations", sensitivity.get())
     }
 
-    fn start(&self, baseline: &Baseline) -> DetectorState {
+    fn start(&self, baseline: &Baseline, _: Option<&DetectorState>) -> DetectorState {
         let floor = (baseline.statistics.std_dev * DEVIATION_MIN).max(baseline.resolution());
         let mut numbers = vec![baseline.statistics.median, baseline.statistics.std_dev.max(floor), floor];
         baseline.values.iter().for_each(|value| learn(&mut numbers, *value));

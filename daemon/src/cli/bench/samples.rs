@@ -2,6 +2,8 @@
 
 use super::{Measured, NS, US, Work, fastest, processor_seconds, rates, seconds, times};
 use crate::cli::Failed;
+use homeostat::analyze::strategy::ADAPTIVE;
+use homeostat::analyze::strategy::auto::State;
 use homeostat::config::{Config, Kind};
 use homeostat::engine::Engine;
 use homeostat::knowledge::SeriesId;
@@ -25,39 +27,60 @@ pub const WORKS: &[Work] = &[
         measure: one_at_a_time,
     },
     Work {
-        name: "samples judged and remembered, 1,000 series",
+        name: "samples judged by bounds and remembered, 1,000 series",
         unit: "samples/s",
         goal: 5e6,
         reference: NAIVE,
-        measure: || samples_of(1_000),
+        measure: || samples_by_bounds(1_000),
     },
     Work {
-        name: "samples judged and remembered, 100,000 series",
+        name: "samples judged by bounds and remembered, 100,000 series",
         unit: "samples/s",
         goal: 5e6,
         reference: NAIVE,
-        measure: || samples_of(100_000),
+        measure: || samples_by_bounds(100_000),
     },
     Work {
-        name: "one sample judged and remembered, 1,000 series",
+        name: "one sample judged by bounds and remembered, 1,000 series",
         unit: "ns",
         goal: 20.0,
         reference: NAIVE,
-        measure: || sample_of(1_000),
+        measure: || sample_by_bounds(1_000),
     },
     Work {
-        name: "one sample judged and remembered, 100,000 series",
+        name: "one sample judged by bounds and remembered, 100,000 series",
         unit: "ns",
         goal: 40.0,
         reference: NAIVE,
-        measure: || sample_of(100_000),
+        measure: || sample_by_bounds(100_000),
     },
     Work {
-        name: "one sample judged and remembered, 1,000,000 series",
+        name: "one sample judged by bounds and remembered, 1,000,000 series",
         unit: "ns",
         goal: 100.0,
         reference: NAIVE,
         measure: sample_of_a_million,
+    },
+    Work {
+        name: "one sample judged by auto and remembered, 1,000 series",
+        unit: "ns",
+        goal: 600.0,
+        reference: NAIVE,
+        measure: || sample_by_auto(1_000),
+    },
+    Work {
+        name: "one sample judged by auto and remembered, 100,000 series",
+        unit: "ns",
+        goal: 600.0,
+        reference: NAIVE,
+        measure: || sample_by_auto(100_000),
+    },
+    Work {
+        name: "memory of auto, one series",
+        unit: "bytes",
+        goal: 2_000.0,
+        reference: "the last 1,000 values",
+        measure: state_of_auto,
     },
     Work {
         name: "two series judged, a sample each",
@@ -87,6 +110,13 @@ pub fn eager(series: usize) -> Config {
     config.learning.confidence_min = Confidence::clamped(0.0);
     config.states.healthy.execution_parallelism = 1024;
     config.states.optimizing.execution_parallelism = 1024;
+    config
+}
+
+/// The same where alerts are what lies beyond the bounds, and no detector reads the samples.
+pub fn by_bounds(series: usize) -> Config {
+    let mut config = eager(series);
+    config.learning.strategy = ADAPTIVE.into();
     config
 }
 
@@ -206,14 +236,23 @@ fn one_at_a_time() -> Result<Option<Measured>, Failed> {
     rates(SERIES * EACH, ours, reference)
 }
 
-fn samples_of(series: usize) -> Result<Option<Measured>, Failed> {
-    let (ours, reference) = judged(series)?;
+fn samples_by_bounds(series: usize) -> Result<Option<Measured>, Failed> {
+    let (ours, reference) = judged(by_bounds(series), series)?;
     rates(series, ours, reference)
 }
 
-fn sample_of(series: usize) -> Result<Option<Measured>, Failed> {
-    let (ours, reference) = judged(series)?;
+fn sample_by_bounds(series: usize) -> Result<Option<Measured>, Failed> {
+    let (ours, reference) = judged(by_bounds(series), series)?;
     times(NS, ours / series as f64, reference / series as f64)
+}
+
+fn sample_by_auto(series: usize) -> Result<Option<Measured>, Failed> {
+    let (ours, reference) = judged(eager(series), series)?;
+    times(NS, ours / series as f64, reference / series as f64)
+}
+
+fn state_of_auto() -> Result<Option<Measured>, Failed> {
+    times(1.0, State::size() as f64, 1_000.0 * size_of::<f64>() as f64)
 }
 
 /// The same where there is memory for so many series.
@@ -226,12 +265,11 @@ fn sample_of_a_million() -> Result<Option<Measured>, Failed> {
         eprintln!("a million series are left out: that takes {NEEDED_GB} GB, and {available:.1} are available");
         return Ok(None);
     }
-    sample_of(1_000_000)
+    sample_by_bounds(1_000_000)
 }
 
 /// Processor seconds for a sample of each of so many series, in the order in which they were named, as scrapes come.
-fn judged(series: usize) -> Result<(f64, f64), Failed> {
-    let mut config = eager(series);
+fn judged(mut config: Config, series: usize) -> Result<(f64, f64), Failed> {
     // So many windows of the usual length would take gigabytes and minutes to fill.
     if series > 100_000 {
         config.learning.min_data_points = 20;

@@ -157,7 +157,33 @@ pub struct Explained {
     #[schemars(with = "Option<String>")]
     forecast: Option<Timestamp>,
     tally: TallyRow,
+    budget: BudgetRow,
     pending: Vec<PendingRow>,
+}
+
+/// How often it may alert, and how often it did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BudgetRow {
+    /// As it is configured: for this series, or for all together. `none`: alerts stand at a fixed level.
+    asked: String,
+    /// How many series share that; null: it is this one's own.
+    shared_by: Option<usize>,
+    /// Alerts a week that it leaves this series; null: none.
+    per_week: Option<f64>,
+    /// Alerts a week lately, without those that were judged true; null: seen for under an hour.
+    alerts_per_week: Option<f64>,
+}
+
+impl BudgetRow {
+    fn of(knowledge: &Knowledge, series: &Series, now: Timestamp) -> BudgetRow {
+        let asked = series.own_budget();
+        BudgetRow {
+            asked: asked.unwrap_or(knowledge.config().budget).to_string(),
+            shared_by: asked.is_none().then(|| knowledge.sharing()),
+            per_week: series.budget_per_week(),
+            alerts_per_week: series.alerts().per_week(now),
+        }
+    }
 }
 
 /// Verdicts that are shown of one series.
@@ -202,13 +228,14 @@ impl Explained {
             sensitivity_prior: series.sensitivity_prior().get(),
             trust: series.trust(view.now),
             confidence: learned.map(|threshold| threshold.confidence.get()),
-            confidence_claims: learned.map(|threshold| claims(series, knowledge, threshold)),
+            confidence_claims: learned.map(|threshold| claims(series, knowledge, threshold, view.now)),
             confidence_min,
             confidence_would_change: would_change(series, knowledge, confidence_min, view.now),
             last: window.newest().map(At::from),
             last_breach: series.last_breach().map(At::from),
             alert_since: series.alert_since(),
             forecast: series.forecast(),
+            budget: BudgetRow::of(knowledge, series, view.now),
             tally: TallyRow {
                 judged: tally.judged,
                 breached: tally.breached,
@@ -254,11 +281,11 @@ fn rivals(knowledge: &Knowledge, series: &Series) -> Vec<RivalRow> {
 }
 
 /// What the confidence is the probability of.
-fn claims(series: &Series, knowledge: &Knowledge, threshold: &Threshold) -> String {
+fn claims(series: &Series, knowledge: &Knowledge, threshold: &Threshold, now: Timestamp) -> String {
     if threshold.strategy == IMPORTED {
         return "What whoever imported the threshold said of it.".to_owned();
     }
-    match claim(knowledge, series) {
+    match claim(knowledge, series, now) {
         Some(claim) => format!(
             "That in the 7 days after it was learned at most {} alerts begin for nothing, with {:.3} a week asked; \
              `homeostat calibrate` measures how often such claims come true.",
@@ -306,7 +333,7 @@ fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now
     if confidence < confidence_min {
         say(format!("At {confidence:.2} it is under learning.confidence_min ({confidence_min}) and is not used."));
     }
-    if let Some(claim) = claim(knowledge, series) {
+    if let Some(claim) = claim(knowledge, series, now) {
         if claim.weeks() < 2.0 {
             let days = claim.weeks() * 7.0;
             say(format!("It was seen for {days:.1} days; what is seen for weeks is known better."));

@@ -35,10 +35,14 @@ pub struct SeriesRow {
     /// When its trend will have carried it beyond its alert level, if it goes on.
     #[schemars(with = "Option<String>")]
     forecast: Option<Timestamp>,
+    /// Alerts a week that its budget leaves it (null: no budget), and that it had lately without what was judged true (null:
+    /// seen for under an hour).
+    budget_per_week: Option<f64>,
+    alerts_per_week: Option<f64>,
 }
 
 impl SeriesRow {
-    fn of(series: &Series) -> SeriesRow {
+    fn of(series: &Series, now: Timestamp) -> SeriesRow {
         let window = series.window();
         SeriesRow {
             series: series.name().clone(),
@@ -51,6 +55,8 @@ impl SeriesRow {
             breaches: series.breaches_in_last(window.len()),
             alert_since: series.alert_since(),
             forecast: series.forecast(),
+            budget_per_week: series.budget_per_week(),
+            alerts_per_week: series.alerts().per_week(now),
         }
     }
 }
@@ -94,7 +100,7 @@ fn by_series<T>(knowledge: &Knowledge, page: &Page, row: impl Fn(&Series) -> Opt
 }
 
 pub fn series(view: &View<'_>, page: &Page) -> Rows<SeriesRow> {
-    by_series(view.engine.knowledge(), page, |series| Some(SeriesRow::of(series)))
+    by_series(view.engine.knowledge(), page, |series| Some(SeriesRow::of(series, view.now)))
 }
 
 pub fn thresholds(view: &View<'_>, page: &Page) -> Rows<ThresholdRow> {

@@ -45,6 +45,10 @@ pub struct Statistics {
     anomaly_rate: Option<f64>,
     /// By series that was ever judged, the highest first; at most `limit`.
     anomaly_rates: Vec<AnomalyRate>,
+    /// Alerts a week that the budget leaves all series together (null: none), and that there were lately without what was
+    /// judged true (null: seen for under an hour).
+    budget_per_week: Option<f64>,
+    alerts_per_week: Option<f64>,
     history: HistoryCounts,
     cycles: u64,
     /// Share of settled expectations that came true; null under 10.
@@ -75,6 +79,8 @@ impl Statistics {
             active_recommendations: 0,
             anomaly_rate: None,
             anomaly_rates: Vec::new(),
+            budget_per_week: knowledge.config().budget.per_week(),
+            alerts_per_week: knowledge.alerts_per_week(view.now),
             history: HistoryCounts {
                 signals: knowledge.signals().len(),
                 actions: knowledge.actions().len(),

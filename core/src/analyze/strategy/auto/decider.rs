@@ -9,6 +9,7 @@ use super::scorer::part_of;
 use super::season::Table;
 use super::tail::Tail;
 use crate::analyze::strategy::{AlertLevel, Asked, Outlook};
+use crate::feedback::Verdict;
 use crate::monitor::Why;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,11 @@ const SETTLED: u32 = 20;
 const CLIPPED: u32 = 60;
 /// And before bounds are told.
 const BOUNDED: u32 = 40;
+/// The same for a series that knows from another one what to expect.
+const INHERITED_WARM: u32 = 50;
+const INHERITED_BOUNDED: u32 = 20;
+/// Samples before a series is told of to others.
+const TOLD: u32 = 500;
 
 const BINS: usize = 28;
 const HELD: f32 = 20_000.0;
@@ -43,8 +49,10 @@ const STEP_FLOOR: f32 = 0.5;
 const SEVERAL: f32 = 0.6;
 /// The level is never under this rarity, in decades.
 const RARITY_MIN: f32 = 2.0;
-/// What a page moves the level, in decades, and how far it may be moved.
+/// What a page moves the level, in decades, as long as nobody says what it was; once it was false; and how far it may be
+/// moved.
 const STEP: f64 = 0.1;
+const OCTAVE: f64 = std::f64::consts::LOG10_2;
 const CORRECTION: (f64, f64) = (-1.0, 1.5);
 
 /// An alert ends inside this share of the way to its bounds.
@@ -118,6 +126,9 @@ pub(super) struct Decider {
     alert_share: f32,
     /// The sample before lay beyond the level.
     beyond: bool,
+    /// What is counted began with what a series like it counted.
+    #[serde(default)]
+    inherited: bool,
     /// Samples since the last alert.
     calm: u32,
     alert: Option<Alert>,
@@ -235,10 +246,32 @@ impl Decider {
             storm: 0.0,
             alert_share: 0.0,
             beyond: false,
+            inherited: false,
             calm: u32::MAX,
             alert: None,
             before: None,
         }
+    }
+
+    /// Takes over how distances of a series like it are distributed, and where its pages left the level: both are in units of
+    /// what each usually does. So it takes only as many samples as tell what is usual here.
+    pub fn inherit(&mut self, sibling: &Decider) {
+        for (mine, theirs) in self.histograms.iter_mut().zip(&sibling.histograms) {
+            *mine = theirs.thinned();
+        }
+        self.tails = sibling.tails;
+        self.correction = sibling.correction;
+        self.inherited = true;
+    }
+
+    /// Whether enough was seen to tell it of others.
+    pub fn is_settled(&self) -> bool {
+        self.count > TOLD
+    }
+
+    /// Samples before anything is decided, and before bounds are told.
+    fn patience(&self) -> (u32, u32) {
+        if self.inherited { (INHERITED_WARM, INHERITED_BOUNDED) } else { (WARM, BOUNDED) }
     }
 
     /// Decides on a value by what came before it, then learns from it. `clock` is the local time in milliseconds, `interval`
@@ -248,10 +281,11 @@ impl Decider {
         let per_week = WEEK_S / interval;
         let seen = self.look(value, self.forecast(clock), self.level(per_week, asked));
         let mut evidence = self.evidence(seen.away);
-        let bounds = if self.count > BOUNDED { self.bounds(&seen.forecast, asked.outside as f32) } else { None };
+        let (warm, bounded) = self.patience();
+        let bounds = if self.count > bounded { self.bounds(&seen.forecast, asked.outside as f32) } else { None };
 
         let sustained = matches!(asked.alert, AlertLevel::PerWeek(_)) || self.beyond;
-        let may_page = self.count > WARM && !asked.young && sustained;
+        let may_page = self.count > warm && !asked.young && sustained;
         self.beyond = seen.is_beyond();
         let mut hit = may_page && seen.is_beyond();
         let mut far = hit && seen.is_far();
@@ -287,7 +321,7 @@ impl Decider {
         }
         self.alert = alert;
         self.ease(per_week, asked);
-        let severity = if self.count > WARM { seen.rarity / seen.level } else { 0.0 };
+        let severity = if self.count > warm { seen.rarity / seen.level } else { 0.0 };
         self.learn(&seen, evidence);
         Decision { alert: self.alert.is_some(), why, severity, bounds }
     }
@@ -440,6 +474,15 @@ impl Decider {
             left: REMEMBERED,
         });
         (self.near, self.usual) = (self.recent, self.recent);
+    }
+
+    /// What a person says of a page, or of one that was missed: what mattered costs nothing, what did not an octave.
+    pub fn told(&mut self, verdict: Verdict) {
+        let step = match verdict {
+            Verdict::True | Verdict::Missed => -STEP,
+            Verdict::False => OCTAVE - STEP,
+        };
+        self.correction = (self.correction + step).clamp(CORRECTION.0, CORRECTION.1);
     }
 
     /// Without pages the level comes down again, by as much a week as the asked ones would raise it.

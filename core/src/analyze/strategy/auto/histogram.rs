@@ -17,6 +17,9 @@ pub(super) struct Histogram<const BINS: usize> {
     pub total: f32,
 }
 
+/// For so many samples of its own counts what a series takes over from one like it.
+const INHERITED: f32 = 500.0;
+
 /// Steps in which a sample counts: halves.
 pub(super) const WHOLE: u16 = 2;
 pub(super) const HALF: u16 = 1;
@@ -54,6 +57,15 @@ impl<const BINS: usize> Histogram<BINS> {
         }
         self.total += 1.0;
         self.counts[bin] = self.counts[bin].saturating_add(halves);
+    }
+
+    /// The same shares, of no more than [`INHERITED`] samples: what a series like another is to expect at first.
+    pub fn thinned(&self) -> Self {
+        let factor = (INHERITED / self.total).min(1.0);
+        let mut thinned = self.clone();
+        thinned.total *= factor;
+        thinned.counts.iter_mut().for_each(|count| *count = (f32::from(*count) * factor).round() as u16);
+        thinned
     }
 
     #[inline]

@@ -202,6 +202,15 @@ impl Scorer {
         }
     }
 
+    /// Takes over how features of a series like it are distributed: they are in units of what each usually does.
+    pub fn inherit(&mut self, sibling: &Scorer) {
+        for (mine, theirs) in self.histograms.iter_mut().zip(&sibling.histograms) {
+            *mine = theirs.thinned();
+        }
+        self.records = sibling.records;
+        self.past = Past { histogram: sibling.past.histogram.thinned(), record: sibling.past.record };
+    }
+
     /// Scores a value against what came before, then learns from it. `clock` is the local time in milliseconds.
     pub fn step(&mut self, value: f32, clock: i64) -> Scores {
         self.count = self.count.saturating_add(1);
