@@ -67,7 +67,7 @@ pub const NAMES: [&str; GROUNDS] = [
 ];
 
 /// Of the log-odds. Fitted by `homeostat calibrate --fit --worlds 3000` to simulated worlds, at several budgets.
-const COEFFICIENTS: [f64; GROUNDS] = [0.267, 0.361, 0.188, -1.817, -0.607, -0.337, 0.556, 0.164, 0.313, 5.265, 1.471];
+const COEFFICIENTS: [f64; GROUNDS] = [0.279, 0.356, 0.180, -1.729, -0.563, -0.410, 0.555, 0.165, 0.309, 5.280, 1.440];
 
 /// What a claim rests on, as numbers that a coefficient can weigh.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -20,11 +20,10 @@ pub fn fit(pairs: &[Pair]) -> [f64; GROUNDS] {
             let chance = grounds.chance_by(&coefficients);
             let missed = if pair.kept { 1.0 } else { 0.0 } - chance;
             let weight = chance * (1.0 - chance);
-            for row in 0..GROUNDS {
-                slope[row] += missed * grounds.values[row];
-                for column in 0..GROUNDS {
-                    curve[row][column] += weight * grounds.values[row] * grounds.values[column];
-                }
+            for (row, value) in grounds.values.iter().enumerate() {
+                slope[row] += missed * value;
+                let of_row = curve[row].iter_mut().zip(grounds.values);
+                of_row.for_each(|(curve, other)| *curve += weight * value * other);
             }
         }
         // The constant is free.
@@ -69,9 +68,8 @@ fn solve(mut matrix: [[f64; GROUNDS]; GROUNDS], mut of: [f64; GROUNDS]) -> [f64;
         of.swap(column, largest);
         for row in column + 1..GROUNDS {
             let factor = matrix[row][column] / matrix[column][column];
-            for place in column..GROUNDS {
-                matrix[row][place] -= factor * matrix[column][place];
-            }
+            let pivot = matrix[column];
+            matrix[row].iter_mut().zip(pivot).skip(column).for_each(|(value, of_pivot)| *value -= factor * of_pivot);
             of[row] -= factor * of[column];
         }
     }
