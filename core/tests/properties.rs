@@ -5,13 +5,14 @@
 mod world;
 
 use homeostat::analyze::strategy::Methods;
-use homeostat::config::Config;
+use homeostat::config::{Config, SeriesRule};
 use homeostat::engine::Engine;
 use homeostat::event::Event;
 use homeostat::execute::{Knob, Outcome, Verification};
 use homeostat::feedback::{LoopKind, Signal, Verdict};
 use homeostat::monitor::{Fate, Fates, Sample};
 use homeostat::plan::state::{EvidenceKind, SystemState};
+use homeostat::series::Selector;
 use homeostat::stats::trend::trend;
 use homeostat::stats::{Scratch, Statistics, effective_count, median_deviation, quantile, sort_into, tail};
 use homeostat::time::{Span, Timestamp};
@@ -179,6 +180,10 @@ fn small() -> Config {
     config.feedback.signal_history = 20;
     config.feedback.action_history = 10;
     config.feedback.withhold = Ratio::clamped(0.5);
+    // Alerts of a detector and alerts of bounds, side by side.
+    let selector = Selector::parse(r#"latency{host="b"}"#).expect("a name");
+    config.learning.strategy = "adaptive".into();
+    config.series = vec![SeriesRule { strategy: Some("auto".into()), ..SeriesRule::of(selector) }];
     config
 }
 
