@@ -67,7 +67,7 @@ pub const NAMES: [&str; GROUNDS] = [
 ];
 
 /// Of the log-odds. Fitted by `homeostat calibrate --fit --worlds 3000` to simulated worlds, at several budgets.
-const COEFFICIENTS: [f64; GROUNDS] = [0.279, 0.356, 0.180, -1.729, -0.563, -0.410, 0.555, 0.165, 0.309, 5.280, 1.440];
+const COEFFICIENTS: [f64; GROUNDS] = [0.601, 0.360, 0.187, -1.981, -0.576, -0.266, 0.592, 0.123, 0.335, 5.315, 1.427];
 
 /// What a claim rests on, as numbers that a coefficient can weigh.
 #[derive(Clone, Copy, PartialEq, Debug)]
