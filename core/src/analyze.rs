@@ -1,9 +1,11 @@
 //! A: judge samples, learn thresholds, sum up health.
 
+pub mod claim;
 pub mod health;
 pub mod learn;
 pub mod strategy;
 
+use crate::analyze::claim::{Claim, Grounds};
 use crate::analyze::learn::{Request, learn};
 use crate::feedback::{Adjustment, LoopKind, Target};
 use crate::knowledge::Knowledge;
@@ -35,6 +37,9 @@ const DEADBAND: f64 = 0.05;
 
 /// Bounds that depend on time are compared at so many times of their period.
 const MOVED_STEPS: u32 = 24;
+
+/// Nor is a confidence that moved by less than this. It grows as a series is seen for longer: what lags behind says too little.
+const CONFIDENCE_DEADBAND: f64 = 0.02;
 
 /// What the cycle found.
 #[derive(Debug, Default)]
@@ -138,7 +143,7 @@ fn is_news(series: &Series, threshold: &Threshold) -> bool {
     if before.young != threshold.young {
         return true;
     }
-    let confidence_moved = (before.confidence.get() - threshold.confidence.get()).abs() > DEADBAND;
+    let confidence_moved = (before.confidence.get() - threshold.confidence.get()).abs() > CONFIDENCE_DEADBAND;
     moved(before, threshold) > DEADBAND || confidence_moved
 }
 
@@ -195,6 +200,23 @@ fn learn_one(
     scratch: &mut Scratch,
     now: Timestamp,
 ) -> Option<Threshold> {
+    with_request(knowledge, series, ordered, scratch, now, learn)
+}
+
+/// What the confidence of a series rests on now; none: too little to learn from, or nothing is claimed of its pages.
+pub fn grounds(knowledge: &Knowledge, series: &Series, now: Timestamp) -> Option<Grounds> {
+    with_request(knowledge, series, None, &mut Scratch::default(), now, learn::grounds)
+}
+
+/// Copies what is to be learned from, and hands it on.
+fn with_request<T>(
+    knowledge: &Knowledge,
+    series: &Series,
+    ordered: Option<Sensitivity>,
+    scratch: &mut Scratch,
+    now: Timestamp,
+    of: impl FnOnce(&Request, &mut Scratch) -> Option<T>,
+) -> Option<T> {
     let (mut at, mut values) = (std::mem::take(&mut scratch.window_at), std::mem::take(&mut scratch.window_values));
     let (level_since, masked) = ordinary(knowledge, series, &mut at, &mut values);
     let sensitivity = ordered.unwrap_or(series.sensitivity());
@@ -213,6 +235,7 @@ fn learn_one(
         sensitivity,
         default_sensitivity: series.sensitivity_prior(),
         trust: series.trust(now),
+        claim: claim(knowledge, series, now),
         merits: &merits,
         preference: &|strategy| knowledge.preference(strategy),
         lookahead: knowledge.parameters().planning_lookahead,
@@ -220,9 +243,16 @@ fn learn_one(
         young_under: knowledge.config().states.healthy.planning_lookahead,
         now,
     };
-    let learned = learn(&request, scratch);
+    let found = of(&request, scratch);
     (scratch.window_at, scratch.window_values) = (at, values);
-    learned
+    found
+}
+
+/// What is claimed of a series' pages; none: nothing alerts by itself there, or there is no budget to keep.
+pub fn claim(knowledge: &Knowledge, series: &Series, now: Timestamp) -> Option<Claim> {
+    let asked = series.budget_per_week()?;
+    let outlook = knowledge.methods().detector(series.strategy())?.outlook(series.detector.as_ref()?)?;
+    Some(Claim { asked, outlook, alerts_per_week: series.alerts().per_week(now).unwrap_or(0.0) })
 }
 
 /// Copies what is to be learned from; says since when the series has its present level, where that shifted, and how many

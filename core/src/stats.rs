@@ -4,6 +4,7 @@ pub mod histogram;
 #[cfg(test)]
 pub(crate) mod noise;
 pub mod normal;
+pub mod poisson;
 pub mod season;
 mod sort;
 pub mod tail;

@@ -151,6 +151,7 @@ fn from_window(times: &[i64], values: &[f64], strategy: &'static str) -> Option<
         keep: None,
         sensitivity: Sensitivity::DEFAULT,
         default_sensitivity: Sensitivity::DEFAULT,
+        claim: None,
         trust: 1.0,
         merits: &[],
         preference: &|_| 1.0,

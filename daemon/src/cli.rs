@@ -4,6 +4,7 @@
 //! because scripts rely on them: 0 done, 1 done and found something, 2 wrong use or configuration, 3 the world failed.
 
 mod bench;
+mod calibrate;
 mod client;
 mod completions;
 mod config;
@@ -63,6 +64,8 @@ enum Command {
     Detect(detect::DetectArgs),
     /// Score a detector on labelled files, beside a score that knows nothing
     Evaluate(evaluate::EvaluateArgs),
+    /// Check whether confidences come true, in simulated worlds or on files
+    Calibrate(calibrate::CalibrateArgs),
     /// Say what is known of one series, and why its bounds are as they are
     Explain(explain::ExplainArgs),
     /// Show the state of the running loop
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Learn(args) => learn::learn(&args, &out),
         Command::Detect(args) => detect::detect(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args, &out),
+        Command::Calibrate(args) => calibrate::calibrate(&args, &out),
         Command::Explain(args) => explain::explain(&args, &out),
         Command::Status(args) => status::status(&args, &out),
         Command::Feedback(args) => feedback::feedback(&args, &out),

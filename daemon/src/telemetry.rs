@@ -423,8 +423,11 @@ impl Learned {
 /// `direction`.
 pub fn threshold_families(learned: &[Learned]) -> Vec<Family> {
     let mut bounds = Family::new("homeostat_threshold", "Learned bound that judges, in the series' unit.", Type::Gauge);
-    let mut confidence =
-        Family::new("homeostat_threshold_confidence", "Confidence of the learned bounds, 0 to 1.", Type::Gauge);
+    let mut confidence = Family::new(
+        "homeostat_threshold_confidence",
+        "Chance that the series keeps to its budget of alerts for a week; without one, that its bounds hold.",
+        Type::Gauge,
+    );
     let mut taken = BTreeSet::new();
     for one in learned {
         let mut labels = labels_of(&one.series);

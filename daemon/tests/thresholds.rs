@@ -233,6 +233,7 @@ fn a_histogram_in_a_file_is_watched_by_its_rate_and_quantiles() {
     wait_until("thresholds", || (daemon.list("/api/v1/thresholds").len() == 2).then_some(()));
     let said = ask(&folder, &daemon, &["explain", r#"latency{job="api",quantile="0.5"}"#]);
     assert!(said.out.contains("made of\tlatency_bucket{job=\"api\"} (3 limits)"), "{}", said.out);
+    assert!(said.out.contains("claim\tThat in the 7 days after it was learned at most "), "{}", said.out);
     let said = ask(&folder, &daemon, &["explain", r#"latency_bucket{job="api",le="1"}"#]);
     assert!(said.out.contains("bucket of\t") && said.out.contains("quantile=\"0.99\""), "{}", said.out);
 }

@@ -3,6 +3,7 @@
 //! A [`Scenario`] unrolls as a [`World`](world::World), a [`Driver`](driver::Driver) hands it to the engine, and what
 //! comes out is told as a [`Transcript`](transcript::Transcript) and judged against the best static threshold.
 
+pub mod calibration;
 pub mod chance;
 pub mod driver;
 pub mod judge;

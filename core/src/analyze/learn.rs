@@ -1,5 +1,6 @@
 //! From a window to a threshold: bounds, alert level, how far to trust it, and why.
 
+use super::claim::{Claim, Grounds, Holding};
 use super::strategy::adaptive::{self, Candidate, Merit};
 use super::strategy::{ADAPTIVE, Baseline, Level, Methods, Proposal, Strategy, proposal, state};
 use crate::budget::ALERT_SIGMAS;
@@ -30,6 +31,8 @@ pub struct Request<'a> {
     pub default_sensitivity: Sensitivity,
     /// 0.25 to 1: multiplies the confidence.
     pub trust: f64,
+    /// What is claimed of the pages; none: the confidence is that the bounds hold.
+    pub claim: Option<Claim>,
     pub merits: &'a [Merit],
     /// Weight of a strategy's loss; 1 is none.
     pub preference: &'a dyn Fn(&str) -> f64,
@@ -52,6 +55,15 @@ const TREND_SAMPLES: usize = 500;
 
 /// Learns one threshold. None: no strategy can say anything of this window.
 pub fn learn(request: &Request, scratch: &mut Scratch) -> Option<Threshold> {
+    learn_with_grounds(request, scratch).map(|(threshold, _)| threshold)
+}
+
+/// What the confidence of the same threshold rests on; none: nothing is claimed of the pages.
+pub fn grounds(request: &Request, scratch: &mut Scratch) -> Option<Grounds> {
+    learn_with_grounds(request, scratch)?.1
+}
+
+fn learn_with_grounds(request: &Request, scratch: &mut Scratch) -> Option<(Threshold, Option<Grounds>)> {
     sort_into(request.values, scratch);
     // Kept while a part of the window is sorted too: the buffers change places.
     let sorted = std::mem::replace(&mut scratch.sorted, std::mem::take(&mut scratch.window_sorted));
@@ -62,7 +74,11 @@ pub fn learn(request: &Request, scratch: &mut Scratch) -> Option<Threshold> {
     threshold
 }
 
-fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) -> Option<Threshold> {
+fn from_baseline(
+    request: &Request,
+    baseline: &Baseline,
+    scratch: &mut Scratch,
+) -> Option<(Threshold, Option<Grounds>)> {
     let methods = request.methods;
     let chosen = choose(request, baseline, scratch)?;
     let bounds = &chosen.proposal.bounds;
@@ -81,19 +97,21 @@ fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) 
     let alert = alert.unwrap_or_else(|_| bounds.clone());
     let line = recent_trend(request.at, request.values, bounds.period());
     let drift = drift(request, bounds, baseline.statistics.median, &line);
-    let confidence = confidence(request, &still, pair, effective_count, drift, &chosen.rivals);
+    let holding = holding(request, &still, pair, effective_count, drift, &chosen.rivals);
+    let grounds = request.claim.map(|claim| Grounds::of(&claim, &holding));
+    let likely = grounds.as_ref().map_or_else(|| holding.likely(), Grounds::chance);
     let formula = match methods.detector(&chosen.strategy) {
         Some(detector) => detector.formula(request.sensitivity),
         None => chosen.formula.clone(),
     };
     let reasoning = reasoning(request, baseline, &chosen, &formula, &line);
-    Some(Threshold {
+    let threshold = Threshold {
         bounds: chosen.proposal.bounds,
         alert,
         alert_sigmas,
         center: chosen.proposal.center,
         sensitivity: request.sensitivity,
-        confidence,
+        confidence: Confidence::clamped(likely * request.trust),
         strategy: chosen.strategy,
         reasoning,
         supporting: Supporting { statistics: baseline.statistics, trend: line.trend, effective_count },
@@ -101,7 +119,8 @@ fn from_baseline(request: &Request, baseline: &Baseline, scratch: &mut Scratch) 
         learned_at: request.now,
         young: is_young(request),
         level_since: request.level_since,
-    })
+    };
+    Some((threshold, grounds))
 }
 
 struct Chosen {
@@ -232,7 +251,7 @@ fn enclose(baseline: &Baseline, proposal: Proposal, now: Timestamp) -> Option<Pr
 }
 
 /// Between which values at least a share of the samples (ascending) lies on each side.
-fn holding(sorted: &[f64], share: f64) -> (f64, f64) {
+fn range_holding(sorted: &[f64], share: f64) -> (f64, f64) {
     let from_end = sorted.len() - ((share * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len());
     (sorted[from_end], sorted[sorted.len() - 1 - from_end])
 }
@@ -241,7 +260,7 @@ fn holding(sorted: &[f64], share: f64) -> (f64, f64) {
 fn outermost(baseline: &Baseline, (lower, upper): Pair) -> (f64, f64) {
     let floor = baseline.resolution();
     let sorted = baseline.sorted;
-    let (most, least) = holding(sorted, OWN_SHARE);
+    let (most, least) = range_holding(sorted, OWN_SHARE);
     let (most_lower, least_upper) = (most - floor, least + floor);
     let upper = upper.unwrap_or(f64::INFINITY).max(least_upper);
     let lower = lower.unwrap_or(f64::NEG_INFINITY).min(most_lower);
@@ -255,7 +274,7 @@ fn alert_pair(baseline: &Baseline, (lower, upper): Pair, sigmas: f64, independen
     let out = |level: f64, own: f64, bound: Option<f64>| level.max(own).max(bound.unwrap_or(own)) + floor;
     let (highest, lowest) =
         (tail::upper_level(sorted, p, floor, independent), tail::lower_level(sorted, p, floor, independent));
-    let (own_lowest, own_highest) = holding(sorted, OWN_SHARE_ALERT);
+    let (own_lowest, own_highest) = range_holding(sorted, OWN_SHARE_ALERT);
     let above = out(highest, own_highest, upper);
     let below = -out(-lowest, -own_lowest, lower.map(|v| -v));
     let finite = |v: f64| Some(v).filter(|v| v.is_finite());
@@ -286,21 +305,15 @@ fn effective_count(baseline: &Baseline, (lower, upper): Pair) -> f64 {
     (by_value * by_breach).sqrt()
 }
 
-/// How likely these bounds go on holding about what they should: the product of
-/// - the chance that the share of breaches, estimated from as many *effective* samples, is within a factor of two, or
-///   within [`SHARE_NEAR`],
-/// - how near the share in the last quarter of the window is to the wanted one (drift),
-/// - how far the trend, gone on for the lookahead, stays inside half a width,
-/// - how near the rivals are to one another,
-/// - the trust that the series' earlier thresholds earned.
-fn confidence(
+/// What speaks for these bounds going on to hold about what they should.
+fn holding(
     request: &Request,
     baseline: &Baseline,
     (lower, upper): Pair,
     effective: f64,
     drift: f64,
     rivals: &[Rival],
-) -> Confidence {
+) -> Holding {
     let wanted = 2.0 * normal::cdf(-request.sensitivity.get());
     let spread = (wanted * (1.0 - wanted) / effective).sqrt();
     let estimated = 2.0 * normal::cdf(wanted.max(SHARE_NEAR) / spread) - 1.0;
@@ -320,7 +333,7 @@ fn confidence(
         Some((least, most)) if most > 0.0 && most.is_finite() => 0.75 + 0.25 * (least / most),
         _ => 1.0,
     };
-    Confidence::clamped(estimated * steady * drift * agreement * request.trust)
+    Holding { estimated, steady, level: drift, agreement }
 }
 
 /// How far the trend, gone on for the lookahead, stays inside half a width: 1 without one.

@@ -136,6 +136,26 @@ pub trait Detector: Send + Sync {
     fn alerts(&self) -> bool {
         false
     }
+
+    /// What it knows of how it does on a series: what a claim about its pages rests on. None: nothing that can be told.
+    fn outlook(&self, _: &DetectorState) -> Option<Outlook> {
+        None
+    }
+}
+
+/// How a detector that alerts by itself does on a series.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Outlook {
+    /// Samples that it learned from.
+    pub samples: f64,
+    /// Usual seconds between two of them; above 0.
+    pub interval_s: f64,
+    /// Decades by which its pages so far moved its level: above 0 there were more than were asked.
+    pub correction: f64,
+    /// Its pages of the last day, fading.
+    pub recent_pages: f64,
+    /// How far the series wanders: the usual distance to its slow mean over that to its forecast.
+    pub wander: f64,
 }
 
 impl<'a> Baseline<'a> {

@@ -137,7 +137,7 @@ fn jobs(args: &EvaluateArgs) -> Result<Vec<Job>, Failed> {
 }
 
 /// The CSV files of a folder, by name.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Failed> {
+pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, Failed> {
     let cannot = |error: io::Error| Failed::World(format!("cannot read {}: {error}", folder.display()));
     if folder.metadata().map_err(cannot)?.is_file() {
         return Ok(vec![folder.to_owned()]);

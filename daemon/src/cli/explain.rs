@@ -102,6 +102,9 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
     for verdict in list("latest_verdicts") {
         pairs.push(("verdict", format!("{} {}", text(verdict, "at"), text(verdict, "verdict"))));
     }
+    if part("confidence_claims").is_some() {
+        pairs.push(("claim", text(&said, "confidence_claims")));
+    }
     for sentence in list("confidence_would_change").iter().filter_map(Value::as_str) {
         pairs.push(("confidence", sentence.to_owned()));
     }

@@ -10,7 +10,7 @@ mod scorer;
 mod season;
 mod tail;
 
-use super::{Asked, Baseline, Detector, DetectorState};
+use super::{Asked, Baseline, Detector, DetectorState, Outlook};
 use crate::config::StrategyName;
 use crate::feedback::Verdict;
 use crate::monitor::Judged;
@@ -160,6 +160,13 @@ impl Detector for Auto {
         match state {
             DetectorState::Auto(state) => state.step(at, value, asked),
             DetectorState::Numbers { .. } => Judged::default(),
+        }
+    }
+
+    fn outlook(&self, state: &DetectorState) -> Option<Outlook> {
+        match state {
+            DetectorState::Auto(state) if state.interval > 0.0 => Some(state.decider.outlook(state.interval)),
+            _ => None,
         }
     }
 }

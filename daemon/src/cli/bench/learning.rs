@@ -167,6 +167,7 @@ fn hundred_series(samples: usize) -> Result<Option<Measured>, Failed> {
         sensitivity: Sensitivity::DEFAULT,
         default_sensitivity: Sensitivity::DEFAULT,
         trust: 1.0,
+        claim: None,
         // None has seen anything yet: the strategies have to be tested on the window itself, which costs most.
         merits: &[],
         preference: &|_| 1.0,

@@ -3,11 +3,14 @@
 use crate::driver::View;
 use crate::http::rows::{At, BoundsRow, SignalRow, fates};
 use crate::view::{ThresholdRow, threshold_row};
+use homeostat::analyze::claim;
+use homeostat::analyze::claim::most_pages;
 use homeostat::config::StrategyName;
 use homeostat::execute::Measure;
 use homeostat::knowledge::Knowledge;
 use homeostat::knowledge::histogram::BUCKETS_MAX;
 use homeostat::knowledge::series::Series;
+use homeostat::plan::import::IMPORTED;
 use homeostat::series::SeriesName;
 use homeostat::stats::Trend;
 use homeostat::threshold::Threshold;
@@ -141,6 +144,8 @@ pub struct Explained {
     /// How far its thresholds are trusted, 0.25 to 1; multiplies the confidence.
     trust: f64,
     confidence: Option<f64>,
+    /// What the confidence is the probability of, in a sentence; null: there is none yet.
+    confidence_claims: Option<String>,
     /// A threshold is used from this confidence on.
     confidence_min: f64,
     /// Sentences: what would raise or lower the confidence.
@@ -223,6 +228,7 @@ impl Explained {
             sensitivity_prior: series.sensitivity_prior().get(),
             trust: series.trust(view.now),
             confidence: learned.map(|threshold| threshold.confidence.get()),
+            confidence_claims: learned.map(|threshold| claims(series, knowledge, threshold, view.now)),
             confidence_min,
             confidence_would_change: would_change(series, knowledge, confidence_min, view.now),
             last: window.newest().map(At::from),
@@ -275,8 +281,23 @@ fn rivals(knowledge: &Knowledge, series: &Series, now: Timestamp) -> Vec<RivalRo
     threshold.rivals.iter().map(row).collect()
 }
 
-/// What would move the confidence, from what it is the product of: number of samples, steadiness, trend, agreement of the
-/// strategies, and trust.
+/// What the confidence is the probability of.
+fn claims(series: &Series, knowledge: &Knowledge, threshold: &Threshold, now: Timestamp) -> String {
+    if threshold.strategy == IMPORTED {
+        return "What whoever imported the threshold said of it.".to_owned();
+    }
+    match claim(knowledge, series, now) {
+        Some(claim) => format!(
+            "That in the 7 days after it was learned at most {} alerts begin for nothing, with {:.3} a week asked; \
+             `homeostat calibrate` measures how often such claims come true.",
+            most_pages(claim.asked),
+            claim.asked
+        ),
+        None => "That its bounds go on holding about the share of samples that they should.".to_owned(),
+    }
+}
+
+/// What would move the confidence: time or number of samples, pages, steadiness, trend, agreement of the strategies, trust.
 fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now: Timestamp) -> Vec<String> {
     let learning = &knowledge.config().learning;
     let held = series.window().len();
@@ -316,7 +337,18 @@ fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now
     if confidence < confidence_min {
         say(format!("At {confidence:.2} it is under learning.confidence_min ({confidence_min}) and is not used."));
     }
-    if held < learning.window_len {
+    if let Some(claim) = claim(knowledge, series, now) {
+        if claim.weeks() < 2.0 {
+            let days = claim.weeks() * 7.0;
+            say(format!("It was seen for {days:.1} days; what is seen for weeks is known better."));
+        }
+        if claim.outlook.correction > 0.05 {
+            say("It alerted more than was asked so far; each week that keeps to the budget raises it.".to_owned());
+        }
+        if claim.outlook.recent_pages > 0.5 {
+            say("It alerted in the last day or so; each day without an alert raises it.".to_owned());
+        }
+    } else if held < learning.window_len {
         let room = learning.window_len - held;
         say(format!("More independent samples raise it: the window has room for {room} more."));
     }

@@ -8,7 +8,7 @@ use super::histogram::{HALF, Histogram, WHOLE, bin};
 use super::scorer::part_of;
 use super::season::Table;
 use super::tail::Tail;
-use crate::analyze::strategy::{AlertLevel, Asked};
+use crate::analyze::strategy::{AlertLevel, Asked, Outlook};
 use crate::feedback::Verdict;
 use crate::monitor::Why;
 use serde::{Deserialize, Serialize};
@@ -333,6 +333,16 @@ impl Decider {
         let severity = if self.count > warm { seen.rarity / seen.level } else { 0.0 };
         self.learn(&seen, evidence);
         Decision { alert: self.alert.is_some(), why, severity, bounds }
+    }
+
+    pub fn outlook(&self, interval_s: f64) -> Outlook {
+        Outlook {
+            samples: f64::from(self.count),
+            interval_s,
+            correction: self.correction,
+            recent_pages: f64::from(self.storm),
+            wander: f64::from((self.level_error + 1e-12) / (self.near_error + 1e-12)),
+        }
     }
 
     /// The local mean, or the season with its present offset where that has been the better one.
