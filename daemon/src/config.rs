@@ -36,9 +36,9 @@ pub struct Config {
     pub daemon: Daemon,
 }
 
-/// The daemon's own sections.
+/// The daemon's own sections. One that is neither the engine's nor among these would be read by nobody.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Daemon {
     /// The page, the API and who may reach them.
     pub http: Http,
