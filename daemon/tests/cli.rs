@@ -278,6 +278,19 @@ fn detect_keeps_to_the_budget_that_it_is_given() {
     let (none, week, hours) = (onsets("none"), onsets("1 per week"), onsets("6 per day"));
     // Two weeks of ordinary samples.
     assert!(none <= 2 && week <= 5 && (42..=168).contains(&hours), "{none} {week} {hours}");
+    // A file of configuration is stronger than what holds when nothing is said, and weaker than the flag.
+    let out = |args: &[&str]| {
+        let ran = run(&folder, &[&["detect", "quiet.csv", "--out", "-"], args].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.out
+    };
+    let (default, asked) = (out(&[]), out(&["--budget", "6 per day"]));
+    assert!(default == out(&["--budget", "1 per week"]) && default != asked);
+    for file in ["budget: 6 per day\n", "budget: none\nseries: [{match: quiet, budget: 6 per day}]\n"] {
+        write(&folder, "c.yaml", file);
+        assert!(out(&["--config", "c.yaml"]) == asked, "{file}");
+        assert!(out(&["--config", "c.yaml", "--budget", "1 per week"]) == default, "{file}");
+    }
 }
 
 #[test]
@@ -425,7 +438,7 @@ fn detect_refuses_what_cannot_be_meant() {
     let ran = run(&folder, &["detect", "in.csv", "--out", "-", "--budget", "1 per week"]);
     assert_eq!((ran.code, judged(&ran.out).len()), (0, 10), "{}", ran.err);
     let help = run(&folder, &["detect", "--help"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains("[default: \"1 per week\"]") && help.contains("4.5 sigma-equivalents"), "{help}");
+    assert!(help.contains("[default: 1 per week]") && help.contains("4.5 sigma-equivalents"), "{help}");
 }
 
 #[test]

@@ -56,9 +56,9 @@ pub struct DetectArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "out"])]
     list: Option<PathBuf>,
     /// How often ordinary samples of each series may alert: '1 per week', per hour, day or month. none: at the fixed level
-    /// of 4.5 sigma-equivalents, two samples in a row
-    #[arg(long, value_name = "BUDGET", default_value_t = Budget::ONE_PER_WEEK)]
-    budget: Budget,
+    /// of 4.5 sigma-equivalents, two samples in a row [default: 1 per week]
+    #[arg(long, value_name = "BUDGET")]
+    budget: Option<Budget>,
     /// Exit with 1 when a row does not parse
     #[arg(long)]
     strict: bool,

@@ -28,35 +28,40 @@ pub struct MethodArgs {
     /// Width of the bounds in sigmas of a bell, 1 to 6; larger breaches less [default: 2]
     #[arg(long, value_name = "SIGMAS")]
     sensitivity: Option<f64>,
-    /// Configuration file; its sections learning, states, feedback and series are used
+    /// Configuration file; its budget and its sections learning, states, feedback and series are used
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl MethodArgs {
-    /// The engine's configuration for rows of files. Every series is judged: a file that was handed over is asked for.
-    pub fn engine_config(&self, window: WindowAge, budget: Budget) -> Result<homeostat::config::Config, Failed> {
+    /// The engine's configuration for rows of files. Every series is judged: a file that was handed over is asked for. `budget`
+    /// is what a flag says; that of the answer is each series' own, unless a rule gives it another.
+    pub fn engine_config(&self, window: WindowAge, budget: Option<Budget>) -> Result<EngineConfig, Failed> {
         let strategies = Methods::built_in().names();
         let loaded = Config::load(self.config.as_deref(), crate::config::environment(), &Flags::default(), &strategies)
             .map_err(|error| Failed::Use(error.to_string()))?;
-        let configured = *loaded.provenance.origin("learning.learning_window") != crate::config::Origin::Default;
+        let configured = |key: &str| *loaded.provenance.origin(key) != crate::config::Origin::Default;
+        let (window_configured, budget_configured) = (configured("learning.learning_window"), configured("budget"));
         let mut config = loaded.config.engine;
-        if window == WindowAge::Any || !configured {
+        if window == WindowAge::Any || !window_configured {
             config.learning.learning_window = WHATEVER_AGE;
         }
         // In the time of the rows a gap of days is one step: nothing ends in between.
         config.limits.series_ttl = WHATEVER_AGE;
         // Nobody's system is touched here, so there is nothing to hold still.
         config.execution.freeze = false;
-        config.series.insert(0, SeriesRule { watch: Some(true), budget: Some(budget), ..rule_for_all()? });
+        // In a daemon all series share a budget. Here each is judged by itself, and has one of its own.
+        let of_all = if budget_configured { config.budget } else { Budget::ONE_PER_WEEK };
+        config.budget = budget.unwrap_or(of_all);
+        config.series.insert(0, SeriesRule { watch: Some(true), budget: Some(config.budget), ..rule_for_all()? });
         let strategy = self.strategy.as_deref().map(|name| known(name, &strategies)).transpose()?;
         let sensitivity = self
             .sensitivity
             .map(|sigmas| Sensitivity::new(sigmas).map_err(|error| Failed::Use(format!("--sensitivity: {error}"))))
             .transpose()?;
         // A flag is stronger than the file: said last, for all series.
-        if strategy.is_some() || sensitivity.is_some() {
-            config.series.push(SeriesRule { strategy, sensitivity, ..rule_for_all()? });
+        if strategy.is_some() || sensitivity.is_some() || budget.is_some() {
+            config.series.push(SeriesRule { strategy, sensitivity, budget, ..rule_for_all()? });
         }
         Ok(config)
     }
