@@ -51,7 +51,8 @@ pub struct Daemon {
     pub tracing: Tracing,
     /// This host as a source.
     pub host: HostSource,
-    /// Files as sources, each row read once, also over restarts. One that is not there yet is waited for.
+    /// Files as sources, each row read once, also over restarts. One that is there at the start is read to its end; one that
+    /// is not there yet is waited for, and followed as it grows.
     pub files: Vec<FileSource>,
     /// Addresses that are told what the feedback loops hear and do.
     pub webhooks: Vec<Webhook>,

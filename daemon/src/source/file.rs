@@ -101,6 +101,8 @@ pub struct Rows {
     /// Bytes that were taken from the input.
     taken: u64,
     position: Position,
+    /// A last line without its end is no line yet.
+    whole_only: bool,
     buffer: Vec<u8>,
     names: Names,
 }
@@ -174,6 +176,12 @@ impl Rows {
         Ok(rows)
     }
 
+    /// The same of a file that somebody is writing: a last line without its end may be half of one, and is not given.
+    pub fn whole_only(mut self) -> Rows {
+        self.whole_only = true;
+        self
+    }
+
     /// Where reading stands: behind the last whole line that was given.
     pub fn position(&self) -> Position {
         self.position
@@ -190,6 +198,7 @@ impl Rows {
             line: 0,
             taken: 0,
             position: Position::default(),
+            whole_only: false,
             buffer: Vec::new(),
             names: Names { fallback, list: Vec::new(), by_text: HashMap::new() },
         }
@@ -277,7 +286,7 @@ impl Rows {
                 Err(error) => return Err(error),
             };
             if available.is_empty() {
-                if !any {
+                if !any || self.whole_only {
                     return Ok(Filled::End);
                 }
                 break;
