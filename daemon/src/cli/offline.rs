@@ -3,7 +3,7 @@
 use super::Failed;
 use super::output::one_line;
 use crate::config::{Config, Flags};
-use crate::source::file::RowError;
+use crate::source::file::{MILLIS, RowError, looks_like_millis};
 use homeostat::analyze::strategy::Methods;
 use homeostat::budget::Budget;
 use homeostat::config::{Config as EngineConfig, SeriesRule, StrategyName};
@@ -94,15 +94,18 @@ fn known(name: &str, strategies: &[StrategyName]) -> Result<StrategyName, Failed
 pub struct BadRows {
     path: PathBuf,
     count: u64,
+    /// Those whose times look like milliseconds.
+    millis: u64,
 }
 
 impl BadRows {
     pub fn new(path: &Path) -> BadRows {
-        BadRows { path: path.to_owned(), count: 0 }
+        BadRows { path: path.to_owned(), count: 0, millis: 0 }
     }
 
     pub fn tell(&mut self, error: &RowError) {
         self.count += 1;
+        self.millis += u64::from(looks_like_millis(&error.at_text));
         if self.count <= BAD_ROWS_TOLD {
             eprintln!("{}: {}", self.path.display(), one_line(&error.to_string()));
         }
@@ -110,7 +113,7 @@ impl BadRows {
 
     /// Says how many there were of `rows`.
     pub fn sum_up(&self, rows: u64) -> u64 {
-        let Self { path, count } = self;
+        let Self { path, count, millis } = self;
         let path = path.display();
         let untold = count.saturating_sub(BAD_ROWS_TOLD);
         if untold > 0 {
@@ -119,8 +122,11 @@ impl BadRows {
         if rows == 0 {
             eprintln!("{path}: no rows");
         }
-        if *count > 0 {
-            eprintln!("{path}: {count} of {rows} rows could not be used; the rest was");
+        let remedy = if *count > 0 && count == millis { format!("; {MILLIS}") } else { String::new() };
+        if *count > 0 && *count == rows {
+            eprintln!("{path}: none of {rows} rows could be used{remedy}");
+        } else if *count > 0 {
+            eprintln!("{path}: {count} of {rows} rows could not be used; the rest was{remedy}");
         }
         *count
     }
