@@ -36,9 +36,9 @@ pub struct Config {
     pub daemon: Daemon,
 }
 
-/// The daemon's own sections.
+/// The daemon's own sections. One that is neither the engine's nor among these would be read by nobody.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Daemon {
     /// The page, the API and who may reach them.
     pub http: Http,
@@ -51,7 +51,8 @@ pub struct Daemon {
     pub tracing: Tracing,
     /// This host as a source.
     pub host: HostSource,
-    /// Files as sources, each row read once, also over restarts. One that is not there yet is waited for.
+    /// Files as sources, each row read once, also over restarts. One that is there at the start is read to its end; one that
+    /// is not there yet is waited for, and followed as it grows.
     pub files: Vec<FileSource>,
     /// Addresses that are told what the feedback loops hear and do.
     pub webhooks: Vec<Webhook>,

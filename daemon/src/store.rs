@@ -5,7 +5,7 @@
 
 mod salvage;
 
-pub use salvage::{Salvaged, salvage};
+pub use salvage::salvage;
 
 use homeostat::event::{EVENT_VERSION, Event, Stored};
 use homeostat::knowledge::snapshot::SnapshotError;
@@ -112,6 +112,14 @@ impl Store {
         let path = dir.join("homeostat.db");
         if let Ok(reason) = std::fs::read_to_string(dir.join(MARK)) {
             return Err(StoreError::Damaged { path, reason });
+        }
+        // A file that was cut off to nothing is no damage to SQLite, and looks like one that is new.
+        if path.metadata().is_ok_and(|about| about.len() == 0) {
+            tracing::warn!(
+                "{} is empty: whatever it held is lost, and memory begins anew; to have it back, stop homeostat and bring back \
+                 a copy",
+                path.display()
+            );
         }
         let sql = |source: rusqlite::Error| error(&path, source);
         let connection = Connection::open(&path).map_err(sql)?;

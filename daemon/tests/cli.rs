@@ -278,6 +278,19 @@ fn detect_keeps_to_the_budget_that_it_is_given() {
     let (none, week, hours) = (onsets("none"), onsets("1 per week"), onsets("6 per day"));
     // Two weeks of ordinary samples.
     assert!(none <= 2 && week <= 5 && (42..=168).contains(&hours), "{none} {week} {hours}");
+    // A file of configuration is stronger than what holds when nothing is said, and weaker than the flag.
+    let out = |args: &[&str]| {
+        let ran = run(&folder, &[&["detect", "quiet.csv", "--out", "-"], args].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.out
+    };
+    let (default, asked) = (out(&[]), out(&["--budget", "6 per day"]));
+    assert!(default == out(&["--budget", "1 per week"]) && default != asked);
+    for file in ["budget: 6 per day\n", "budget: none\nseries: [{match: quiet, budget: 6 per day}]\n"] {
+        write(&folder, "c.yaml", file);
+        assert!(out(&["--config", "c.yaml"]) == asked, "{file}");
+        assert!(out(&["--config", "c.yaml", "--budget", "1 per week"]) == default, "{file}");
+    }
 }
 
 #[test]
@@ -325,6 +338,30 @@ fn detect_judges_many_files_in_one_go() {
     write(&folder, "list.tsv", "a.csv a.out\n");
     let ran = run(&folder, &["detect", "--list", "list.tsv"]);
     assert!(ran.code == 2 && ran.err.contains("line 1"), "{}", ran.err);
+    // Of two that are written to one place only the last would be left.
+    std::fs::remove_file(folder.path().join("a.out")).expect("removed");
+    write(&folder, "list.tsv", "a.csv\ta.out\n\nb.csv\t./a.out\n");
+    let ran = run(&folder, &["detect", "--list", "list.tsv"]);
+    let said = "list.tsv line 3: ./a.out is written by line 1 already";
+    assert!(ran.code == 2 && ran.err.contains(said), "{}", ran.err);
+    assert!(!folder.path().join("a.out").exists(), "nothing was begun");
+}
+
+#[test]
+fn times_in_milliseconds_are_told_as_such_when_no_row_can_be_used() {
+    let folder = folder();
+    let rows: String = (0..30u64).map(|n| format!("{},5\n", 1_700_000_000_000 + n * 60_000)).collect();
+    for head in ["timestamp,value\n", ""] {
+        write(&folder, "in.csv", &format!("{head}{rows}"));
+        for args in [&["learn", "in.csv"][..], &["detect", "in.csv", "--out", "out.csv"]] {
+            let said = run(&folder, args).err;
+            let sum = "in.csv: none of 30 rows could be used; times look like milliseconds: divide by 1000";
+            assert!(said.lines().any(|line| line == sum) && !said.contains("the rest was"), "{args:?}: {said}");
+        }
+    }
+    write(&folder, "in.csv", "timestamp,value\nsoon,5\n");
+    let said = run(&folder, &["learn", "in.csv"]).err;
+    assert!(said.contains("none of 1 rows could be used\n") && !said.contains("milliseconds"), "{said}");
 }
 
 #[test]
@@ -425,7 +462,7 @@ fn detect_refuses_what_cannot_be_meant() {
     let ran = run(&folder, &["detect", "in.csv", "--out", "-", "--budget", "1 per week"]);
     assert_eq!((ran.code, judged(&ran.out).len()), (0, 10), "{}", ran.err);
     let help = run(&folder, &["detect", "--help"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains("[default: \"1 per week\"]") && help.contains("4.5 sigma-equivalents"), "{help}");
+    assert!(help.contains("[default: 1 per week]") && help.contains("4.5 sigma-equivalents"), "{help}");
 }
 
 #[test]
@@ -636,6 +673,19 @@ fn commands_reach_a_daemon_and_hindrances_are_told_with_a_remedy() {
     let unknown = ask(&["feedback", "no_such_series", "true"]);
     assert!(unknown.code == 2 && unknown.err.contains("no_such_series"), "{}", unknown.err);
     assert_eq!(ask(&["feedback", &series, "true", "--at", "noon"]).code, 2);
+    // What each was about, not only when it was heard.
+    let (at, until) = ("2026-01-31T12:00:00.000Z", "2026-01-31T14:00:00.000Z");
+    for args in [&["--until", until, "--comment", "disk full"][..], &["--change-point"], &[]] {
+        let said = ask(&[&["feedback", &series, "true", "--at", at], args].concat());
+        assert_eq!(said.code, 0, "{}", said.err);
+    }
+    let told = ask(&["explain", &series]).out;
+    let verdicts: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("verdict\ttrue: ")).collect();
+    assert_eq!(verdicts.len(), 3, "{told}");
+    assert!(verdicts[0].starts_with(&format!("moment at {at}, heard ")), "{told}");
+    assert!(verdicts[1].starts_with(&format!("another series since {at}, heard ")), "{told}");
+    assert!(verdicts[2].starts_with(&format!("from {at} until {until}, heard ")), "{told}");
+    assert!(verdicts[2].ends_with(": disk full") && told.contains("verdict\tfalse: "), "{told}");
 
     let set = ask(&["state", "set", "degraded", "--for", "1h"]);
     assert_eq!((set.code, set.out.as_str()), (0, "degraded is held for 1h\n"), "{}", set.err);

@@ -4,6 +4,7 @@ mod common;
 
 use common::{Daemon, Ran, configure, folder, homeostat, now, read, run, wait_until, write};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::TcpListener;
 use tempfile::TempDir;
@@ -353,4 +354,80 @@ fn what_is_logged_and_in_which_form_is_as_set() {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
     }
+}
+
+#[test]
+fn every_key_at_the_top_that_a_file_sets_is_in_force() {
+    let set = json!({
+        "budget": "3 per day",
+        "learning": {"window_len": 501},
+        "states": {"healthy": {"execution_parallelism": 3}},
+        "feedback": {"signal_history": 71},
+        "execution": {"changes_per_hour": 7},
+        "limits": {"series_max": 123},
+        "series": [{"match": "up", "watch": true}],
+        "http": {"external_url": "https://tune.example.org"},
+        "data": "elsewhere",
+        "prometheus": {"enabled": false},
+        "tracing": {"enabled": false},
+        "host": {"enabled": false},
+        "files": [{"path": "a.csv", "speed": "10x"}],
+        "webhooks": [{"url": "http://x/", "loops": ["decision_quality"], "timeout": "1s"}],
+        "store": {"retention_max": 5000},
+        "log": {"level": "debug"},
+    });
+    let folder = folder();
+    write(&folder, "all.yaml", &set.to_string());
+    let json_of = |args: &[&str]| -> Value { serde_json::from_str(&run(&folder, args).out).expect("JSON") };
+    let schema = json_of(&["config", "schema"]);
+    let known: BTreeSet<&String> = schema["properties"].as_object().expect("a section").keys().collect();
+    assert_eq!(set.as_object().expect("a section").keys().collect::<BTreeSet<_>>(), known, "a key is not tried here");
+    let shown = json_of(&["config", "show", "--config", "all.yaml", "--output", "json"])["data"]["config"].clone();
+    let default = json_of(&["config", "show", "--output", "json"])["data"]["config"].clone();
+    for key in known {
+        assert!(holds(&shown[key], &set[key]), "{key}: {} is set, {} in force", set[key], shown[key]);
+        // Traces can only be left off yet.
+        assert!(key == "tracing" || !holds(&default[key], &set[key]), "{key}: only its default was set");
+    }
+}
+
+/// Whether all that `set` says is so in `shown`.
+fn holds(shown: &Value, set: &Value) -> bool {
+    match (shown, set) {
+        (Value::Object(shown), Value::Object(set)) => {
+            set.iter().all(|(key, set)| shown.get(key).is_some_and(|shown| holds(shown, set)))
+        }
+        (Value::Array(shown), Value::Array(set)) => {
+            shown.len() == set.len() && shown.iter().zip(set).all(|(shown, set)| holds(shown, set))
+        }
+        (shown, set) => shown == set,
+    }
+}
+
+#[test]
+fn the_budget_comes_from_file_and_environment_and_is_followed_when_it_changes() {
+    let folder = folder();
+    for (budget, wanted) in [("garbage", "`garbage` is not a budget"), ("0 per week", "`0 per week` is not a budget")] {
+        write(&folder, "homeostat.yaml", &format!("budget: {budget}\n"));
+        for refused in [
+            run(&folder, &["config", "check", "homeostat.yaml"]),
+            with_env(&folder, &["config", "check"], &[("HOMEOSTAT__BUDGET", budget)]),
+        ] {
+            assert_eq!(refused.code, 2, "{}", refused.err);
+            let said = &refused.err;
+            assert!(said.contains("budget: ") && said.contains(wanted) && said.contains("1 per week"), "{said}");
+        }
+    }
+    let a_week = |daemon: &Daemon| daemon.data("/api/v1/statistics")["budget_per_week"].clone();
+    write(&folder, "homeostat.yaml", "host: {enabled: false}\nbudget: 2 per week\n");
+    let daemon = Daemon::go_on(&folder);
+    assert_eq!(a_week(&daemon), 2.0);
+    write(&folder, "homeostat.yaml", "host: {enabled: false}\nbudget: 3 per day\n");
+    assert_eq!(daemon.post_text("/-/reload", "").json()["data"]["changed"], json!(["budget"]));
+    assert_eq!(a_week(&daemon), 21.0);
+    daemon.stop();
+    let env = [("HOMEOSTAT__BUDGET", "4 per week")];
+    let daemon = Daemon::start_with(&folder, &["--listen", "127.0.0.1:0"], &env);
+    assert_eq!(a_week(&daemon), 4.0, "the environment is stronger than the file");
+    daemon.stop();
 }

@@ -297,6 +297,22 @@ fn a_damaged_file_is_set_aside_and_what_can_be_read_of_it_taken_over() {
     Daemon::go_on(dir.path()).stop();
     let said = std::fs::read_to_string(dir.path().join("err")).expect("readable");
     assert!(!said.contains("is damaged"), "once: {said}");
+
+    // Cut off behind its head, it does not say how much was in it.
+    let mut bytes = whole;
+    bytes[4096..].fill(0xa5);
+    std::fs::write(&file, &bytes).expect("writable");
+    Daemon::go_on(dir.path()).stop();
+    let said = std::fs::read_to_string(dir.path().join("err")).expect("readable");
+    assert!(said.contains("Taken over: 0 events. How many events were lost is not known"), "{said}");
+    // Cut off to nothing, it looks like one that was never there.
+    std::fs::write(&file, "").expect("writable");
+    Daemon::go_on(dir.path()).stop();
+    let said = std::fs::read_to_string(dir.path().join("err")).expect("readable");
+    assert_eq!(said.matches("homeostat.db is empty: whatever it held is lost").count(), 1, "{said}");
+    Daemon::go_on(dir.path()).stop();
+    let said = std::fs::read_to_string(dir.path().join("err")).expect("readable");
+    assert!(!said.contains("is empty"), "once: {said}");
 }
 
 /// How many samples each series holds.

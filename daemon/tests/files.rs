@@ -4,6 +4,7 @@ mod common;
 
 use common::{Daemon, folder, read, run, wait_until, write};
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 const START: [&str; 7] = ["run", "--config", "c.yaml", "--data", "data", "--listen", "127.0.0.1:0"];
 
@@ -44,6 +45,18 @@ fn a_file_that_is_not_there_yet_is_waited_for() {
     write(&folder, "load.csv", &text);
     wait_until("its rows", || (daemon.metric("homeostat_rows_total") == 50.0).then_some(()));
     assert_eq!(daemon.names(), ["load"]);
+    // Whoever writes it goes on after a pause, and is in the middle of a line at the next.
+    let append = |more: &str| {
+        let file = std::fs::OpenOptions::new().append(true).open(folder.path().join("load.csv"));
+        file.and_then(|mut file| file.write_all(more.as_bytes())).expect("written");
+    };
+    let at = common::now();
+    append(&format!("{},50\n{at},5", at - 1));
+    wait_until("the whole row", || (daemon.metric("homeostat_rows_total") == 51.0).then_some(()));
+    append("1\n");
+    wait_until("the rest", || (daemon.metric("homeostat_rows_total") == 52.0).then_some(()));
+    let last = daemon.data("/api/v1/explain?series=load")["last"]["value"].clone();
+    assert_eq!(last, 51.0, "never the 5 that it was before its end came");
     daemon.stop();
     let said = read(&folder, "err");
     assert_eq!(

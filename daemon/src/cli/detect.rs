@@ -14,6 +14,7 @@ use homeostat::engine::Engine;
 use homeostat::knowledge::SeriesId;
 use homeostat::monitor::{Judged, Sample};
 use homeostat::time::{Span, Timestamp};
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -56,9 +57,9 @@ pub struct DetectArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "out"])]
     list: Option<PathBuf>,
     /// How often ordinary samples of each series may alert: '1 per week', per hour, day or month. none: at the fixed level
-    /// of 4.5 sigma-equivalents, two samples in a row
-    #[arg(long, value_name = "BUDGET", default_value_t = Budget::ONE_PER_WEEK)]
-    budget: Budget,
+    /// of 4.5 sigma-equivalents, two samples in a row [default: 1 per week]
+    #[arg(long, value_name = "BUDGET")]
+    budget: Option<Budget>,
     /// Exit with 1 when a row does not parse
     #[arg(long)]
     strict: bool,
@@ -89,9 +90,17 @@ fn read_list(list: &Path) -> Result<Vec<(PathBuf, PathBuf)>, Failed> {
     };
     let text = text.map_err(|error| Failed::World(format!("cannot read {}: {error}", list.display())))?;
     let mut pairs = Vec::new();
+    let mut lines_of_outs = HashMap::new();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         match line.split_once('\t') {
             Some((input, out)) if !input.is_empty() && !out.is_empty() && !out.contains('\t') => {
+                if let Some(earlier) = lines_of_outs.insert(place(Path::new(out)), number + 1) {
+                    return Err(Failed::Use(format!(
+                        "{} line {}: {out} is written by line {earlier} already; give each its own",
+                        list.display(),
+                        number + 1
+                    )));
+                }
                 pairs.push((PathBuf::from(input), PathBuf::from(out)));
             }
             _ => {
@@ -104,6 +113,15 @@ fn read_list(list: &Path) -> Result<Vec<(PathBuf, PathBuf)>, Failed> {
         }
     }
     Ok(pairs)
+}
+
+/// A path in the one form by which two that name the same file are known.
+fn place(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
 }
 
 /// Judges files side by side, one per core. One that fails does not keep the others from being judged.

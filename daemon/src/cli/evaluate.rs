@@ -61,9 +61,9 @@ pub struct EvaluateArgs {
     #[arg(value_name = "DIR", required = true)]
     folders: Vec<PathBuf>,
     /// False pages of each series that the threshold of recall and precision may cost, and that the detector is asked to
-    /// keep to
-    #[arg(long, value_name = "BUDGET", default_value_t = Budget::ONE_PER_WEEK)]
-    budget: Budget,
+    /// keep to [default: 1 per week]
+    #[arg(long, value_name = "BUDGET")]
+    budget: Option<Budget>,
     /// Score what another detector wrote instead; once for each DIR, in their order
     #[arg(long, value_name = "DIR2", conflicts_with_all = ["strategy", "sensitivity", "config"])]
     scores: Vec<PathBuf>,
@@ -79,10 +79,11 @@ struct Job {
 }
 
 pub fn evaluate(args: &EvaluateArgs, out: &Out) -> Result<Done, Failed> {
-    let per_week = args.budget.per_week();
-    let per_week =
-        per_week.ok_or_else(|| Failed::Use("--budget none: measures are compared at a budget; give one".to_owned()))?;
     let config = unhurried(args.method.engine_config(WindowAge::Configured, args.budget)?);
+    let per_week = config.budget.per_week();
+    let per_week = per_week.ok_or_else(|| {
+        Failed::Use("budget none: measures are compared at a budget; give one with --budget".to_owned())
+    })?;
     let jobs = jobs(args)?;
     let mut folders: Vec<Vec<Scored>> = args.folders.iter().map(|_| Vec::new()).collect();
     for (job, scored) in jobs.iter().zip(score_all(&jobs, &config)?) {

@@ -100,7 +100,7 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
         pairs.push(("rival", format!("{}: {bounds}, loss {}", text(rival, "strategy"), text(rival, "loss"))));
     }
     for verdict in list("latest_verdicts") {
-        pairs.push(("verdict", format!("{} {}", text(verdict, "at"), text(verdict, "verdict"))));
+        pairs.push(("verdict", judgement(verdict)));
     }
     if part("confidence_claims").is_some() {
         pairs.push(("claim", text(&said, "confidence_claims")));
@@ -110,4 +110,22 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
     }
     out.pairs(&pairs)?;
     Ok(Done::Quietly)
+}
+
+/// What was said, of what, and when it was heard.
+fn judgement(row: &Value) -> String {
+    let meta = |key: &str| row.get("metadata").and_then(|all| all.get(key)).and_then(Value::as_str);
+    let mut said = text(row, "verdict");
+    if let Some(at) = meta("at") {
+        said += &match (meta("about").unwrap_or("moment"), meta("until")) {
+            ("period", Some(until)) => format!(": from {at} until {until}"),
+            ("change_point", _) => format!(": another series since {at}"),
+            (about, _) => format!(": {about} at {at}"),
+        };
+    }
+    said += &format!(", heard {}", text(row, "at"));
+    if let Some(comment) = meta("comment") {
+        said += &format!(": {comment}");
+    }
+    said
 }

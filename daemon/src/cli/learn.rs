@@ -10,7 +10,6 @@ use crate::source::file::{Line, Rows};
 use crate::view::{ThresholdRow, threshold_row};
 use homeostat::analyze::strategy::auto::AUTO;
 use homeostat::analyze::strategy::{ADAPTIVE, Methods};
-use homeostat::budget::Budget;
 use homeostat::config::{Config, Kind};
 use homeostat::engine::Engine;
 use homeostat::event::Event;
@@ -57,7 +56,7 @@ pub enum LearnFormat {
 }
 
 pub fn learn(args: &LearnArgs, out: &Out) -> Result<Done, Failed> {
-    let learned = from_files(&args.files, args.method.engine_config(WindowAge::Any, Budget::ONE_PER_WEEK)?)?;
+    let learned = from_files(&args.files, args.method.engine_config(WindowAge::Any, None)?)?;
     let knowledge = learned.engine.knowledge();
     let missing = |series: &&Series| series.learned().is_none() && series.kind() != Kind::Histogram;
     for series in knowledge.series().filter(missing) {

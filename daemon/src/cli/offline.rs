@@ -3,7 +3,7 @@
 use super::Failed;
 use super::output::one_line;
 use crate::config::{Config, Flags};
-use crate::source::file::RowError;
+use crate::source::file::{MILLIS, RowError, looks_like_millis};
 use homeostat::analyze::strategy::Methods;
 use homeostat::budget::Budget;
 use homeostat::config::{Config as EngineConfig, SeriesRule, StrategyName};
@@ -28,35 +28,40 @@ pub struct MethodArgs {
     /// Width of the bounds in sigmas of a bell, 1 to 6; larger breaches less [default: 2]
     #[arg(long, value_name = "SIGMAS")]
     sensitivity: Option<f64>,
-    /// Configuration file; its sections learning, states, feedback and series are used
+    /// Configuration file; its budget and its sections learning, states, feedback and series are used
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl MethodArgs {
-    /// The engine's configuration for rows of files. Every series is judged: a file that was handed over is asked for.
-    pub fn engine_config(&self, window: WindowAge, budget: Budget) -> Result<homeostat::config::Config, Failed> {
+    /// The engine's configuration for rows of files. Every series is judged: a file that was handed over is asked for. `budget`
+    /// is what a flag says; that of the answer is each series' own, unless a rule gives it another.
+    pub fn engine_config(&self, window: WindowAge, budget: Option<Budget>) -> Result<EngineConfig, Failed> {
         let strategies = Methods::built_in().names();
         let loaded = Config::load(self.config.as_deref(), crate::config::environment(), &Flags::default(), &strategies)
             .map_err(|error| Failed::Use(error.to_string()))?;
-        let configured = *loaded.provenance.origin("learning.learning_window") != crate::config::Origin::Default;
+        let configured = |key: &str| *loaded.provenance.origin(key) != crate::config::Origin::Default;
+        let (window_configured, budget_configured) = (configured("learning.learning_window"), configured("budget"));
         let mut config = loaded.config.engine;
-        if window == WindowAge::Any || !configured {
+        if window == WindowAge::Any || !window_configured {
             config.learning.learning_window = WHATEVER_AGE;
         }
         // In the time of the rows a gap of days is one step: nothing ends in between.
         config.limits.series_ttl = WHATEVER_AGE;
         // Nobody's system is touched here, so there is nothing to hold still.
         config.execution.freeze = false;
-        config.series.insert(0, SeriesRule { watch: Some(true), budget: Some(budget), ..rule_for_all()? });
+        // In a daemon all series share a budget. Here each is judged by itself, and has one of its own.
+        let of_all = if budget_configured { config.budget } else { Budget::ONE_PER_WEEK };
+        config.budget = budget.unwrap_or(of_all);
+        config.series.insert(0, SeriesRule { watch: Some(true), budget: Some(config.budget), ..rule_for_all()? });
         let strategy = self.strategy.as_deref().map(|name| known(name, &strategies)).transpose()?;
         let sensitivity = self
             .sensitivity
             .map(|sigmas| Sensitivity::new(sigmas).map_err(|error| Failed::Use(format!("--sensitivity: {error}"))))
             .transpose()?;
         // A flag is stronger than the file: said last, for all series.
-        if strategy.is_some() || sensitivity.is_some() {
-            config.series.push(SeriesRule { strategy, sensitivity, ..rule_for_all()? });
+        if strategy.is_some() || sensitivity.is_some() || budget.is_some() {
+            config.series.push(SeriesRule { strategy, sensitivity, budget, ..rule_for_all()? });
         }
         Ok(config)
     }
@@ -89,15 +94,18 @@ fn known(name: &str, strategies: &[StrategyName]) -> Result<StrategyName, Failed
 pub struct BadRows {
     path: PathBuf,
     count: u64,
+    /// Those whose times look like milliseconds.
+    millis: u64,
 }
 
 impl BadRows {
     pub fn new(path: &Path) -> BadRows {
-        BadRows { path: path.to_owned(), count: 0 }
+        BadRows { path: path.to_owned(), count: 0, millis: 0 }
     }
 
     pub fn tell(&mut self, error: &RowError) {
         self.count += 1;
+        self.millis += u64::from(looks_like_millis(&error.at_text));
         if self.count <= BAD_ROWS_TOLD {
             eprintln!("{}: {}", self.path.display(), one_line(&error.to_string()));
         }
@@ -105,7 +113,7 @@ impl BadRows {
 
     /// Says how many there were of `rows`.
     pub fn sum_up(&self, rows: u64) -> u64 {
-        let Self { path, count } = self;
+        let Self { path, count, millis } = self;
         let path = path.display();
         let untold = count.saturating_sub(BAD_ROWS_TOLD);
         if untold > 0 {
@@ -114,8 +122,11 @@ impl BadRows {
         if rows == 0 {
             eprintln!("{path}: no rows");
         }
-        if *count > 0 {
-            eprintln!("{path}: {count} of {rows} rows could not be used; the rest was");
+        let remedy = if *count > 0 && count == millis { format!("; {MILLIS}") } else { String::new() };
+        if *count > 0 && *count == rows {
+            eprintln!("{path}: none of {rows} rows could be used{remedy}");
+        } else if *count > 0 {
+            eprintln!("{path}: {count} of {rows} rows could not be used; the rest was{remedy}");
         }
         *count
     }

@@ -10,7 +10,7 @@ use crate::driver::{self, Handle, Reloaded, Start};
 use crate::http::Reread;
 use crate::source::feed::{FileFeed, Place};
 use crate::source::host::Host;
-use crate::store::{self, Salvaged, Snapshot, Store, StoreError};
+use crate::store::{self, Snapshot, Store, StoreError};
 use homeostat::analyze::strategy::Methods;
 use homeostat::engine::Engine;
 use homeostat::knowledge::snapshot::{GENERAL, SnapshotError};
@@ -146,14 +146,14 @@ fn remember(config: &Config, data: &Path, now: Timestamp) -> Result<(Store, Memo
     };
     let recalled = match recall() {
         Err(StoreError::Damaged { path, reason }) => {
-            let Salvaged { aside, events, events_missing, parts_missing } =
-                store::salvage(data).map_err(|error| Failed::World(error.to_string()))?;
+            let salvaged = store::salvage(data).map_err(|error| Failed::World(error.to_string()))?;
             tracing::error!(
-                "{} is damaged ({reason}); it was set aside as {}. Taken over: {events} events. Lost or removed as too old: \
-                 {events_missing} events; lost: {parts_missing} parts of the snapshot. Nothing has to be done; to have all \
-                 back, stop homeostat and bring back a copy. Check the disk",
+                "{} is damaged ({reason}); it was set aside as {}. Taken over: {} events. {}. Nothing has to be done; to have \
+                 all back, stop homeostat and bring back a copy. Check the disk",
                 path.display(),
-                aside.display()
+                salvaged.aside.display(),
+                salvaged.events,
+                salvaged.lost()
             );
             recall()
         }

@@ -193,9 +193,13 @@ impl Layers {
     pub fn finish(self) -> Result<(Config, Provenance), ConfigError> {
         let Layers { values, mut provenance, data: default_data } = self;
         let Value::Object(mut daemon) = values else { unreachable!("the defaults are a section, and stay one") };
-        let mut engine = Map::new();
-        for key in ["learning", "states", "feedback", "execution", "limits", "series"] {
-            engine.extend(daemon.remove_entry(key));
+        // The engine's keys are whatever its own configuration has: one that is added there is read here.
+        let engines = serde_json::to_value(homeostat::config::Config::default());
+        let Ok(Value::Object(mut engine)) = engines else {
+            unreachable!("a configuration of plain values is a section")
+        };
+        for (key, value) in &mut engine {
+            *value = daemon.remove(key).unwrap_or_default();
         }
         let engine = typed(Value::Object(engine), &provenance)?;
         let mut daemon: super::Daemon = typed(Value::Object(daemon), &provenance)?;

@@ -111,6 +111,7 @@ fn an_unknown_key_is_refused_with_the_nearest_and_its_place() {
         ),
         ("window_len: 5", "FILE:1:1: there is no `window_len`; did you mean `learning.window_len`?"),
         ("lerning: {}", "FILE:1:1: there is no `lerning`; did you mean `learning`?"),
+        ("bugdet: none", "FILE:1:1: there is no `bugdet`; did you mean `budget`?"),
         (
             "series:\n  - match: up\n    sensitivty: 3",
             "FILE:3:5: there is no `series[0].sensitivty`; did you mean `series[].sensitivity`?",
@@ -138,6 +139,8 @@ fn a_wrong_value_is_refused_with_key_reason_and_place() {
         ("learning:\n  confidence_min: 1.5\n", "learning.confidence_min: 1.5 is not a confidence from 0 to 1 (FILE:2)"),
         ("learning: 5", "learning: this is a section with the keys learning_window, window_len"),
         ("series: 5", "series: this is a list"),
+        ("budget: garbage", "budget: `garbage` is not a budget; give one like `1 per week`"),
+        ("\nbudget: 0 per week", "(FILE:2)"),
         ("learning:\n  window_len: [5]\n", "one value is wanted here"),
         ("series: [{match: 'up{'}]", "series[0].match: `up{` is not a series"),
         ("series: [{kind: gauge}]", "series[0]: missing field `match`"),

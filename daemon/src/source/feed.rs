@@ -5,7 +5,8 @@
 //!
 //! A file is read once. How far it was read is part of every snapshot, beside the samples it gave, so that a restart goes on
 //! behind the last row that memory knows: after a kill some rows come again, and none is left out. A file that is not there
-//! yet is waited for.
+//! yet is waited for. Nobody knows when whoever writes it is done, so that it is followed from then on: at its end more is
+//! looked for.
 
 use crate::config::{FileSource, Speed};
 use crate::source::file::{FileError, Line, Position, RowError, Rows};
@@ -15,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// How often a file that is not there is looked for.
+/// How often a file that is not there, or more of one that is followed, is looked for.
 const LOOK: Span = Span::from_secs(1);
 
 /// Bytes at the start of what was read, and at its end, by which a file is known again.
@@ -39,18 +40,24 @@ pub struct FileFeed {
     path: PathBuf,
     speed: Speed,
     input: Input,
+    /// Whether it had to be waited for. It ends with the daemon.
+    follow: bool,
     /// The last place that is known; none while no row was read, or of what cannot be read twice.
     place: Option<Place>,
     /// Where the file's first time was laid.
     anchor: Option<(Timestamp, Timestamp)>,
     /// The row whose time has not come.
     waiting: Option<(SeriesName, Timestamp, f64)>,
+    /// The file as it was before it was read last; none before it came.
+    mark: Option<Mark>,
+    /// Whether it was told that its last line has no end.
+    torn_told: bool,
     /// Rows that did not parse so far.
     bad: u64,
 }
 
 enum Input {
-    /// Not there yet.
+    /// Not there yet, or nothing more in it.
     Awaited(Awaited),
     /// `file` is a second hand on what `rows` reads; none where nothing can be read again.
     Open {
@@ -66,10 +73,15 @@ enum Input {
 #[derive(Default)]
 struct Awaited {
     next_look: Timestamp,
-    /// Its length at the last look: who writes it has come to an end when it stays the same.
-    len: u64,
     /// What was said of it last.
     told: Option<String>,
+}
+
+/// By what is seen, without reading it, that there is something new in a file: which one it is, and its length.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    inode: u64,
+    len: u64,
 }
 
 /// Rows that do not parse and are told one by one; a file of another kind has millions. All of them are counted.
@@ -115,14 +127,18 @@ impl FileFeed {
             path: source.path.clone(),
             speed: source.speed,
             input: Input::Awaited(Awaited::default()),
+            follow: false,
             place: known,
             anchor: None,
             waiting: None,
+            mark: None,
+            torn_told: false,
             bad: 0,
         };
         if is_there(&source.path)? {
             feed.input = feed.begin()?;
         } else {
+            feed.follow = true;
             let file = source.path.display();
             tracing::warn!(%file, "is not there yet; it is waited for, and read when it comes");
         }
@@ -145,7 +161,10 @@ impl FileFeed {
         let shown = self.path.display();
         let position = match (&self.place, &second) {
             (Some(place), Some(second)) if print(second, place.position.offset).ok() == Some(place.print) => {
-                tracing::info!(file = %shown, "was read up to line {}; going on behind it", place.position.line);
+                // Of a file that is followed that is no news.
+                if self.mark.is_none() {
+                    tracing::info!(file = %shown, "was read up to line {}; going on behind it", place.position.line);
+                }
                 place.position
             }
             (Some(_), _) => {
@@ -159,27 +178,39 @@ impl FileFeed {
             0 => Rows::of(&self.path, file)?,
             _ => Rows::of_rest(&self.path, file, position)?,
         };
+        let rows = if self.follow { rows.whole_only() } else { rows };
         Ok(Input::Open { rows: Box::new(rows), file: second, position })
     }
 
-    /// Looks whether the file has come, and has stopped growing: who writes it is not interrupted in the middle.
+    /// Looks whether the file has come, or has more in it than was read.
     fn look(&mut self, now: Timestamp) {
         let Input::Awaited(awaited) = &mut self.input else { return };
         if now < awaited.next_look {
             return;
         }
         awaited.next_look = now + LOOK;
-        let len = match self.path.metadata() {
-            Ok(about) if about.is_file() => about.len(),
-            Ok(_) | Err(_) => 0,
-        };
-        let before = std::mem::replace(&mut awaited.len, len);
-        if len == 0 || len != before {
+        let Ok(about) = self.path.metadata() else { return };
+        if !about.is_file() || about.len() == 0 {
+            return;
+        }
+        let mark = Mark { inode: about.ino(), len: about.len() };
+        if self.mark == Some(mark) {
+            // It has not grown for a while: who reads the log shall know what is missing.
+            let read = self.place.as_ref().map_or(0, |place| place.position.offset);
+            if mark.len > read && !self.torn_told {
+                self.torn_told = true;
+                let file = self.path.display();
+                tracing::info!(%file, "ends in the middle of a line; that is read when it has an end, or at the next start");
+            }
             return;
         }
         match self.begin() {
             Ok(input) => {
-                tracing::info!(file = %self.path.display(), "is there now");
+                if self.mark.is_none() {
+                    tracing::info!(file = %self.path.display(), "is there now; it is followed from now on");
+                }
+                // From before it is read: what is written meanwhile makes another.
+                self.mark = Some(mark);
                 self.input = input;
             }
             Err(error) => {
@@ -258,7 +289,11 @@ impl FileFeed {
                         continue;
                     }
                     Ok(None) => {
+                        *position = rows.position();
                         self.end();
+                        if self.follow {
+                            self.input = Input::Awaited(Awaited { next_look: now + LOOK, told: None });
+                        }
                         break;
                     }
                     Err(error) => {
@@ -360,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_comes_is_read_once_it_stopped_growing() {
+    fn a_file_that_comes_is_followed_whole_line_by_whole_line() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("load.csv");
         let source = FileSource { path: path.clone(), speed: Speed::Max };
@@ -373,9 +408,37 @@ mod tests {
         };
         assert!(look("").is_empty());
         assert!(look("timestamp,val").is_empty());
-        assert!(look("timestamp,value\n1,1\n").is_empty());
-        assert_eq!(look("timestamp,value\n1,1\n"), [1.0]);
+        assert_eq!(look("timestamp,value\n1,1\n2,2"), [1.0]);
+        assert!(look("timestamp,value\n1,1\n2,2").is_empty());
+        assert_eq!(look("timestamp,value\n1,1\n2,25\n3,3\n"), [25.0, 3.0]);
+        assert!(look("timestamp,value\n1,1\n2,25\n3,3\n").is_empty());
+        assert_eq!(look("timestamp,value\n1,1\n2,25\n3,3\n\n4,4\n5,"), [4.0]);
+        // Another file under the same name.
+        assert!(look("").is_empty());
+        assert_eq!(look("timestamp,value\n7,7\n8"), [7.0]);
+        // At the next start it is one that is there, and read to its end.
+        let places: Vec<Place> = feed.place().into_iter().collect();
+        std::fs::write(&path, "timestamp,value\n7,7\n8,8").expect("written");
+        let mut feed = FileFeed::open(&source, &places).expect("readable");
+        assert_eq!(rows(&mut feed, Timestamp::from_secs(2_000_000)), [8.0]);
         assert_eq!(feed.next_due(), None);
+    }
+
+    #[test]
+    fn a_file_that_comes_while_it_is_written_without_a_pause_is_read_all_the_same() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("load.csv");
+        let source = FileSource { path: path.clone(), speed: Speed::Max };
+        let mut feed = FileFeed::open(&source, &[]).expect("its folder is there");
+        let (mut text, mut found) = ("timestamp,value\n".to_owned(), Vec::new());
+        let mut now = Timestamp::from_secs(1_000_000);
+        for n in 0..20 {
+            text.push_str(&format!("{n},{n}\n"));
+            std::fs::write(&path, &text).expect("written");
+            now = now + LOOK;
+            found.extend(rows(&mut feed, now));
+        }
+        assert_eq!(found, (0..20).map(f64::from).collect::<Vec<_>>());
     }
 
     #[test]

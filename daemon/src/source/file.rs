@@ -23,6 +23,9 @@ const NAMES_MAX: usize = 1_000_000;
 /// Bytes that are read from a file in one go.
 const BUFFER: usize = 1 << 16;
 
+/// The year 2100 in milliseconds.
+const MILLIS_MAX: f64 = 4_102_444_800_000.0;
+
 /// First bytes of files that are no text yet, what they are, and what makes text of them.
 const PACKED: [(&[u8], &str, &str); 7] = [
     (b"\x1f\x8b", "compressed with gzip", "gzip -dc"),
@@ -101,6 +104,8 @@ pub struct Rows {
     /// Bytes that were taken from the input.
     taken: u64,
     position: Position,
+    /// A last line without its end is no line yet.
+    whole_only: bool,
     buffer: Vec<u8>,
     names: Names,
 }
@@ -174,6 +179,12 @@ impl Rows {
         Ok(rows)
     }
 
+    /// The same of a file that somebody is writing: a last line without its end may be half of one, and is not given.
+    pub fn whole_only(mut self) -> Rows {
+        self.whole_only = true;
+        self
+    }
+
     /// Where reading stands: behind the last whole line that was given.
     pub fn position(&self) -> Position {
         self.position
@@ -190,6 +201,7 @@ impl Rows {
             line: 0,
             taken: 0,
             position: Position::default(),
+            whole_only: false,
             buffer: Vec::new(),
             names: Names { fallback, list: Vec::new(), by_text: HashMap::new() },
         }
@@ -277,7 +289,7 @@ impl Rows {
                 Err(error) => return Err(error),
             };
             if available.is_empty() {
-                if !any {
+                if !any || self.whole_only {
                     return Ok(Filled::End);
                 }
                 break;
@@ -371,7 +383,18 @@ fn form(line: &[u8], path: &Path, number: u64) -> Result<Form, FileError> {
 /// Whether a first line is a row already: it starts with a time.
 fn is_headless(line: &[u8]) -> bool {
     let first = line.split(|byte| matches!(byte, b',' | b';' | b'\t')).next().unwrap_or(line);
-    std::str::from_utf8(first).is_ok_and(|text| time(text.trim().trim_matches('"')).is_some())
+    std::str::from_utf8(first).is_ok_and(|text| {
+        let text = text.trim().trim_matches('"');
+        time(text).is_some() || looks_like_millis(text)
+    })
+}
+
+/// What is said of times in another unit, and what to do.
+pub const MILLIS: &str = "times look like milliseconds: divide by 1000";
+
+/// Whether a text that is no time would be one of this age, were it read as milliseconds.
+pub fn looks_like_millis(text: &str) -> bool {
+    time(text).is_none() && text.trim().parse::<f64>().is_ok_and(|millis| (0.0..MILLIS_MAX).contains(&millis))
 }
 
 /// Unix seconds or RFC 3339; a date and time without a zone, as many tools write it, is taken for UTC.
@@ -520,6 +543,7 @@ fn row<'a>(
     };
     let Some(at) = time(at_text) else {
         return match Timestamp::parse(at_text) {
+            Err(error) if looks_like_millis(at_text) => refuse(short(&format!("{error}; {MILLIS}"))),
             Err(error) => refuse(short(&error.to_string())),
             Ok(_) => unreachable!("what parses is a time"),
         };
@@ -684,7 +708,8 @@ mod tests {
             "line 8: the quotes of column 1 do not close",
             "line 9: not UTF-8",
             "line 10: longer than",
-            "line 11: `1700000000000` is not a time",
+            "line 11: `1700000000000` is not a time: give Unix seconds (1700000000 or 1700000000.5) or RFC 3339 \
+             (2026-01-31T12:00:00Z); times look like milliseconds: divide by 1000",
             "load@9000=10",
         ];
         assert_eq!(told.len(), wanted.len(), "{told:#?}");

@@ -10,10 +10,27 @@ use std::path::{Path, PathBuf};
 pub struct Salvaged {
     pub aside: PathBuf,
     pub events: u64,
-    /// Events that were numbered and could not be read, or had been removed as too old.
-    pub events_missing: u64,
-    /// Parts of the snapshot whose bytes could not be read. Their names stay, so that the journal can stand in for them.
-    pub parts_missing: u64,
+    /// Events that were numbered and could not be read, or had been removed as too old; none where it cannot be read how many
+    /// there were.
+    pub events_missing: Option<u64>,
+    /// Parts of the snapshot that could not be read; none where it cannot be read which there were. Names that can be read
+    /// stay, so that the journal can stand in for them.
+    pub parts_missing: Option<u64>,
+}
+
+impl Salvaged {
+    /// What is gone, for a person.
+    pub fn lost(&self) -> String {
+        let events = self.events_missing.map_or_else(
+            || "How many events were lost is not known".to_owned(),
+            |missing| format!("Lost or removed as too old: {missing} events"),
+        );
+        let parts = self.parts_missing.map_or_else(
+            || "how much of the snapshot was lost is not known: nothing was taken over of it".to_owned(),
+            |missing| format!("lost: {missing} parts of the snapshot"),
+        );
+        format!("{events}; {parts}")
+    }
 }
 
 /// Makes a new store of what can be read of the damaged one in `dir`. Nobody may hold the folder.
@@ -33,7 +50,7 @@ pub fn salvage(dir: &Path) -> Result<Salvaged, StoreError> {
         migrate(&new_path, &new)?;
         copy(&old, &mut new, &new_path)?
     };
-    let (events, events_missing, parts_missing) = found;
+    let Found { events, events_missing, parts_missing } = found;
     let aside = (1..)
         .map(|n| dir.join(format!("homeostat.db.damaged-{n}")))
         .find(|aside| !aside.exists())
@@ -64,8 +81,15 @@ fn remove(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Copies what can be read: how many events, how many of those that were numbered are missing, how many parts are.
-fn copy(old: &Connection, new: &mut Connection, new_path: &Path) -> Result<(u64, u64, u64), StoreError> {
+/// As in [`Salvaged`].
+struct Found {
+    events: u64,
+    events_missing: Option<u64>,
+    parts_missing: Option<u64>,
+}
+
+/// Copies what can be read.
+fn copy(old: &Connection, new: &mut Connection, new_path: &Path) -> Result<Found, StoreError> {
     let sql = |source: rusqlite::Error| error(new_path, source);
     let counter = |name: &str| {
         let text = "select value from counters where name = ?1";
@@ -91,15 +115,16 @@ fn copy(old: &Connection, new: &mut Connection, new_path: &Path) -> Result<(u64,
             break;
         }
     }
+    let events_missing = seq.map(|seq| (seq.max(last) as u64).saturating_sub(events));
     let seq = seq.unwrap_or(last).max(last);
-    let mut parts_missing = 0;
+    let mut parts_missing = Some(0);
     let snapshot_seq = match (snapshot_seq, part_names(old)) {
         (Some(snapshot_seq), Ok(names)) => {
             for name in names {
                 let text = "select body, sum from snapshot where part = ?1";
                 let read = old.query_row(text, [&name], |row| Ok((row.get(0)?, row.get(1)?)));
                 let (body, sum): (Vec<u8>, Option<i64>) = read.unwrap_or_else(|_| {
-                    parts_missing += 1;
+                    parts_missing = parts_missing.map(|missing| missing + 1);
                     // Nothing has this sum: it counts as damaged.
                     (Vec::new(), Some(super::sum(&[]) ^ 1))
                 });
@@ -109,13 +134,16 @@ fn copy(old: &Connection, new: &mut Connection, new_path: &Path) -> Result<(u64,
             snapshot_seq
         }
         // Without its number, or its parts, a snapshot is none: all memory is what the journal tells.
-        _ => 0,
+        (_, names) => {
+            parts_missing = names.ok().map(|names| names.len() as u64);
+            0
+        }
     };
     let set = "update counters set value = ?1 where name = ?2";
     transaction.execute(set, params![seq, "seq"]).map_err(sql)?;
     transaction.execute(set, params![snapshot_seq, "snapshot_seq"]).map_err(sql)?;
     transaction.commit().map_err(sql)?;
-    Ok((events, (seq as u64).saturating_sub(events), parts_missing))
+    Ok(Found { events, events_missing, parts_missing })
 }
 
 /// From the index, which is small and apart from the bodies.
@@ -216,5 +244,13 @@ mod tests {
             }
         }
         assert!(salvaged > 10 && refused <= 1, "{salvaged} {refused}");
+        // Nothing is left but the head: nobody can say how much there was, and nobody says that nothing is lost.
+        let mut bytes = whole;
+        bytes[4096..].fill(0xa5);
+        std::fs::write(&path, &bytes).expect("written");
+        let done = super::salvage(dir.path()).expect("a new store");
+        assert_eq!((done.events, done.events_missing, done.parts_missing), (0, None, None));
+        let said = done.lost();
+        assert_eq!(said.matches("not known").count(), 2, "{said}");
     }
 }

@@ -6,7 +6,6 @@ use crate::cli::offline::{MethodArgs, WindowAge};
 use crate::cli::{Failed, learn as command};
 use homeostat::analyze::learn::{Request, learn};
 use homeostat::analyze::strategy::Methods;
-use homeostat::budget::Budget;
 use homeostat::config::Kind;
 use homeostat::stats::{Scratch, Statistics, sort_into};
 use homeostat::time::{Span, Timestamp};
@@ -204,7 +203,7 @@ fn both(path: &Path) -> Result<Option<Measured>, Failed> {
     let ours = fastest(|| {
         let begun = processor_seconds();
         let learned = MethodArgs::default()
-            .engine_config(WindowAge::Any, Budget::ONE_PER_WEEK)
+            .engine_config(WindowAge::Any, None)
             .and_then(|config| command::from_files(&files, config))
             .map(|learned| assert_eq!(learned.rows().len(), 1, "a file with one series gives one row"));
         let spent = processor_seconds() - begun;
