@@ -64,14 +64,14 @@ pub const WORKS: &[Work] = &[
     Work {
         name: "one sample judged by auto and remembered, 1,000 series",
         unit: "ns",
-        goal: 600.0,
+        goal: 1_000.0,
         reference: NAIVE,
         measure: || sample_by_auto(1_000),
     },
     Work {
         name: "one sample judged by auto and remembered, 100,000 series",
         unit: "ns",
-        goal: 600.0,
+        goal: 1_000.0,
         reference: NAIVE,
         measure: || sample_by_auto(100_000),
     },
@@ -85,7 +85,7 @@ pub const WORKS: &[Work] = &[
     Work {
         name: "two series judged, a sample each",
         unit: "µs",
-        goal: 0.5,
+        goal: 2.0,
         reference: "mean and deviation of the last 1,000 of both",
         measure: two_series,
     },
