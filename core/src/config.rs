@@ -456,6 +456,21 @@ impl States {
         }
     }
 
+    /// The same with cycles at least so far apart: where only learning is to be done, what is due hurries a cycle anyway.
+    #[must_use]
+    pub fn unhurried(mut self, least: Span) -> States {
+        for interval in [
+            &mut self.healthy.monitoring_interval,
+            &mut self.optimizing.monitoring_interval,
+            &mut self.degraded.monitoring_interval,
+            &mut self.critical.monitoring_interval,
+            &mut self.recovering.monitoring_interval,
+        ] {
+            *interval = (*interval).max(least);
+        }
+        self
+    }
+
     /// Each state's name and row, in the order of the table.
     pub fn rows(&self) -> [(&'static str, Parameters); 5] {
         SystemState::ALL.map(|state| (state.as_str(), self.row(state)))

@@ -51,16 +51,7 @@ pub struct Pair {
 pub fn config(budget: Budget) -> Config {
     let mut config = Config::default();
     config.limits.series_ttl = FOR_EVER;
-    let states = &mut config.states;
-    for interval in [
-        &mut states.healthy.monitoring_interval,
-        &mut states.optimizing.monitoring_interval,
-        &mut states.degraded.monitoring_interval,
-        &mut states.critical.monitoring_interval,
-        &mut states.recovering.monitoring_interval,
-    ] {
-        *interval = (*interval).max(CYCLES);
-    }
+    config.states = config.states.unhurried(CYCLES);
     let all = Selector::parse(r#"{__name__=~".*"}"#).expect("the selector of all");
     config.series = vec![SeriesRule { watch: Some(true), budget: Some(budget), ..SeriesRule::of(all) }];
     config

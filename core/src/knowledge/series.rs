@@ -1,22 +1,24 @@
 //! One series: what it is called, what it holds, what is thought of it, and what becomes of a sample of it.
 
+mod hear;
+mod record;
+
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
-use crate::analyze::strategy::{AlertLevel, Asked, Baseline, Detector, DetectorState};
+use crate::analyze::strategy::{AlertLevel, Asked, DetectorState};
 use crate::budget::{ALERT_SIGMAS, Budget};
 use crate::config::{Config, Kind, StrategyName};
-use crate::feedback::{Subject, Verdict};
 use crate::knowledge::alerts::Alerts;
-use crate::knowledge::door::{self, Admission, CONFIRM_SAMPLES, Distinct, Door, Row, counts, late, turned_away};
+use crate::knowledge::door::{self, Distinct, Door};
 use crate::knowledge::fence::{Alarm, Fence, SUSTAINED};
-use crate::knowledge::histogram::{Histograms, Part};
+use crate::knowledge::histogram::Part;
 use crate::knowledge::mask::Masks;
 use crate::knowledge::window::Window;
 use crate::monitor::{Fate, Fates, Judged};
 use crate::series::SeriesName;
-use crate::stats::{Scratch, normal};
+use crate::stats::normal;
 use crate::threshold::{Rival, Threshold};
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 use crate::units::Sensitivity;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -74,15 +76,6 @@ pub struct Tally {
     pub judged: u64,
     pub breached: u64,
     pub alerts: u64,
-}
-
-/// Samples between two looks at whether a series without a detector has become one to watch.
-const STARTED_EVERY: u64 = 32;
-
-/// What a detector says: bounds that the engine makes alerts of, or alerts too.
-enum Own {
-    Bounds(Judged),
-    Alerts(Judged),
 }
 
 /// What was noticed when a sample was recorded.
@@ -296,53 +289,6 @@ impl Series {
         }
     }
 
-    /// What a person says of it. Returns whether that is about an alert, or one that was missed.
-    pub(crate) fn hear(&mut self, verdict: Verdict, about: Subject, detector: Option<&dyn Detector>) -> bool {
-        self.verdicts += 1;
-        let of_alert = match about {
-            Subject::Moment { at } => self.alerted_at(at),
-            Subject::Period { from, until } => self.hear_of_period(verdict, from, until),
-            Subject::ChangePoint { at } => {
-                self.begin_anew(at, detector);
-                return false;
-            }
-        };
-        if of_alert && verdict == Verdict::True {
-            self.alerts.excuse(self.last_seen);
-        }
-        if !of_alert && verdict != Verdict::Missed {
-            return false;
-        }
-        if let (Some(detector), Some(state)) = (detector, &mut self.detector) {
-            detector.told(state, verdict);
-        }
-        true
-    }
-
-    /// What mattered is no example of the ordinary, and what did not is one. Returns whether there was an alert in it.
-    fn hear_of_period(&mut self, verdict: Verdict, from: Timestamp, until: Timestamp) -> bool {
-        let alerted = self.window.iter().any(|(at, _)| from <= at && at < until && self.alerted_at(at));
-        match verdict {
-            Verdict::True | Verdict::Missed => {
-                // A level that began within the incident was none.
-                self.level_since = self.level_since.filter(|since| *since <= from || until <= *since);
-                self.masks.cover(from, until);
-            }
-            Verdict::False => self.masks.uncover(from, until),
-        }
-        self.relearn = self.learned.is_some();
-        alerted
-    }
-
-    /// From then on it is another series: neither bounds nor a detector know what came before.
-    fn begin_anew(&mut self, at: Timestamp, detector: Option<&dyn Detector>) {
-        self.level_since(Some(at));
-        self.relearn = self.learned.is_some();
-        if let Some(detector) = detector.filter(|detector| detector.alerts()) {
-            self.start(detector);
-        }
-    }
-
     /// How often it alerted lately.
     pub fn alerts(&self) -> &Alerts {
         &self.alerts
@@ -548,185 +494,6 @@ impl Series {
         }
     }
 
-    /// Reads from everywhere that [`record`](Series::record) will: see [`Knowledge::read_ahead`](super::Knowledge::read_ahead).
-    #[inline]
-    pub(crate) fn touched(&self) -> u64 {
-        let newest = self.window.newest().map_or(0, |(at, value)| at.millis() as u64 ^ value.to_bits());
-        let upper = self.fence.map_or(0, |fence| fence.upper.to_bits());
-        let own = self.tally.judged ^ self.fates.of(Fate::Admitted) ^ self.distinct.count() as u64;
-        newest ^ upper ^ own
-    }
-
-    /// One sample: what becomes of it, what is said of it, and only then is it learned from.
-    #[inline]
-    pub(crate) fn record(
-        &mut self,
-        at: Timestamp,
-        value: f64,
-        now: Timestamp,
-        admission: &Admission,
-        detector: Option<&dyn Detector>,
-    ) -> Noticed {
-        let mut noticed = self.enter(at, value, now, admission, detector);
-        self.fates.add(noticed.fate);
-        if noticed.fate == Fate::Stale {
-            self.end(&mut noticed);
-        } else {
-            self.last_seen = now;
-        }
-        noticed
-    }
-
-    /// The series ends here, as its source says: so does an alert, and a rate begins anew when it comes back.
-    fn end(&mut self, noticed: &mut Noticed) {
-        if let Door::Rate { last } = &mut self.door {
-            *last = None;
-        }
-        if let Some((_, newest)) = self.window.newest().filter(|_| self.alert_since.is_some()) {
-            (noticed.end, noticed.value) = (true, newest);
-        }
-    }
-
-    #[inline]
-    fn enter(
-        &mut self,
-        at: Timestamp,
-        value: f64,
-        now: Timestamp,
-        admission: &Admission,
-        detector: Option<&dyn Detector>,
-    ) -> Noticed {
-        if let Some(fate) = turned_away(at, value, now, admission) {
-            return Noticed::only(fate);
-        }
-        match &mut self.door {
-            Door::Open => self.admit(at, value, admission, detector),
-            Door::Bucket => Noticed::only(Fate::Folded),
-            Door::Rate { last } => {
-                let Some((last_at, last_value)) = *last else {
-                    *last = Some((at, value));
-                    return Noticed::only(Fate::Folded);
-                };
-                if at <= last_at {
-                    return Noticed::only(late(at, value, last_at, last_value));
-                }
-                *last = Some((at, value));
-                // A counter that fell was reset: what it counted in between is not known.
-                if value < last_value {
-                    return Noticed::only(Fate::Folded);
-                }
-                let rate = (value - last_value) / at.since(last_at).secs();
-                if rate.is_finite() {
-                    self.admit(at, rate, admission, detector)
-                } else {
-                    Noticed::only(Fate::NotFinite)
-                }
-            }
-            Door::Undecided(held) => {
-                if let Some((last_at, last_value)) = held.last()
-                    && at <= *last_at
-                {
-                    return Noticed::only(late(at, value, *last_at, *last_value));
-                }
-                held.push((at, value));
-                if held.len() < CONFIRM_SAMPLES {
-                    return Noticed::only(Fate::Folded);
-                }
-                let held = std::mem::take(held);
-                self.door = if counts(&held) { Door::Rate { last: None } } else { Door::Open };
-                // The samples held so far were counted as folded; now they are read in the way that was found.
-                let mut noticed = Noticed::only(Fate::Folded);
-                for (at, value) in held {
-                    noticed = self.enter(at, value, now, admission, detector);
-                }
-                noticed
-            }
-        }
-    }
-
-    /// One sample of a bucket, which its histogram takes. Without `admission` it is history, of whatever age.
-    pub(crate) fn fold(
-        &mut self,
-        at: Timestamp,
-        value: f64,
-        now: Timestamp,
-        admission: Option<&Admission>,
-        histograms: &mut Histograms,
-    ) -> Fate {
-        self.last_seen = now;
-        let refused = match admission {
-            Some(admission) => turned_away(at, value, now, admission),
-            None => (!value.is_finite()).then_some(Fate::NotFinite),
-        };
-        let fate = match (refused, self.part) {
-            (Some(fate), _) => fate,
-            (None, Some(part)) => histograms.take(part, at, value),
-            // Its limit is no number: it belongs to no histogram, and is held back all the same.
-            (None, None) => Fate::Folded,
-        };
-        self.fates.add(fate);
-        fate
-    }
-
-    /// Judges, then remembers.
-    #[inline]
-    fn admit(&mut self, at: Timestamp, value: f64, admission: &Admission, detector: Option<&dyn Detector>) -> Noticed {
-        if let Some((newest_at, newest_value)) = self.window.newest()
-            && at <= newest_at
-        {
-            return Noticed::only(late(at, value, newest_at, newest_value));
-        }
-        let mut noticed = Noticed::only(Fate::Admitted);
-        noticed.value = value;
-        let own = self.detect(at, value, admission, detector);
-        self.judge(at, value, own, &mut noticed);
-        self.alerts.seen(at);
-        self.distinct.see(value);
-        self.window.push(at, value, admission.window_len, admission.window_age, admission.min_data_points);
-        if self.detector.is_none()
-            && let Some(detector) = detector.filter(|detector| detector.alerts())
-            && self.admitted.is_multiple_of(STARTED_EVERY)
-            && self.watched()
-        {
-            self.start(detector);
-        }
-        self.admitted += 1;
-        noticed.ripe = self.admitted == admission.min_data_points as u64 && self.learned.is_none();
-        noticed
-    }
-
-    /// What a detector says of the sample before it learns from it.
-    #[inline]
-    fn detect(
-        &mut self,
-        at: Timestamp,
-        value: f64,
-        admission: &Admission,
-        detector: Option<&dyn Detector>,
-    ) -> Option<Own> {
-        let detector = detector?;
-        let seen_for = self.window.oldest().map_or(Span::ZERO, |(oldest, _)| at.since(oldest));
-        let asked = Asked { young: seen_for < admission.young_under, ..self.asked };
-        let state = self.detector.as_mut()?;
-        let judged = detector.step(state, at, value, &asked);
-        Some(if detector.alerts() { Own::Alerts(judged) } else { Own::Bounds(judged) })
-    }
-
-    /// Begins with a detector that alerts by itself, from what the window holds of the present level.
-    fn start(&mut self, detector: &dyn Detector) {
-        let (mut at, mut values, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
-        self.window.copy_into(&mut at, &mut values);
-        let before = self.level_since.map_or(0, |since| at.partition_point(|at| *at < since.millis()));
-        at.drain(..before);
-        values.drain(..before);
-        if values.is_empty() {
-            self.detector = None;
-            return;
-        }
-        let baseline = Baseline::sorted(self.kind(), &at, &values, &mut scratch);
-        self.detector = Some(detector.start(&baseline, self.inherited.take().as_ref()));
-    }
-
     /// Its part of the budget of all, unless it has one of its own.
     pub(crate) fn set_share(&mut self, share: AlertLevel) {
         self.asked.alert = self.settings.budget.map_or(share, |own| own.level(1));
@@ -765,105 +532,5 @@ impl Series {
     pub(crate) fn set_sensitivity(&mut self, sensitivity: Sensitivity) {
         self.sensitivity = sensitivity;
         self.set_asked();
-    }
-
-    /// Bounds are those in force; a detector's where it tracks, or where there are none. Alerts are a detector's own, or what
-    /// lies beyond the alert level.
-    fn judge(&mut self, at: Timestamp, value: f64, own: Option<Own>, noticed: &mut Noticed) {
-        let fence = self.fence_at(at);
-        let judged = &mut noticed.judged;
-        let holds = match own {
-            Some(Own::Alerts(said)) => {
-                *judged = said;
-                if let Some(fence) = fence {
-                    (judged.lower, judged.upper) = fence.bounds();
-                    judged.breach = fence.is_breached(value);
-                }
-                said.alert
-            }
-            own => {
-                let Some(mut fence) = fence else { return };
-                if let Some(Own::Bounds(Judged { lower: Some(lower), upper: Some(upper), .. })) = own {
-                    let sigmas = alert_sigmas(self.sensitivity, self.settings.sensitivity);
-                    fence = Fence::tracking(lower, upper, self.sensitivity, sigmas);
-                }
-                fence.judge(value, judged);
-                judged.alert_score = self.alarm.hear(judged.score);
-                self.alarm.count(fence.side(value));
-                if self.alert_since.is_some() { !self.alarm.ends() } else { self.alarm.begins() }
-            }
-        };
-        if judged.lower.is_some() || judged.upper.is_some() {
-            self.tally.judged += 1;
-        }
-        if judged.breach {
-            self.tally.breached += 1;
-            self.last_breach = Some((at, value));
-        }
-        judged.alert = holds;
-        noticed.onset = holds && self.alert_since.is_none();
-        noticed.end = !holds && self.alert_since.is_some();
-    }
-
-    /// Takes samples older than the oldest it holds, or newer than the newest, without judging them. `history` is in order
-    /// of time. Returns what became of them.
-    pub(crate) fn backfill(
-        &mut self,
-        history: &[(Timestamp, f64)],
-        admission: &Admission,
-        detector: Option<&dyn Detector>,
-    ) -> Fates {
-        let mut fates = Fates::default();
-        let mut rows: Vec<Row> = Vec::with_capacity(history.len());
-        for &(at, value) in history {
-            match rows.last() {
-                _ if !value.is_finite() => fates.add(Fate::NotFinite),
-                Some(last) if at <= last.at => fates.add(late(at, value, last.at, last.value)),
-                _ => rows.push(Row { at, value, told: false }),
-            }
-        }
-        let values = match self.door.confirmed(rows) {
-            Ok(rows) => self.door.rates(rows, &mut fates),
-            Err(held) => {
-                (0..held).for_each(|_| fates.add(Fate::Folded));
-                Vec::new()
-            }
-        };
-        let oldest = self.window.oldest().map(|(at, _)| at);
-        let newest = self.window.newest().map(|(at, _)| at);
-        let (older, rest): (Vec<Row>, Vec<Row>) =
-            values.into_iter().partition(|row| oldest.is_some_and(|oldest| row.at < oldest));
-        let pairs: Vec<(Timestamp, f64)> = older.iter().map(|row| (row.at, row.value)).collect();
-        let fitted = self.window.push_front(&pairs, admission.window_len);
-        let mut tell = |row: &Row, fate| {
-            if !row.told {
-                fates.add(fate);
-            }
-        };
-        // The newest of the older ones fit, if not all do.
-        let (too_old, fit) = older.split_at(older.len() - fitted);
-        too_old.iter().for_each(|row| tell(row, Fate::TooOld));
-        fit.iter().for_each(|row| tell(row, Fate::Admitted));
-        self.admitted += fit.len() as u64;
-        for row in &rest {
-            if newest.is_some_and(|newest| row.at <= newest) {
-                tell(row, Fate::OutOfOrder);
-                continue;
-            }
-            self.distinct.see(row.value);
-            self.window.push(row.at, row.value, admission.window_len, admission.window_age, admission.min_data_points);
-            self.admitted += 1;
-            tell(row, Fate::Admitted);
-        }
-        older.iter().for_each(|row| self.distinct.see(row.value));
-        // What it holds now is not what a detector saw.
-        if let Some(detector) = detector.filter(|detector| detector.alerts())
-            && !self.window.is_empty()
-            && self.watched()
-        {
-            self.start(detector);
-        }
-        self.fates += &fates;
-        fates
     }
 }

@@ -195,16 +195,7 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
 
 /// The loop has nothing to steer in a file: its cycles only learn, and what is due hurries them anyway.
 pub(super) fn unhurried(mut config: Config) -> Config {
-    let states = &mut config.states;
-    for interval in [
-        &mut states.healthy.monitoring_interval,
-        &mut states.optimizing.monitoring_interval,
-        &mut states.degraded.monitoring_interval,
-        &mut states.critical.monitoring_interval,
-        &mut states.recovering.monitoring_interval,
-    ] {
-        *interval = (*interval).max(CYCLES);
-    }
+    config.states = config.states.unhurried(CYCLES);
     config
 }
 
