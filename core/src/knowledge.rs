@@ -10,6 +10,7 @@ pub(crate) mod fence;
 pub mod histogram;
 pub mod history;
 pub mod mask;
+pub mod proposals;
 pub mod series;
 mod shard;
 pub mod snapshot;
@@ -32,6 +33,7 @@ use crate::units::Sensitivity;
 use door::{Admission, Door};
 use histogram::{Histogram, Histograms};
 use history::History;
+use proposals::Proposals;
 use serde::{Deserialize, Serialize};
 use series::{Noticed, Series, Trust};
 use shard::Shard;
@@ -149,6 +151,8 @@ pub(crate) struct General {
     pub sharing: usize,
     #[serde(default)]
     pub watching: usize,
+    #[serde(default)]
+    pub proposals: Proposals,
 }
 
 impl General {
@@ -224,6 +228,7 @@ impl Knowledge {
             frozen: false,
             sharing: 0,
             watching: 0,
+            proposals: Proposals::default(),
         };
         Knowledge {
             config,
@@ -318,6 +323,11 @@ impl Knowledge {
 
     pub fn actions(&self) -> &History<Action> {
         &self.general.actions
+    }
+
+    /// Levels that shifted, and what was asked about them.
+    pub fn proposals(&self) -> &Proposals {
+        &self.general.proposals
     }
 
     pub fn transitions(&self) -> &History<Transition> {

@@ -58,6 +58,17 @@ impl Masks {
         }
     }
 
+    /// Whether it covers all that comes from now on.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.back().is_some_and(|(_, end)| end.is_none())
+    }
+
+    /// Covers nothing from then on.
+    pub(crate) fn end(&mut self, at: Timestamp) {
+        self.uncover(at, Timestamp::from_millis(i64::MAX));
+        self.0.retain(|(_, end)| end.is_some());
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
@@ -77,6 +88,17 @@ impl Masks {
 const MASKED_MAX: f64 = 0.25;
 
 impl Masks {
+    /// Takes all that is covered out of a window, and returns how many that were.
+    pub(crate) fn leave_out_all(&self, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        let ordinary: Vec<bool> = at.iter().map(|time| !self.covers(Timestamp::from_millis(*time))).collect();
+        let before = at.len();
+        keep(&ordinary, at, values);
+        before - at.len()
+    }
+
     /// Takes the samples of alerts out of a window (times in milliseconds, ascending, and as many values), as long as they are
     /// few and `least` remain. Returns how many it took out.
     pub(crate) fn leave_out(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
@@ -89,11 +111,15 @@ impl Masks {
         if masked as f64 > MASKED_MAX * at.len() as f64 || kept < least {
             return 0;
         }
-        let (mut of_time, mut of_value) = (ordinary.iter(), ordinary.iter());
-        at.retain(|_| of_time.next() == Some(&true));
-        values.retain(|_| of_value.next() == Some(&true));
+        keep(&ordinary, at, values);
         masked
     }
+}
+
+fn keep(wanted: &[bool], at: &mut Vec<i64>, values: &mut Vec<f64>) {
+    let (mut of_time, mut of_value) = (wanted.iter(), wanted.iter());
+    at.retain(|_| of_time.next() == Some(&true));
+    values.retain(|_| of_value.next() == Some(&true));
 }
 
 #[cfg(test)]

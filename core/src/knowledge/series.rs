@@ -2,6 +2,7 @@
 
 mod hear;
 mod record;
+mod shift;
 
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
@@ -36,6 +37,8 @@ pub struct Settings {
     pub sensitivity: Sensitivity,
     /// A budget of its own.
     pub budget: Option<Budget>,
+    /// Whose it is.
+    pub owner: Option<Arc<str>>,
 }
 
 impl Settings {
@@ -50,6 +53,7 @@ impl Settings {
             settings.watch = rule.watch.or(settings.watch);
             settings.page = rule.page.unwrap_or(settings.page);
             settings.budget = rule.budget.or(settings.budget);
+            settings.owner = rule.owner.clone().or(settings.owner);
             settings.sensitivity = rule.sensitivity.unwrap_or(settings.sensitivity);
             if let Some(strategy) = &rule.strategy {
                 settings.strategy = strategy.clone();
@@ -161,6 +165,9 @@ pub struct Series {
     /// Samples that are not learned from.
     #[serde(default)]
     masks: Masks,
+    /// Times that a person called trouble as their level shifted: never learned from, however long they are.
+    #[serde(default)]
+    trouble: Masks,
     #[serde(default)]
     alerts: Alerts,
     /// Since when the series has its present level, after a shift: what came before is not learned from.
@@ -210,6 +217,7 @@ impl Series {
             alarm: Alarm::default(),
             alert_since: None,
             masks: Masks::default(),
+            trouble: Masks::default(),
             alerts: Alerts::default(),
             level_since: None,
             last_breach: None,
@@ -263,7 +271,8 @@ impl Series {
         self.set_fence();
     }
 
-    pub(crate) fn alert_begins(&mut self, at: Timestamp) {
+    /// Gives the first sample that belongs to it.
+    pub(crate) fn alert_begins(&mut self, at: Timestamp) -> Timestamp {
         self.alert_since = Some(at);
         self.tally.alerts += 1;
         self.alerts.begin(at);
@@ -271,6 +280,7 @@ impl Series {
         let mut sustained = self.window.iter().rev().skip_while(|(time, _)| *time > at);
         let first = sustained.nth(usize::from(SUSTAINED) - 1).map_or(at, |(first, _)| first);
         self.masks.open(first);
+        first
     }
 
     pub(crate) fn alert_ends(&mut self, at: Timestamp) {
@@ -278,6 +288,7 @@ impl Series {
         self.masks.close(at);
         if let Some((oldest, _)) = self.window.oldest() {
             self.masks.forget(oldest);
+            self.trouble.forget(oldest);
         }
     }
 
@@ -299,9 +310,12 @@ impl Series {
         self.masks.covers(at)
     }
 
-    /// How many samples of the window are those of alerts.
+    /// How many samples of the window are those of alerts, or of trouble.
     pub fn masked(&self) -> usize {
-        if self.masks.is_empty() { 0 } else { self.window.iter().filter(|(at, _)| self.masks.covers(*at)).count() }
+        if self.masks.is_empty() && self.trouble.is_empty() {
+            return 0;
+        }
+        self.window.iter().filter(|(at, _)| self.masks.covers(*at) || self.trouble.covers(*at)).count()
     }
 
     /// Since when it has its present level; none: it did not shift within the window.
@@ -318,13 +332,14 @@ impl Series {
         values: &mut Vec<f64>,
     ) -> (Option<Timestamp>, usize) {
         self.window.copy_into(at, values);
+        let trouble = self.trouble.leave_out_all(at, values);
         let since = self.level_since.map_or(0, |since| at.partition_point(|time| *time < since.millis()));
         let cut = at.len() - since >= least;
         if cut {
             at.drain(..since);
             values.drain(..since);
         }
-        (self.level().filter(|_| cut), self.masks.leave_out(least, at, values))
+        (self.level().filter(|_| cut), trouble + self.masks.leave_out(least, at, values))
     }
 
     pub fn name(&self) -> &SeriesName {
@@ -358,6 +373,11 @@ impl Series {
     /// Whether its alerts may page a person.
     pub fn pages(&self) -> bool {
         self.settings.page
+    }
+
+    /// Whose it is, where the configuration says.
+    pub fn owner(&self) -> Option<&str> {
+        self.settings.owner.as_deref()
     }
 
     /// The histogram it is made of, by name; none: samples of it come from outside.
