@@ -28,7 +28,7 @@ const TOGETHER: Span = Span::minutes(10);
 const TOGETHER_SAMPLES: u64 = 2;
 
 /// Who has no owner is accepted after this long without an answer; others are asked again from then on, so often.
-const UNANSWERED: Span = Span::hours(3 * 24);
+pub const UNANSWERED: Span = Span::hours(3 * 24);
 const AGAIN: Span = Span::hours(24);
 
 /// What is to be seen of series whose level may have shifted.

@@ -282,7 +282,7 @@ impl Proposals {
     }
 
     /// Series whose level may have shifted, by name.
-    pub fn shifts(&self) -> impl Iterator<Item = (&SeriesName, &Shift)> {
+    pub fn shifts(&self) -> impl ExactSizeIterator<Item = (&SeriesName, &Shift)> {
         self.shifts.iter()
     }
 

@@ -320,6 +320,7 @@ fn keys() -> BTreeSet<String> {
         watch: Some(true),
         page: Some(true),
         budget: Some(Budget::ONE_PER_WEEK),
+        owner: Some("storage team".into()),
         sensitivity: Some(Sensitivity::DEFAULT),
         strategy: Some("sigma".into()),
     }];
