@@ -527,6 +527,19 @@ mod tests {
     }
 
     #[test]
+    fn an_owner_has_a_name() {
+        let owned = |owner: &str| {
+            let selector = Selector::parse("up").expect("a selector");
+            let series = vec![SeriesRule { owner: Some(owner.into()), ..SeriesRule::of(selector) }];
+            Config { series, ..Config::default() }.check(&names())
+        };
+        owned("storage team").expect("a name");
+        for wrong in ["", "  ", "a\nb", &"x".repeat(201)] {
+            assert_eq!(owned(wrong).expect_err(wrong).key, "series[0].owner");
+        }
+    }
+
+    #[test]
     fn the_default_configuration_passes_its_own_check() {
         Config::default().check(&names()).expect("defaults are usable");
     }

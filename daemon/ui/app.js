@@ -6,6 +6,7 @@ import { byId } from './dom.js';
 import * as events from './events.js';
 import { span } from './format.js';
 import * as loops from './loops.js';
+import * as proposals from './proposals.js';
 import * as series from './series.js';
 import * as state from './state.js';
 
@@ -59,6 +60,7 @@ function later(what) {
     attempt(async () => {
       const current = view();
       if (wanted.has('lists')) await series.refresh();
+      if (wanted.has('proposals')) await proposals.refresh();
       if (current === 'state') await state.refresh();
       else if (wanted.has('state')) await state.refreshPill();
       if (current === 'loops') await loops.refresh();
@@ -68,6 +70,7 @@ function later(what) {
 
 function hear(event) {
   if (series.hear(event)) later('lists');
+  if (proposals.hear(event)) later('proposals');
   if (event.kind === 'state_changed' || event.kind === 'cycle_completed') later('state');
   else later('view');
 }
@@ -79,6 +82,7 @@ function connected(word) {
     liveSince = Date.now();
     later('state');
     later('lists');
+    later('proposals');
   } else {
     liveSince = null;
   }
@@ -117,7 +121,7 @@ function poll() {
   attempt(async () => {
     if (view() === 'series') await series.refresh();
     // Without the stream nothing tells us to look.
-    if (liveSince === null) await state.refreshPill();
+    if (liveSince === null) await Promise.all([state.refreshPill(), proposals.refresh()]);
   });
 }
 
@@ -140,6 +144,6 @@ events.start({
     location.hash = 'series';
   },
 });
-attempt(async () => { await Promise.all([series.refresh(), state.refreshPill()]); });
+attempt(async () => { await Promise.all([series.refresh(), state.refreshPill(), proposals.refresh()]); });
 setInterval(poll, POLL_MS);
 setInterval(clockwork, 1000);

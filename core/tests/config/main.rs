@@ -288,6 +288,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("series[].match", series::series_match),
     ("series[].kind", series::series_kind),
     ("series[].watch", series::series_watch),
+    ("series[].owner", series::series_owner),
     ("series[].page", series::series_page),
     ("budget", series::budget),
     ("series[].budget", series::series_budget),
