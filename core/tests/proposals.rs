@@ -406,3 +406,55 @@ fn it_is_all_in_a_snapshot_and_has_the_same_future() {
     assert_eq!(fleet.world.events, twin.world.events);
     assert_eq!(fleet.world.engine.knowledge().proposals(), twin.world.engine.knowledge().proposals());
 }
+
+#[test]
+fn of_series_that_only_do_what_they_always_do_hardly_anything_is_asked() {
+    const SERIES: usize = 10;
+    const DAYS: usize = 21;
+    type Kind = fn(&mut World, f64, &mut f64) -> f64;
+    let kinds: [(&str, Kind, usize); 5] = [
+        ("noise", |world, _, _| 100.0 + world.bell(), 0),
+        (
+            "memory",
+            |world, _, held| {
+                *held = 0.95 * *held + world.bell();
+                100.0 + *held
+            },
+            0,
+        ),
+        ("heavy tail", |world, _, _| 100.0 + world.bell() * (-world.share().ln()).powf(1.5), 0),
+        ("by day", |world, day, _| 100.0 + 20.0 * (day * std::f64::consts::TAU).sin() + 2.0 * world.bell(), 0),
+        (
+            "by day, less at weekends",
+            |world, day, _| {
+                let level = if day as u64 % 7 >= 5 { 60.0 } else { 100.0 };
+                level * (1.0 + 0.4 * (day * std::f64::consts::TAU).sin()) + 2.0 * world.bell()
+            },
+            0,
+        ),
+    ];
+    for (seed, (kind, value, most)) in (31_u64..).zip(kinds) {
+        let mut world = World::seeded(certain(), seed);
+        let series: Vec<_> = (0..SERIES).map(|n| world.intern(&format!("s{n}"))).collect();
+        let mut held = [0.0; SERIES];
+        for step in 0..DAYS * 288 {
+            world.now = world.now + EVERY;
+            let day = step as f64 / 288.0;
+            let samples: Vec<Sample> = (0..SERIES)
+                .map(|n| Sample {
+                    series: series[n],
+                    at: world.now,
+                    value: value(&mut world, day + 0.01 * n as f64, &mut held[n]),
+                })
+                .collect();
+            let observed = world.engine.observe(&samples, world.now);
+            world.events.extend(observed.events);
+            if step % 3 == 0 {
+                world.cycle();
+            }
+        }
+        let asked: usize = world.engine.knowledge().proposals().iter().map(|one| one.members.len()).sum();
+        println!("{kind}, seed {seed}: {asked} asked about in {} series-weeks", SERIES * DAYS / 7);
+        assert!(asked <= most, "{kind}, seed {seed}: {asked}");
+    }
+}

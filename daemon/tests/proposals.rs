@@ -2,44 +2,8 @@
 
 mod common;
 
-use common::{Daemon, WHATEVER_THE_HOST_DOES, folder, now, run, wait_until, write};
+use common::{Daemon, folder, run, shifted, wait_until};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::Path;
-
-const HOUR: u64 = 3600;
-
-/// Rows every five minutes, from so many hours ago until so many hours ago.
-fn rows(levels: &[(&str, f64)], hours: std::ops::Range<u64>) -> String {
-    let (now, mut text) = (now(), String::new());
-    for step in 0..(hours.end - hours.start) * 12 {
-        let at = now - hours.end * HOUR + step * 300;
-        for (series, level) in levels {
-            let noise = (step * 7919 % 101) as f64 / 101.0;
-            writeln!(text, r#"{{"series":"{series}","timestamp":{at},"value":{}}}"#, level + noise).expect("text");
-        }
-    }
-    text
-}
-
-/// A daemon to which `load` and `queue` shifted together, thirty hours ago, and `calm` did not; `load` is somebody's.
-fn shifted(dir: &Path) -> Daemon {
-    write(dir, "rows.jsonl", &rows(&[("load", 100.0), ("queue", 40.0), ("calm", 7.0)], 30..100));
-    let settings = format!(
-        "host: {{enabled: false}}\nfiles: [{{path: rows.jsonl}}]\nlearning: {{learning_window: 7d}}\n\
-         states: {{healthy: {{monitoring_interval: 1s}}, {WHATEVER_THE_HOST_DOES}}}\n\
-         series: [{{match: load, owner: storage team}}]\n"
-    );
-    write(dir, "homeostat.yaml", &settings);
-    let daemon = Daemon::go_on(dir);
-    daemon.wait_for_thresholds(3);
-    let mut file = std::fs::OpenOptions::new().append(true).open(dir.join("rows.jsonl")).expect("a file");
-    let after = rows(&[("load", 130.0), ("queue", 20.0), ("calm", 7.0)], 0..30);
-    file.write_all(after.as_bytes()).expect("written");
-    wait_until("a proposal", || (!daemon.list("/api/v1/proposals").is_empty()).then_some(()));
-    daemon
-}
 
 fn levels(proposal: &Value) -> Vec<(&str, i64, i64)> {
     let series = proposal["series"].as_array().expect("a list");
@@ -63,6 +27,7 @@ fn two_that_shifted_together_are_asked_about_once_and_the_answer_outlives_a_kill
     );
     assert!(proposal["accepted_at"].is_string(), "the one without an owner will be accepted: {proposal}");
     assert_eq!(daemon.metric("homeostat_proposals_open"), 1.0);
+    assert!(run(dir.path(), &["status", "--url", &daemon.url()]).out.contains("proposals\t1 wait"), "status tells");
     assert_eq!(daemon.metric("homeostat_proposals_opened_total"), 1.0);
     let explained = daemon.data("/api/v1/explain?series=load");
     assert_eq!((&explained["owner"], &explained["proposal"]["id"]), (&json!("storage team"), &json!(1)));

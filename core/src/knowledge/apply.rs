@@ -172,6 +172,7 @@ impl Knowledge {
             if let Some(since) = threshold.level_since.filter(|since| series.level_since != Some(*since)) {
                 proposals.stands_out(series, since);
             }
+            series.forget_trouble();
             series.set_rivals(&threshold.rivals, threshold.sensitivity);
             if threshold.level_since.is_some() {
                 series.level_since(threshold.level_since);

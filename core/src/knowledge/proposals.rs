@@ -25,6 +25,9 @@ pub const OPEN_MAX: usize = 100;
 /// Proposals that are remembered once they are settled; the oldest is forgotten first.
 pub const SETTLED_KEPT: usize = 200;
 
+/// What does not stay in so many looks, two days of hours mostly, is no shift.
+const LOOKS_MAX: u32 = 48;
+
 /// So many looks in a row that find the level before say that it is back.
 const BACK_LOOKS: u32 = 3;
 
@@ -162,7 +165,11 @@ impl Shift {
 
     /// Whether its level is away from the one before it in nearly every look, also in the last, of at least so many.
     pub(crate) fn stays(&self, looks_min: u32) -> bool {
-        self.stage == Stage::Watched && self.away >= looks_min && self.back == 0 && 4 * self.not_away <= self.away
+        self.stage == Stage::Watched && self.away >= looks_min && self.back == 0 && self.is_mostly_away()
+    }
+
+    fn is_mostly_away(&self) -> bool {
+        4 * self.not_away <= self.away
     }
 
     /// Whether the level before is back.
@@ -362,7 +369,7 @@ impl Proposals {
             }
         }
         self.shifts.retain(|_, shift| match shift.stage {
-            Stage::Watched => !shift.is_back(),
+            Stage::Watched => !shift.is_back() && (shift.away + shift.not_away < LOOKS_MAX || shift.is_mostly_away()),
             Stage::Back(at) => now.since(at) < KNOWN_FOR,
             Stage::Asked(_) | Stage::Trouble(_) => true,
         });

@@ -165,14 +165,14 @@ pub struct Series {
     /// Samples that are not learned from.
     #[serde(default)]
     masks: Masks,
-    /// Times that a person called trouble as their level shifted: never learned from, however long they are.
-    #[serde(default)]
-    trouble: Masks,
     #[serde(default)]
     alerts: Alerts,
     /// Since when the series has its present level, after a shift: what came before is not learned from.
     #[serde(default)]
     pub(crate) level_since: Option<Timestamp>,
+    /// Times that a person called trouble as their level shifted: never learned from, however long they are.
+    #[serde(default)]
+    trouble: Masks,
     /// When its trend will have carried it beyond its alert level, if it goes on.
     pub(crate) forecast: Option<Timestamp>,
     /// When it was learned last, and how many samples had been admitted then.
@@ -288,7 +288,6 @@ impl Series {
         self.masks.close(at);
         if let Some((oldest, _)) = self.window.oldest() {
             self.masks.forget(oldest);
-            self.trouble.forget(oldest);
         }
     }
 

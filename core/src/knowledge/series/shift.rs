@@ -21,6 +21,13 @@ impl Series {
         }
     }
 
+    /// Lets go of trouble that the window holds no sample of.
+    pub(crate) fn forget_trouble(&mut self) {
+        if let Some((oldest, _)) = self.window.oldest() {
+            self.trouble.forget(oldest);
+        }
+    }
+
     /// The new level is ordinary: since then it is another series.
     pub(crate) fn accept_level(&mut self, since: Timestamp, detector: Option<&dyn Detector>) {
         self.begin_anew(since, detector);
