@@ -412,28 +412,24 @@ fn of_series_that_only_do_what_they_always_do_hardly_anything_is_asked() {
     const SERIES: usize = 10;
     const DAYS: usize = 21;
     type Kind = fn(&mut World, f64, &mut f64) -> f64;
-    let kinds: [(&str, Kind, usize); 5] = [
-        ("noise", |world, _, _| 100.0 + world.bell(), 0),
-        (
-            "memory",
-            |world, _, held| {
-                *held = 0.95 * *held + world.bell();
-                100.0 + *held
-            },
-            0,
-        ),
-        ("heavy tail", |world, _, _| 100.0 + world.bell() * (-world.share().ln()).powf(1.5), 0),
-        ("by day", |world, day, _| 100.0 + 20.0 * (day * std::f64::consts::TAU).sin() + 2.0 * world.bell(), 0),
-        (
-            "by day, less at weekends",
-            |world, day, _| {
-                let level = if day as u64 % 7 >= 5 { 60.0 } else { 100.0 };
-                level * (1.0 + 0.4 * (day * std::f64::consts::TAU).sin()) + 2.0 * world.bell()
-            },
-            0,
-        ),
+    let kinds: [(&str, Kind); 6] = [
+        ("noise", |world, _, _| 100.0 + world.bell()),
+        ("memory", |world, _, held| {
+            *held = 0.95 * *held + world.bell();
+            100.0 + *held
+        }),
+        ("wandering", |world, _, held| {
+            *held += world.bell();
+            1000.0 + *held
+        }),
+        ("heavy tail", |world, _, _| 100.0 + world.bell() * (-world.share().ln()).powf(1.5)),
+        ("by day", |world, day, _| 100.0 + 20.0 * (day * std::f64::consts::TAU).sin() + 2.0 * world.bell()),
+        ("by day, less at weekends", |world, day, _| {
+            let level = if day as u64 % 7 >= 5 { 60.0 } else { 100.0 };
+            level * (1.0 + 0.4 * (day * std::f64::consts::TAU).sin()) + 2.0 * world.bell()
+        }),
     ];
-    for (seed, (kind, value, most)) in (31_u64..).zip(kinds) {
+    for (seed, (kind, value)) in (31_u64..).zip(kinds) {
         let mut world = World::seeded(certain(), seed);
         let series: Vec<_> = (0..SERIES).map(|n| world.intern(&format!("s{n}"))).collect();
         let mut held = [0.0; SERIES];
@@ -455,6 +451,8 @@ fn of_series_that_only_do_what_they_always_do_hardly_anything_is_asked() {
         }
         let asked: usize = world.engine.knowledge().proposals().iter().map(|one| one.members.len()).sum();
         println!("{kind}, seed {seed}: {asked} asked about in {} series-weeks", SERIES * DAYS / 7);
+        // What wanders has no level to leave; now and then it stays away from where it was.
+        let most = if kind == "wandering" { SERIES * DAYS / 7 } else { 0 };
         assert!(asked <= most, "{kind}, seed {seed}: {asked}");
     }
 }

@@ -143,5 +143,6 @@ fn from_the_command_line_a_refused_level_is_trouble_until_it_is_accepted_after_a
         (rows[0]["lower"].as_f64()? > 110.0).then_some(())
     });
     let help = run(&home, &["proposals", "--help"]).out;
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(help.contains("homeostat proposals refuse 3") && help.contains("three days"), "{help}");
 }
