@@ -7,7 +7,7 @@ use homeostat::config::{Config, SeriesRule};
 use homeostat::engine::Engine;
 use homeostat::event::{Alerted, Asked, Event, Phase, Settled};
 use homeostat::feedback::{LoopKind, Signal, Subject, Verdict};
-use homeostat::knowledge::proposals::{Answer, NotAnswered, Proposal};
+use homeostat::knowledge::proposals::{Answer, NotAnswered, Proposal, SHIFTS_MAX};
 use homeostat::knowledge::series::Series;
 use homeostat::monitor::Sample;
 use homeostat::series::Selector;
@@ -138,8 +138,10 @@ fn three_that_shift_together_are_one_proposal_one_that_shifts_alone_is_another_a
         let levels: Vec<(f64, f64)> =
             open[0].members.iter().map(|m| (m.shift.before.round(), (m.shift.after / 10.0).round())).collect();
         assert_eq!(levels, [(100.0, 13.0), (100.0, 13.0), (100.0, 7.0)], "{strategy}");
-        let told = fleet.world.events.iter().filter(|event| matches!(event, Event::LevelShiftProposed { .. }));
-        assert_eq!(told.count(), 2, "{strategy}: each was told of once");
+        let told: Vec<_> =
+            fleet.world.events.iter().filter(|event| matches!(event, Event::LevelShiftProposed { .. })).collect();
+        assert_eq!(told.len(), 2, "{strategy}: each was told of once");
+        assert!(told.iter().all(|event| event.of_loop() == Some(LoopKind::AnomalyFeedback)), "webhooks are told too");
         let calm = fleet.series("calm").name();
         assert!(fleet.world.engine.knowledge().proposals().of(calm).is_none());
         assert_eq!(fleet.upper("a").round(), 132.0, "{strategy}: meanwhile the new level is learned");
@@ -455,4 +457,19 @@ fn of_series_that_only_do_what_they_always_do_hardly_anything_is_asked() {
         let most = if kind == "wandering" { SERIES * DAYS / 7 } else { 0 };
         assert!(asked <= most, "{kind}, seed {seed}: {asked}");
     }
+}
+
+#[test]
+fn of_a_thousand_shifts_people_are_asked_and_of_more_nobody() {
+    let names: Vec<&'static str> = (0..SHIFTS_MAX + 10).map(|n| &*format!("s{n:04}").leak()).collect();
+    let mut config = certain();
+    config.learning.optimization_interval = Span::hours(24);
+    let mut fleet = Fleet::new(config, &names);
+    fleet.pass(Span::hours(20));
+    fleet.levels.iter_mut().for_each(|level| *level = 130.0);
+    fleet.pass(Span::hours(26));
+    let proposals = fleet.world.engine.knowledge().proposals();
+    assert_eq!(proposals.shifts().count(), SHIFTS_MAX);
+    assert_eq!(fleet.open().iter().map(|one| one.open().count()).collect::<Vec<_>>(), [SHIFTS_MAX]);
+    assert!(proposals.left_out() >= 10, "{}", proposals.left_out());
 }
