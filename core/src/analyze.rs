@@ -7,6 +7,7 @@ pub mod strategy;
 
 use crate::analyze::claim::{Claim, Grounds};
 use crate::analyze::learn::{Request, learn};
+use crate::config::StrategyName;
 use crate::feedback::{Adjustment, LoopKind, Target};
 use crate::knowledge::Knowledge;
 use crate::knowledge::series::Series;
@@ -93,7 +94,7 @@ pub fn analyze(
     for series in due.into_iter().take(budget) {
         let learned = learn_one(knowledge, series, ordered.get(series.name()).copied(), scratch, now);
         analysis.refuted.extend(refuted(knowledge, series, learned.as_ref()));
-        match learned.filter(|threshold| is_news(series, threshold)) {
+        match learned.filter(|threshold| is_news(series, threshold, |of| knowledge.preference(of))) {
             Some(threshold) => analysis.learned.push((series.name().clone(), threshold)),
             None => analysis.confirmed.push(series.name().clone()),
         }
@@ -133,10 +134,12 @@ fn ordered(adjustment: &Adjustment) -> Option<(&SeriesName, Sensitivity)> {
 }
 
 /// A verdict's effect is always news; else only bounds that moved, or a first threshold.
-fn is_news(series: &Series, threshold: &Threshold) -> bool {
+fn is_news(series: &Series, threshold: &Threshold, preference: impl Fn(&str) -> f64) -> bool {
     let Some(before) = series.learned() else { return true };
-    if series.wants_relearning() || before.sensitivity != threshold.sensitivity || before.strategy != threshold.strategy
-    {
+    if series.wants_relearning() || before.sensitivity != threshold.sensitivity {
+        return true;
+    }
+    if before.strategy != threshold.strategy && !costs_the_same(threshold, before, preference) {
         return true;
     }
     // One that has grown up says what is an alert.
@@ -145,6 +148,20 @@ fn is_news(series: &Series, threshold: &Threshold) -> bool {
     }
     let confidence_moved = (before.confidence.get() - threshold.confidence.get()).abs() > CONFIDENCE_DEADBAND;
     moved(before, threshold) > DEADBAND || confidence_moved
+}
+
+/// Losses nearer than this share to one another are the same.
+const SAME_LOSS: f64 = 0.02;
+
+/// Whether the strategy of before does as well as the one that is chosen now: two that do take turns, and where the bounds
+/// stay, that is no news.
+fn costs_the_same(threshold: &Threshold, before: &Threshold, preference: impl Fn(&str) -> f64) -> bool {
+    let cost = |of: &StrategyName| {
+        let rival = threshold.rivals.iter().find(|rival| rival.strategy == *of)?;
+        Some(rival.loss? * preference(of))
+    };
+    let (now, then) = (cost(&threshold.strategy), cost(&before.strategy));
+    now.zip(then).is_some_and(|(now, then)| then <= now * (1.0 + SAME_LOSS))
 }
 
 /// By which share of its width a bound moved, the one that moved more; of bounds that depend on time the mean over it.

@@ -49,7 +49,7 @@ impl Holding {
 }
 
 /// How many grounds there are, with the constant.
-pub const GROUNDS: usize = 11;
+pub const GROUNDS: usize = 14;
 
 /// What each ground is, in the order of the coefficients.
 pub const NAMES: [&str; GROUNDS] = [
@@ -64,10 +64,14 @@ pub const NAMES: [&str; GROUNDS] = [
     "wandering",
     "disagreement of strategies",
     "trend",
+    "heaviness of the tail",
+    "what it paged for is usual",
+    "the same, as its level was raised",
 ];
 
 /// Of the log-odds. Fitted by `homeostat calibrate --fit --worlds 3000` to simulated worlds, at several budgets.
-const COEFFICIENTS: [f64; GROUNDS] = [0.408, 0.348, 0.146, 0.942, -0.616, -0.634, 0.520, 0.118, 0.237, 4.170, 1.319];
+const COEFFICIENTS: [f64; GROUNDS] =
+    [0.408, 0.348, 0.146, 0.942, -0.616, -0.634, 0.520, 0.118, 0.237, 4.170, 1.319, 0.0, 0.0, 0.0];
 
 /// What a claim rests on, as numbers that a coefficient can weigh.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -104,6 +108,7 @@ impl Grounds {
         let weeks = claim.weeks().min(WEEKS_MAX);
         let exact = asked.max(ASKED_MIN);
         let exact = poisson::cdf(most_pages(exact), exact);
+        let usual = f64::from(u8::from(outlook.is_usual));
         let values = [
             1.0,
             log_odds(exact),
@@ -116,6 +121,9 @@ impl Grounds {
             outlook.wander.ln().clamp(WANDER.0, WANDER.1),
             holding.agreement - 1.0,
             holding.level - 1.0,
+            outlook.heaviness,
+            usual,
+            usual * outlook.correction.max(0.0),
         ];
         Grounds { values }
     }
@@ -143,7 +151,15 @@ mod tests {
     const HOLDING: Holding = Holding { estimated: 1.0, steady: 1.0, level: 1.0, agreement: 1.0 };
 
     fn claim() -> Claim {
-        let outlook = Outlook { samples: 5_000.0, interval_s: 300.0, correction: 0.0, recent_pages: 0.0, wander: 1.0 };
+        let outlook = Outlook {
+            samples: 5_000.0,
+            interval_s: 300.0,
+            correction: 0.0,
+            recent_pages: 0.0,
+            wander: 1.0,
+            heaviness: 0.0,
+            is_usual: false,
+        };
         Claim { asked: 1.0, outlook, alerts_per_week: 0.8 }
     }
 
@@ -184,6 +200,8 @@ mod tests {
                         correction: 1.5,
                         recent_pages: size.min(1e6),
                         wander: size,
+                        heaviness: 0.5,
+                        is_usual: true,
                     };
                     let chance = Grounds::of(&Claim { asked, outlook, alerts_per_week: 1e6 }, &HOLDING).chance();
                     assert!((0.0..=1.0).contains(&chance), "{asked} {outlook:?}: {chance}");

@@ -156,6 +156,10 @@ pub struct Outlook {
     pub recent_pages: f64,
     /// How far the series wanders: the usual distance to its slow mean over that to its forecast.
     pub wander: f64,
+    /// The heaviest shape of its tails, as of a generalised Pareto distribution: 0 is exponential, .5 has no variance.
+    pub heaviness: f64,
+    /// What it paged for was found to be what the series does.
+    pub is_usual: bool,
 }
 
 impl<'a> Baseline<'a> {

@@ -39,6 +39,12 @@ impl Knowledge {
                     series.forecast = *crosses_at;
                 }
             }
+            Event::ClaimSettled { series, claim } => {
+                self.general.claims.settle(claim.said, claim.holds());
+                if let Some(series) = self.find_mut(series) {
+                    series.claim = None;
+                }
+            }
             Event::StateChanged { transition, .. } => {
                 self.general.transitions.push(transition.clone());
                 self.general.hurry |= transition.forced_until.is_some();
@@ -140,6 +146,7 @@ impl Knowledge {
             series.learned_at = Some(threshold.learned_at);
             series.learned_admitted = series.admitted;
             series.relearn = false;
+            series.claim_begins(methods.detector(&series.settings.strategy), threshold.learned_at);
             // One that alerts by itself goes on; bounds that track begin anew from what is ordinary.
             if let Some(detector) = methods.detector(&series.settings.strategy).filter(|detector| !detector.alerts()) {
                 let (mut at, mut values) = (Vec::new(), Vec::new());
@@ -273,11 +280,13 @@ impl Knowledge {
         general.hurry = general.state.wants_early_cycle();
         general.chance = cycle.chance;
         general.loops.values_mut().for_each(|memory| memory.heard.retain(|signal| signal.id > cycle.heard));
+        let methods = Arc::clone(&self.methods);
         for name in &cycle.confirmed {
             if let Some(series) = self.find_mut(name) {
                 series.learned_at = Some(cycle.at);
                 series.learned_admitted = series.admitted;
                 series.relearn = false;
+                series.claim_begins(methods.detector(&series.settings.strategy), cycle.at);
             }
         }
         self.count_sharing();

@@ -342,6 +342,8 @@ impl Decider {
             correction: self.correction,
             recent_pages: f64::from(self.storm),
             wander: f64::from((self.level_error + 1e-12) / (self.near_error + 1e-12)),
+            heaviness: f64::from(self.tails[UP].shape().max(self.tails[DOWN].shape())),
+            is_usual: self.is_usual,
         }
     }
 
