@@ -265,7 +265,8 @@ impl Explained {
             trust: series.trust(view.now),
             confidence: learned.map(|threshold| threshold.confidence.get()),
             confidence_claims: learned.map(|threshold| claims(series, knowledge, threshold, view.now)),
-            confidence_rests_on: learned.map_or_else(Vec::new, |threshold| rests_on(series, knowledge, threshold, view.now)),
+            confidence_rests_on: learned
+                .map_or_else(Vec::new, |threshold| rests_on(series, knowledge, threshold, view.now)),
             confidence_min,
             confidence_would_change: would_change(series, knowledge, confidence_min, view.now),
             last: window.newest().map(At::from),
@@ -355,7 +356,9 @@ fn rests_on(series: &Series, knowledge: &Knowledge, threshold: &Threshold, now: 
             let times = 10f64.powf(outlook.correction.abs());
             sentences.push(match outlook.correction > 0.0 {
                 true => format!("Alerts and verdicts raised its alert level: what alerts is {times:.1} times as rare."),
-                false => format!("Verdicts and quiet lowered its alert level: what alerts is {times:.1} times as common."),
+                false => {
+                    format!("Verdicts and quiet lowered its alert level: what alerts is {times:.1} times as common.")
+                }
             });
         }
     } else {
