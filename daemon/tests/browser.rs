@@ -384,12 +384,27 @@ fn a_drawer_explains_a_series_and_takes_a_verdict_from_its_picture() {
     assert_eq!(browser.run(NAMELESS, &json!([])), json!([]), "everything that can be used has a name");
     browser.prefer("dark");
     browser.resize(360, 740);
+    browser.click(&browser.run("return document.querySelector('[data-part=\"86400\"]');", &json!([])));
     browser.wait_for("the drawer in the dark", DRAWER, &name);
     let widths = "const d = document.querySelector('#drawer'); return [d.scrollWidth, d.clientWidth, Math.round(d.getBoundingClientRect().left), document.documentElement.scrollWidth, innerWidth];";
     let widths = browser.run(widths, &json!([]));
     assert!(widths[0] == widths[1] && widths[2] == 0 && widths[3].as_u64() <= widths[4].as_u64(), "{widths}");
     browser.click(&browser.run("return document.querySelector('#drawer-close');", &json!([])));
     browser.wait_for("the drawer to close", CLOSED, &json!([]));
+
+    // What a later daemon knows and this page has no words for is shown as it comes, and is never markup.
+    let later = "import('/explain.js').then(({ explained, words }) => fetch(arguments[0]).then((answer) => answer.json()).then(({ data }) => {
+        const known = { ...data, tides: { next: '2026-01-31T12:00:00.000Z', by: ['<b>moon</b>', 7] }, owner: 'harbour', during: { kind: 'holiday', name: 'New Year', until: data.last.at } };
+        const holder = document.createElement('div');
+        explained(holder, known, { base: '', per: '', negative: true });
+        document.body.dataset.later = `${words(known, { base: '', per: '', negative: true }).join(' ')} ${holder.textContent}`;
+    })); return true;";
+    browser.run(later, &json!([format!("/api/v1/explain?{of_series}")]));
+    let told =
+        browser.wait_for("the parts of a later daemon", "return document.body.dataset.later ?? null;", &json!([]));
+    for text in ["tides", "<b>moon</b>", "Ownerharbour", "Holiday until ", ": New Year."] {
+        assert!(told.as_str().is_some_and(|told| told.contains(text)), "no {text} in {told}");
+    }
 
     // A name that nobody knows is said to be so.
     assert_eq!(browser.errors(), Vec::<Value>::new());

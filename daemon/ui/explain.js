@@ -9,7 +9,8 @@ const STATISTICS = ['count', 'mean', 'median', 'std_dev', 'min', 'max', 'p25', '
 /** Fields of the answer that a part below shows, or that stand elsewhere in the drawer. */
 const SHOWN = new Set(['series', 'kind', 'watched', 'histogram', 'strategy', 'chosen_strategy', 'window', 'fates', 'threshold', 'in_force', 'rivals', 'features',
   'verdicts', 'latest_verdicts', 'sensitivity', 'sensitivity_prior', 'trust', 'confidence', 'confidence_claims', 'confidence_rests_on', 'confidence_min',
-  'confidence_would_change', 'last', 'last_breach', 'alert_since', 'forecast', 'tally', 'budget', 'pending', 'actions', 'alerts']);
+  'confidence_would_change', 'last', 'last_breach', 'alert_since', 'forecast', 'tally', 'budget', 'pending', 'actions', 'alerts',
+  'owner', 'during', 'proposal']);
 
 const a = (word) => (/^[aeiou]/i.test(word) ? 'an' : 'a');
 
@@ -35,14 +36,29 @@ export function words(known, unit) {
     const usual = `${range(t.lower, t.upper, unit)}${t.rhythm ? ` now, ${t.rhythm}` : ''}`;
     said.push(`${a(kind) === 'an' ? 'An' : 'A'} ${kind}; ${by}: ${usual}${t.active ? '' : ' (not used yet)'}.`);
   }
-  const left = [w.masked > 0 && `${plural(w.masked, 'sample')} of alerts`, w.level_since && `what came before ${clock(w.level_since)}, when its level shifted`].filter(Boolean);
+  const left = [w.masked > 0 && `${plural(w.masked, 'sample')} of alerts`, w.set_aside > 0 && `${plural(w.set_aside, 'sample')} of deploys and maintenance`, w.level_since && `what came before ${clock(w.level_since)}, when its level shifted`].filter(Boolean);
   said.push(`Its window holds ${plural(w.samples, 'sample')}${w.span_s ? ` of ${span(Math.round(w.span_s))}` : ''}${w.used === null ? '' : `; ${w.used === w.samples ? 'all' : number(w.used)} were used`}${left.length ? `. Not learned from: ${left.join(', and ')}` : ''}.`);
   if (alert) said.push(`It is in alert since ${clock(alert)} (${sinceNow(alert)}).`);
+  if (known.during) said.push(`${known.during.kind} until ${clock(known.during.until)}: ${known.during.name}.`.replace(/^./, (first) => first.toUpperCase()));
+  const shift = shifted(known);
+  if (shift) said.push(shift(unit));
   if (forecast) said.push(`If its trend goes on, it is beyond its alert level at ${clock(forecast)}.`);
   if (known.watched && budget?.per_week !== null && budget) {
     said.push(`Its budget of alerts is ${rate(budget.per_week)}${budget.alerts_per_week === null ? '' : `; lately there were ${budget.alerts_per_week === 0 ? 'none' : rate(budget.alerts_per_week)}, not counting what was true`}.`);
   }
   return said;
+}
+
+/** What is asked, or was said, about its level; null: nothing. */
+function shifted({ series, proposal }) {
+  const own = proposal?.series?.find((one) => one.series === series);
+  if (!own) return null;
+  return (unit) => {
+    const others = proposal.series.length - 1;
+    const what = `Its level shifted from ${value(own.before, unit)} to ${value(own.after, unit)} at ${clock(own.since)}${others ? `, with ${plural(others, 'other series', 'other series')}` : ''}`;
+    if (own.settled) return `${what}; that was ${own.settled} (proposal ${proposal.id}).`;
+    return `${what}, and stayed. Whether that is ordinary now is asked as proposal ${proposal.id}${proposal.accepted_at ? `; without an answer it counts as that from ${clock(proposal.accepted_at)} on` : ''}.`;
+  };
 }
 
 /** Fills `holder` with the parts; what a person folded open stays open. */
@@ -83,6 +99,7 @@ function facts(known, unit) {
   const shared = budget && (budget.shared_by === null ? 'its own' : `shared by ${plural(budget.shared_by, 'series', 'series')}`);
   return part('facts', 'Facts', list([
     ['Kind', known.kind],
+    known.owner && ['Owner', known.owner],
     ['Strategy', known.chosen_strategy && known.chosen_strategy !== known.strategy ? `${known.strategy} › ${known.chosen_strategy}` : known.strategy],
     t && ['Bounds', `${range(t.lower, t.upper, unit)}${t.rhythm ? ` now, ${t.rhythm}` : ''}`],
     t && (t.alert_lower !== null || t.alert_upper !== null) && ['Alert level', range(t.alert_lower, t.alert_upper, unit)],
