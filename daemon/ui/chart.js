@@ -8,7 +8,7 @@ import * as paint from './paint.js';
 const BREACH_REACH = 14;
 /** A drag shorter than this, in CSS pixels, is a click. */
 const DRAG_MIN = 5;
-/** So many breaches are drawn smaller, and so many as dots without a rim, which would hide the line. */
+/** So many breaches are drawn smaller, and so many as the smallest dots, which leave the line to be seen. */
 const MANY = 80;
 const CROWD = 500;
 /** Steps of an axis in bytes: powers of two, so that it reads 512 MiB and not 488.3 MiB. */
@@ -99,7 +99,7 @@ export class Chart {
 
   options(breaches) {
     const c = colors();
-    const point = breaches > CROWD ? { size: 3, width: 0 } : breaches > MANY ? { size: 5, width: 0.5 } : { size: 7, width: 1.5 };
+    const size = breaches > CROWD ? 3 : breaches > MANY ? 4.5 : 6;
     const font = '11px system-ui, sans-serif';
     const axis = { stroke: c.text, font, grid: { stroke: c.grid, width: 1 }, ticks: { show: false }, gap: 6 };
     return {
@@ -117,7 +117,11 @@ export class Chart {
       series: [
         {},
         { stroke: c.value, width: 1.5, points: { show: false } },
-        { stroke: c.breach, paths: () => null, points: { show: true, fill: c.breach, stroke: c.ground, ...point } },
+        {
+          stroke: c.breach, paths: () => null,
+          // Without a rim in another colour: where many lie together, rims would cover the dots beneath them.
+          points: { show: true, size, fill: c.breach, stroke: c.breach, width: 0.5 },
+        },
       ],
       hooks: {
         drawClear: [(u) => this.under(u)],

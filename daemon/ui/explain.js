@@ -144,8 +144,10 @@ function rivals({ rivals: all = [] }, unit) {
       ])));
 }
 
-/** One in so many: two digits are enough. */
-const oneIn = (count) => `1 in ${Number(count.toPrecision(2)).toLocaleString('en')}`;
+const BILLION = 1e9;
+
+/** One in so many: two digits are enough, and nobody counts beyond a billion. */
+const oneIn = (count) => `${count > BILLION ? 'rarer than ' : ''}1 in ${Number(Math.min(count, BILLION).toPrecision(2)).toLocaleString('en')}`;
 
 function features({ features: all = [] }) {
   if (all.length === 0) return null;

@@ -75,27 +75,34 @@ export function band(u, c, pairs) {
   });
 }
 
-/** Shades times, each `[from, until]`; null: until the end of the chart. Even the shortest can be seen. */
+/** Where a time begins on the canvas, and how wide it is: `least` CSS pixels at least, within the plot also where it has only begun. */
+function extent(u, [from, until], least) {
+  const { left, width } = u.bbox;
+  const end = until === null ? left + width : xOf(u, until);
+  const [x, narrow] = [xOf(u, from), least * devicePixelRatio];
+  // A chart ends with its newest sample, at which an alert may begin.
+  return [x <= left + width ? Math.min(x, left + width - narrow) : x, Math.max(end - x, narrow)];
+}
+
+/** Shades times, each `[from, until]`; null: until the end of the chart. */
 export function shade(u, colour, stretches) {
-  inside(u, (ctx, { left, top, width, height }) => {
+  inside(u, (ctx, { top, height }) => {
     ctx.fillStyle = colour;
-    for (const [from, until] of stretches) {
-      const x = xOf(u, from);
-      const end = until === null ? left + width : xOf(u, until);
-      ctx.fillRect(x, top, Math.max(end - x, 2 * devicePixelRatio), height);
+    for (const stretch of stretches) {
+      const [x, wide] = extent(u, stretch, 2);
+      ctx.fillRect(x, top, wide, height);
     }
   });
 }
 
 /** Alerts as a strip along the foot. */
 export function strip(u, colour, alerts) {
-  inside(u, (ctx, { left, top, width, height }) => {
+  inside(u, (ctx, { top, height }) => {
     ctx.fillStyle = colour;
     const tall = STRIP * devicePixelRatio;
-    for (const [from, until] of alerts) {
-      const x = xOf(u, from);
-      const end = until === null ? left + width : xOf(u, until);
-      ctx.fillRect(x, top + height - tall, Math.max(end - x, 3 * devicePixelRatio), tall);
+    for (const alert of alerts) {
+      const [x, wide] = extent(u, alert, 4);
+      ctx.fillRect(x, top + height - tall, wide, tall);
     }
   });
 }
