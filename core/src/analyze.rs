@@ -7,6 +7,7 @@ pub mod strategy;
 
 use crate::analyze::claim::{Claim, Grounds};
 use crate::analyze::learn::{Request, learn};
+use crate::analyze::strategy::Voice;
 use crate::config::StrategyName;
 use crate::feedback::{Adjustment, LoopKind, Target};
 use crate::knowledge::Knowledge;
@@ -270,6 +271,15 @@ pub fn claim(knowledge: &Knowledge, series: &Series, now: Timestamp) -> Option<C
     let asked = series.budget_per_week()?;
     let outlook = knowledge.methods().detector(series.strategy())?.outlook(series.detector.as_ref()?)?;
     Some(Claim { asked, outlook, alerts_per_week: series.alerts().per_week(now).unwrap_or(0.0) })
+}
+
+/// How loudly each feature of a series' detector speaks now; nothing where no detector alerts by itself, or it is too early.
+pub fn voices(knowledge: &Knowledge, series: &Series) -> Vec<Voice> {
+    let newest = series.window().newest();
+    let (Some(detector), Some((at, value))) = (knowledge.methods().detector(series.strategy()), newest) else {
+        return Vec::new();
+    };
+    series.detector.as_ref().map_or_else(Vec::new, |state| detector.voices(state, at, value, &series.asked()))
 }
 
 /// Copies what is to be learned from; says since when the series has its present level, where that shifted, and how many

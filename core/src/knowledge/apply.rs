@@ -3,6 +3,7 @@
 use super::*;
 use crate::analyze::strategy::DetectorState;
 use crate::feedback::Subject;
+use crate::plan::parameters;
 
 impl Knowledge {
     /// Takes in what was decided. The only other way that memory changes.
@@ -61,7 +62,9 @@ impl Knowledge {
                 let memory = self.loop_mut(*by);
                 memory.actions += 1;
                 open_trial(memory, adjustment, *change, due, false);
-                let action = Action { id: *change, at: now, of: *by, adjustment: adjustment.clone(), outcome: None };
+                let stands = self.factor_stands(adjustment);
+                let action =
+                    Action { id: *change, at: now, of: *by, adjustment: adjustment.clone(), stands, outcome: None };
                 self.general.actions.push(action);
             }
             Event::Withheld { by, adjustment, id, .. } => {
@@ -88,6 +91,14 @@ impl Knowledge {
             Event::Frozen { frozen, .. } => self.general.frozen = *frozen,
             Event::CycleCompleted(cycle) => self.apply_cycle(cycle),
         }
+    }
+
+    /// What a factor makes of its parameter in the present state, before and after.
+    fn factor_stands(&self, adjustment: &Adjustment) -> Option<(f64, f64)> {
+        let Target::Factor(parameter) = adjustment.target else { return None };
+        let (row, state) = (self.row(), self.general.state.state);
+        let with = |factor| parameters::with_factor(&row, parameter, factor, state);
+        Some((with(adjustment.from), with(adjustment.to)))
     }
 
     fn loop_mut(&mut self, kind: LoopKind) -> &mut LoopMemory {

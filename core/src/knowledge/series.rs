@@ -327,6 +327,11 @@ impl Series {
         if self.masks.is_empty() { 0 } else { self.window.iter().filter(|(at, _)| self.masks.covers(*at)).count() }
     }
 
+    /// What of it is not learned from.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
+    }
+
     /// Since when it has its present level; none: it did not shift within the window.
     pub fn level(&self) -> Option<Timestamp> {
         self.level_since.filter(|since| self.window.oldest().is_some_and(|(oldest, _)| oldest < *since))
@@ -538,6 +543,11 @@ impl Series {
     /// A budget of its own, not a part of that of all.
     pub fn own_budget(&self) -> Option<Budget> {
         self.settings.budget
+    }
+
+    /// What is asked of a detector, but for the series' age.
+    pub(crate) fn asked(&self) -> Asked {
+        self.asked
     }
 
     /// What is asked of a detector, but for the series' age and the budget.
