@@ -270,7 +270,10 @@ fn with_request<T>(
 pub fn claim(knowledge: &Knowledge, series: &Series, now: Timestamp) -> Option<Claim> {
     let asked = series.budget_per_week()?;
     let outlook = knowledge.methods().detector(series.strategy())?.outlook(series.detector.as_ref()?)?;
-    Some(Claim { asked, outlook, alerts_per_week: series.alerts().per_week(now).unwrap_or(0.0) })
+    let oldest = series.window().oldest().map(|(oldest, _)| oldest);
+    let since = series.level().or(series.alerts().began().into_iter().chain(oldest).min());
+    let seen = since.map_or(Span::ZERO, |since| now.since(since));
+    Some(Claim { asked, outlook, seen, alerts_per_week: series.alerts().per_week(now).unwrap_or(0.0) })
 }
 
 /// How loudly each feature of a series' detector speaks now; nothing where no detector alerts by itself, or it is too early.

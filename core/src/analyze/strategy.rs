@@ -163,8 +163,6 @@ pub struct Voice {
 pub struct Outlook {
     /// Samples that it learned from.
     pub samples: f64,
-    /// Usual seconds between two of them; above 0.
-    pub interval_s: f64,
     /// Decades by which its pages so far moved its level: above 0 there were more than were asked.
     pub correction: f64,
     /// Its pages of the last day, fading.

@@ -182,7 +182,7 @@ impl Detector for Auto {
 
     fn outlook(&self, state: &DetectorState) -> Option<Outlook> {
         match state {
-            DetectorState::Auto(state) if state.interval > 0.0 => Some(state.decider.outlook(state.interval)),
+            DetectorState::Auto(state) if state.interval > 0.0 => Some(state.decider.outlook()),
             _ => None,
         }
     }

@@ -353,10 +353,9 @@ impl Decider {
         WHY.iter().zip(rarities).map(voice).collect()
     }
 
-    pub fn outlook(&self, interval_s: f64) -> Outlook {
+    pub fn outlook(&self) -> Outlook {
         Outlook {
             samples: f64::from(self.count),
-            interval_s,
             correction: self.correction,
             recent_pages: f64::from(self.storm),
             wander: f64::from((self.level_error + 1e-12) / (self.near_error + 1e-12)),
