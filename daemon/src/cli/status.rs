@@ -22,12 +22,14 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     let parameters = client.one("parameters")?;
     let loops = client.all("loops", &[])?;
     let statistics = client.one("statistics")?;
+    let proposals = client.all("proposals", &[("open", "true")])?.len();
     if out.is_json() {
         out.data(&json!({
             "state": state,
             "parameters": parameters,
             "loops": loops,
             "statistics": statistics,
+            "proposals_open": proposals,
         }))?;
         return Ok(Done::Quietly);
     }
@@ -44,6 +46,9 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     pairs.push(("anomaly_rate", text(&statistics, "anomaly_rate")));
     pairs.push(("alerts", budget(&statistics)));
     pairs.extend(outcomes(&statistics));
+    if proposals > 0 {
+        pairs.push(("proposals", format!("{proposals} wait for an answer; `homeostat proposals` shows them")));
+    }
     pairs.extend(evidence(&state));
     for name in
         ["monitoring_interval_s", "analysis_depth", "planning_lookahead_s", "execution_parallelism", "learning_rate"]
