@@ -6,6 +6,7 @@
 use crate::config::{Kind, Parameters};
 use crate::execute::{Change, Outcome};
 use crate::feedback::{Adjustment, LoopKind, Signal};
+use crate::knowledge::claims::Running;
 use crate::knowledge::proposals::Side;
 use crate::monitor::Why;
 use crate::plan::guard::Refusal;
@@ -56,6 +57,11 @@ pub enum Event {
         /// None: written before it was kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         situation: Option<u64>,
+    },
+    /// The week of what a confidence claimed is over: it was kept, or there were more pages.
+    ClaimSettled {
+        series: SeriesName,
+        claim: Running,
     },
     StateChanged {
         transition: Transition,
@@ -285,6 +291,7 @@ impl Event {
             Event::ThresholdLearned { .. } => "threshold_learned",
             Event::Alerted(_) => "alerted",
             Event::Forecasted { .. } => "forecasted",
+            Event::ClaimSettled { .. } => "claim_settled",
             Event::StateChanged { .. } => "state_changed",
             Event::ChangeDispatched { .. } => "change_dispatched",
             Event::ChangeSettled { .. } => "change_settled",
@@ -329,6 +336,7 @@ impl Event {
             Event::ChangeDispatched { change } => Some(change.situation),
             Event::SeriesAdded { .. }
             | Event::SeriesForgotten { .. }
+            | Event::ClaimSettled { .. }
             | Event::ChangeSettled { .. }
             | Event::Signalled { .. }
             | Event::EffectMeasured { .. }
@@ -342,6 +350,7 @@ impl Event {
             Event::SeriesAdded { series, .. }
             | Event::Forecasted { series, .. }
             | Event::SeriesForgotten { series, .. }
+            | Event::ClaimSettled { series, .. }
             | Event::ThresholdLearned { series, .. } => Some(series),
             Event::Alerted(alerted) => Some(&alerted.series),
             Event::Signalled { signal } => signal.series.as_ref(),

@@ -10,6 +10,7 @@ use homeostat::config::Kind;
 use homeostat::event::{Asked, Event, Phase, Settled};
 use homeostat::execute::{Knob, Verification};
 use homeostat::feedback::{LoopKind, ParameterKind, Verdict};
+use homeostat::knowledge::claims::Claims;
 use homeostat::monitor::Fate;
 use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
@@ -93,6 +94,7 @@ impl Counts {
             | Event::SeriesAdded { .. }
             | Event::SeriesForgotten { .. }
             | Event::Forecasted { .. }
+            | Event::ClaimSettled { .. }
             | Event::Adjusted { .. }
             | Event::Withheld { .. }
             | Event::EffectMeasured { .. }
@@ -147,6 +149,7 @@ pub struct Measured {
     forecasts_open: u64,
     budget_per_week: Option<f64>,
     alerts_per_week: Option<f64>,
+    claims: Claims,
     thresholds_active: u64,
     thresholds_inactive: u64,
     optimizations: u64,
@@ -183,6 +186,7 @@ impl Measured {
             forecasts_open: 0,
             budget_per_week: knowledge.config().budget.per_week(),
             alerts_per_week: knowledge.alerts_per_week(view.now),
+            claims: knowledge.claims().clone(),
             thresholds_active: 0,
             thresholds_inactive: 0,
             optimizations: knowledge.optimizations().total(),
@@ -311,6 +315,17 @@ pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> V
     if let Some(pages) = m.alerts_per_week {
         realised.put([], pages);
     }
+    let outcomes = all.counter(
+        "homeostat_confidence_outcomes_total",
+        "Confidences whose week is over, by whether the pages stayed in the budget as claimed, and by tenths of what was said.",
+    );
+    let ends = ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0"];
+    for (tenth, end) in m.claims.tenths().iter().zip(ends) {
+        outcomes.put([("said_up_to", end), ("outcome", "kept")], tenth.kept as f64);
+        outcomes.put([("said_up_to", end), ("outcome", "broken")], tenth.broken as f64);
+    }
+    all.counter("homeostat_confidence_said_total", "Sum of the same confidences: as many should have been kept.")
+        .put([], m.claims.all().said);
     let thresholds = all.gauge("homeostat_thresholds", "Learned thresholds, by whether they judge.");
     thresholds.put([("active", "true")], m.thresholds_active as f64);
     thresholds.put([("active", "false")], m.thresholds_inactive as f64);

@@ -1,8 +1,9 @@
 // Levels that shifted and stayed, and the question whether that is ordinary now: one entry for all series that shifted together.
 
 import { advice, get, post } from './api.js';
-import { byId, el, seriesName } from './dom.js';
+import { byId, el } from './dom.js';
 import { clock, plural, unitOf, value } from './format.js';
+import { seriesLink } from './link.js';
 
 /** Series of one proposal that are named. */
 const NAMED = 20;
@@ -41,7 +42,7 @@ function item(proposal) {
 
 function shifted(one) {
   const unit = unitOf(one.series);
-  return el('li', {}, seriesName(one.series), ` ${value(one.before, unit)} → ${value(one.after, unit)}`, one.owner && el('span', { class: 'muted' }, ` (${one.owner})`));
+  return el('li', {}, seriesLink(one.series), ` ${value(one.before, unit)} → ${value(one.after, unit)}`, one.owner && el('span', { class: 'muted' }, ` (${one.owner})`));
 }
 
 async function send(id, answer, pressed) {

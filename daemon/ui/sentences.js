@@ -18,13 +18,14 @@ export const KINDS = {
   effect_measured: 'effects measured',
   loop_paused: 'loops paused',
   frozen: 'freezes',
+  claim_settled: 'confidences held against what came',
   level_shift_proposed: 'level shifts asked about',
   level_shift_settled: 'level shifts settled',
   cycle_completed: 'cycles',
 };
 
 // What was strange at the onset of an alert.
-const WHY = {
+export const WHY = {
   high: 'far above what was to be expected',
   low: 'far below what was to be expected',
   above: 'far above what it usually is',
@@ -94,6 +95,9 @@ const moved = (a) => (targetName(a.target) === 'sensitivity'
   ? `sensitivity ${sigmas(a.from)} → ${sigmas(a.to)}`
   : `${targetName(a.target)} ${number(a.from)} → ${number(a.to)}`);
 
+/** The series that an event is about; null where it is about none. */
+export const seriesOfEvent = (event) => sentence(event).series;
+
 /** `{ series, text, tone }` of one event; tone is for its mark: good, warn, bad, a state's word, or quiet. */
 export function sentence(event) {
   switch (event.kind) {
@@ -156,6 +160,10 @@ export function sentence(event) {
       const group = others ? ` and ${plural(others, 'other series', 'other series')}` : '';
       const text = { opened: 'and stayed there for a day: is that ordinary?', joined: 'at the same time.', again: 'and nobody has said whether that is ordinary.' }[event.because] ?? '';
       return { series: first.series, text: `${group} shifted from ${value(first.before, unit)} to ${value(first.after, unit)} ${text} Proposal ${event.id}.`, tone: 'warn' };
+    }
+    case 'claim_settled': {
+      const { said, pages, most } = event.claim;
+      return { series: event.series, text: `a week ago ${number(said)} was the confidence that it pages ${number(most)} times at most: it did ${plural(pages, 'time')}.`, tone: 'quiet' };
     }
     case 'level_shift_settled':
       return { series: event.series.length === 1 ? event.series[0] : null, text: `proposal ${event.id} ${SETTLED[event.settled] ?? event.settled}${event.series.length > 1 ? `, for ${event.series.length} series` : ''}.`, tone: event.settled === 'refused' ? 'warn' : 'good' };

@@ -4,12 +4,14 @@ mod hear;
 mod record;
 mod shift;
 
+use crate::analyze::claim::most_pages;
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
-use crate::analyze::strategy::{AlertLevel, Asked, DetectorState};
+use crate::analyze::strategy::{AlertLevel, Asked, Detector, DetectorState};
 use crate::budget::{ALERT_SIGMAS, Budget};
 use crate::config::{Config, Kind, StrategyName};
 use crate::knowledge::alerts::Alerts;
+use crate::knowledge::claims::Running;
 use crate::knowledge::door::{self, Distinct, Door};
 use crate::knowledge::fence::{Alarm, Fence, SUSTAINED};
 use crate::knowledge::histogram::Part;
@@ -167,6 +169,9 @@ pub struct Series {
     masks: Masks,
     #[serde(default)]
     alerts: Alerts,
+    /// What its confidence claimed last, while the week of it runs.
+    #[serde(default)]
+    pub(crate) claim: Option<Running>,
     /// Since when the series has its present level, after a shift: what came before is not learned from.
     #[serde(default)]
     pub(crate) level_since: Option<Timestamp>,
@@ -219,6 +224,7 @@ impl Series {
             masks: Masks::default(),
             trouble: Masks::default(),
             alerts: Alerts::default(),
+            claim: None,
             level_since: None,
             last_breach: None,
             forecast: None,
@@ -276,11 +282,28 @@ impl Series {
         self.alert_since = Some(at);
         self.tally.alerts += 1;
         self.alerts.begin(at);
+        if let Some(claim) = &mut self.claim {
+            claim.pages += 1;
+        }
         // It is noticed at the last of the samples that make it.
         let mut sustained = self.window.iter().rev().skip_while(|(time, _)| *time > at);
         let first = sustained.nth(usize::from(SUSTAINED) - 1).map_or(at, |(first, _)| first);
         self.masks.open(first);
         first
+    }
+
+    /// From now on its confidence can be held against what happens, where that is what it claims: it is about pages, and none
+    /// runs.
+    pub(crate) fn claim_begins(&mut self, detector: Option<&dyn Detector>, now: Timestamp) {
+        let pages = detector.is_some_and(|detector| detector.alerts()) && self.detector.is_some();
+        if let (None, Some(asked), Some(learned), true) = (&self.claim, self.budget_per_week(), &self.learned, pages) {
+            self.claim = Some(Running::new(learned.confidence.get(), most_pages(asked), now));
+        }
+    }
+
+    /// What its confidence claimed last, while the week of it runs.
+    pub fn claim(&self) -> Option<&Running> {
+        self.claim.as_ref()
     }
 
     pub(crate) fn alert_ends(&mut self, at: Timestamp) {
@@ -315,6 +338,11 @@ impl Series {
             return 0;
         }
         self.window.iter().filter(|(at, _)| self.masks.covers(*at) || self.trouble.covers(*at)).count()
+    }
+
+    /// What of it is not learned from.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
     }
 
     /// Since when it has its present level; none: it did not shift within the window.
@@ -534,6 +562,11 @@ impl Series {
     /// A budget of its own, not a part of that of all.
     pub fn own_budget(&self) -> Option<Budget> {
         self.settings.budget
+    }
+
+    /// What is asked of a detector, but for the series' age.
+    pub(crate) fn asked(&self) -> Asked {
+        self.asked
     }
 
     /// What is asked of a detector, but for the series' age and the budget.
