@@ -9,7 +9,7 @@ use crate::analyze::claim::{Claim, Grounds};
 use crate::analyze::learn::{Request, learn};
 use crate::feedback::{Adjustment, LoopKind, Target};
 use crate::knowledge::Knowledge;
-use crate::knowledge::series::Series;
+use crate::knowledge::series::{Ordinary, Series};
 use crate::plan::state::{Evidence, EvidenceKind, SystemState};
 use crate::series::SeriesName;
 use crate::stats::{Scratch, Trend, normal};
@@ -110,7 +110,8 @@ fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp)
     if !series.watched() || series.window().len() < learning.min_data_points {
         return false;
     }
-    let Some(learned_at) = series.learned_at() else { return true };
+    // A first threshold waits until there is something ordinary to learn from.
+    let Some(learned_at) = series.learned_at() else { return !series.occasions(now).masked };
     let new = series.admitted() - series.learned_admitted();
     let early = if knowledge.state().state == SystemState::Optimizing { 0.5 } else { 1.0 };
     let interval_passed = now.since(learned_at) >= learning.optimization_interval.scaled(early)
@@ -218,7 +219,12 @@ fn with_request<T>(
     of: impl FnOnce(&Request, &mut Scratch) -> Option<T>,
 ) -> Option<T> {
     let (mut at, mut values) = (std::mem::take(&mut scratch.window_at), std::mem::take(&mut scratch.window_values));
-    let (level_since, masked) = ordinary(knowledge, series, &mut at, &mut values);
+    let Ordinary { level_since, masked, set_aside } = ordinary(knowledge, series, &mut at, &mut values);
+    // All that is ordinary lies in maintenance or a deploy: what was learned before stays.
+    if at.len() < knowledge.config().learning.min_data_points.min(series.window().len()) {
+        (scratch.window_at, scratch.window_values) = (at, values);
+        return None;
+    }
     let sensitivity = ordered.unwrap_or(series.sensitivity());
     // After a verdict the strategy stays, so that the bounds move with the sensitivity alone.
     let keep = series.learned().filter(|before| before.sensitivity != sensitivity).map(|before| &before.strategy);
@@ -229,6 +235,8 @@ fn with_request<T>(
         values: &values,
         level_since,
         masked,
+        set_aside,
+        reckoning: series.reckoning(),
         methods: knowledge.methods(),
         wanted: series.strategy(),
         keep,
@@ -255,8 +263,7 @@ pub fn claim(knowledge: &Knowledge, series: &Series, now: Timestamp) -> Option<C
     Some(Claim { asked, outlook, alerts_per_week: series.alerts().per_week(now).unwrap_or(0.0) })
 }
 
-/// Copies what is to be learned from; says since when the series has its present level, where that shifted, and how many
-/// samples of alerts were left out.
+/// Copies what is to be learned from, and says what was left out of it.
 ///
 /// After a shift to a steady level what came before says nothing of what is ordinary now. A series that is still on its way
 /// has no new level yet: it wanders, and all of its window is what it does.
@@ -265,17 +272,19 @@ fn ordinary(
     series: &Series,
     at: &mut Vec<i64>,
     values: &mut Vec<f64>,
-) -> (Option<Timestamp>, usize) {
+) -> Ordinary {
+    let least = knowledge.config().learning.min_data_points;
     let Some(shifted) = health::shifted(knowledge, series) else {
-        return series.ordinary(knowledge.config().learning.min_data_points, at, values);
+        return series.ordinary(least, at, values);
     };
     series.window().copy_into(at, values);
     let start = at.len() - shifted;
     let period = series.in_force().and_then(|threshold| threshold.bounds.period());
     if learn::recent_trend(&at[start..], &values[start..], period).trend != Trend::Stable {
-        return (None, 0);
+        return Ordinary { level_since: None, masked: 0, set_aside: series.leave_out(least, at, values) };
     }
     at.drain(..start);
     values.drain(..start);
-    (Some(Timestamp::from_millis(at[0])), 0)
+    let level_since = Some(Timestamp::from_millis(at[0]));
+    Ordinary { level_since, masked: 0, set_aside: series.leave_out(least, at, values) }
 }

@@ -6,7 +6,7 @@ use super::{Baseline, Level, Proposal, Strategy};
 use crate::config::StrategyName;
 use crate::stats::{median_deviation, quantile, season};
 use crate::threshold::{Bounds, Pair};
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 pub struct Seasonal;
 
@@ -46,7 +46,9 @@ impl Strategy for Seasonal {
         let parts = parts(baseline, period)?;
         let floor = baseline.resolution();
         let pairs = pairs(&parts, k.get(), floor)?;
-        let bounds = Bounds::periodic(Span::from_millis(period), pairs).ok()?;
+        let learned = Timestamp::from_millis(baseline.at[baseline.at.len() - 1]);
+        let clock = baseline.reckoning.zone.around(learned);
+        let bounds = Bounds::periodic(Span::from_millis(period), pairs).ok()?.by_clock(clock);
         Some(Proposal { bounds, center: baseline.statistics.median })
     }
 }
@@ -73,8 +75,11 @@ fn parts(baseline: &Baseline, period: u64) -> Option<Vec<Option<Part>>> {
     let count = *ladder.iter().find(fits)?;
     let part =
         |at: i64| (u128::from(at.rem_euclid(period as i64) as u64) * count as u128 / u128::from(period)) as usize;
+    // Days and weeks are those of the clocks on the wall; what else repeats does so in elapsed time.
+    let clock = baseline.reckoning.zone.offsets().filter(|_| period == DAY || period == WEEK);
+    let local = |at: i64| clock.map_or(at, |clock| clock.local(Timestamp::from_millis(at)));
     // Spread by part, then each part sorted.
-    let places: Vec<u16> = baseline.at.iter().map(|at| part(*at) as u16).collect();
+    let places: Vec<u16> = baseline.at.iter().map(|at| part(local(*at)) as u16).collect();
     let mut ends = vec![0_usize; count];
     places.iter().for_each(|place| ends[usize::from(*place)] += 1);
     let mut before = 0;
