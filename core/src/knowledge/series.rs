@@ -93,6 +93,21 @@ pub(crate) struct Ordinary {
     pub set_aside: usize,
 }
 
+/// How the last sample's time counts, and between which milliseconds all others count the same. Looked up, never stored.
+#[derive(Clone, Copy, Debug, Default)]
+struct Present {
+    moment: Moment,
+    from: i64,
+    until: i64,
+}
+
+/// What is looked up anew when it is needed is no part of what a series is.
+impl PartialEq for Present {
+    fn eq(&self, _: &Present) -> bool {
+        true
+    }
+}
+
 /// What was noticed when a sample was recorded.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Noticed {
@@ -153,9 +168,8 @@ pub struct Series {
     pub(crate) settings: Settings,
     #[serde(skip)]
     asked: Asked,
-    /// Between these milliseconds each instant counts as the last sample's did.
     #[serde(skip)]
-    counts_alike: (i64, i64),
+    present: Present,
     /// The latest threshold that was learned.
     pub(crate) learned: Option<Arc<Threshold>>,
     /// How the strategies did up to then, with the bounds that each would have set then.
@@ -207,7 +221,7 @@ impl Series {
         let mut series = Series {
             name,
             asked: Asked::default(),
-            counts_alike: (0, 0),
+            present: Present::default(),
             declared,
             derived_from: None,
             inherited: None,
@@ -270,7 +284,7 @@ impl Series {
             self.relearn = self.learned.is_some();
             self.detector = None;
         }
-        self.counts_alike = (0, 0);
+        self.present = Present::default();
         self.set_asked();
         self.set_fence();
     }
@@ -389,11 +403,9 @@ impl Series {
     /// How this instant counts, looked up where it counts otherwise than the sample before.
     #[inline]
     pub(super) fn turn_to(&mut self, at: Timestamp) {
-        let (from, until) = self.counts_alike;
-        if !(from..until).contains(&at.millis()) {
+        if !(self.present.from..self.present.until).contains(&at.millis()) {
             let (moment, from, until) = self.settings.reckoning.stretch(at);
-            self.asked.moment = moment;
-            self.counts_alike = (from, until);
+            self.present = Present { moment, from, until };
         }
     }
 
@@ -599,7 +611,7 @@ impl Series {
             alert: self.asked.alert,
             shift: normal::rarity(sigmas) - normal::rarity(ALERT_SIGMAS),
             young: false,
-            moment: self.asked.moment,
+            moment: Moment::default(),
         };
     }
 

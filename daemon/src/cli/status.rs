@@ -22,12 +22,14 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     let parameters = client.one("parameters")?;
     let loops = client.all("loops", &[])?;
     let statistics = client.one("statistics")?;
+    let calendar = client.one("calendar")?;
     if out.is_json() {
         out.data(&json!({
             "state": state,
             "parameters": parameters,
             "loops": loops,
             "statistics": statistics,
+            "calendar": calendar,
         }))?;
         return Ok(Done::Quietly);
     }
@@ -43,6 +45,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     pairs.extend(refusals(&statistics));
     pairs.push(("anomaly_rate", text(&statistics, "anomaly_rate")));
     pairs.push(("alerts", budget(&statistics)));
+    pairs.extend(calendars(&calendar));
     pairs.extend(evidence(&state));
     for name in
         ["monitoring_interval_s", "analysis_depth", "planning_lookahead_s", "execution_parallelism", "learning_rate"]
@@ -68,6 +71,23 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
         .collect();
     out.table(&["loop", "signals", "actions", "withheld", "effectiveness", ""], &rows)?;
     Ok(Done::Quietly)
+}
+
+/// What the calendars say of now, what comes next, and what of them could not be read.
+fn calendars(row: &Value) -> Vec<(&'static str, String)> {
+    let list = |name: &str| row.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut pairs: Vec<_> = list("in_force").iter().map(|entry| ("calendar", in_force(entry))).collect();
+    pairs.extend(list("next").first().map(|entry| {
+        ("calendar", format!("next: {} {} from {}", text(entry, "kind"), text(entry, "name"), text(entry, "from")))
+    }));
+    let problems = list("calendars").iter().filter_map(|calendar| calendar.get("problem")?.as_str());
+    pairs.extend(problems.map(|problem| ("calendar", format!("not read again: {problem}"))));
+    pairs
+}
+
+/// An entry of a calendar that is in force.
+pub fn in_force(entry: &Value) -> String {
+    format!("{} {} until {}", text(entry, "kind"), text(entry, "name"), text(entry, "until"))
 }
 
 /// How often it alerts, beside how often it may: of all series, or of one.

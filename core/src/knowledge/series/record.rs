@@ -179,9 +179,10 @@ impl Series {
     ) -> Option<Own> {
         let detector = detector?;
         let seen_for = self.window.oldest().map_or(Span::ZERO, |(oldest, _)| at.since(oldest));
-        let asked = Asked { young: seen_for < admission.young_under, ..self.asked };
+        let moment = self.present.moment;
+        let asked = Asked { young: seen_for < admission.young_under, moment, ..self.asked };
         let state = self.detector.as_mut()?;
-        let judged = match asked.moment.masked {
+        let judged = match moment.masked {
             false => detector.step(state, at, value, &asked),
             // What it says is said, and what it learned from it is forgotten.
             true => detector.step(&mut state.clone(), at, value, &asked),
@@ -209,7 +210,7 @@ impl Series {
     /// Bounds are those in force; a detector's where it tracks, or where there are none. Alerts are a detector's own, or what
     /// lies beyond the alert level. In maintenance none is, and nothing is counted.
     fn judge(&mut self, at: Timestamp, value: f64, own: Option<Own>, noticed: &mut Noticed) {
-        let moment = self.asked.moment;
+        let moment = self.present.moment;
         let fence = self.fence_at(at, moment.holiday);
         let judged = &mut noticed.judged;
         let holds = match own {

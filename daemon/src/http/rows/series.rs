@@ -87,8 +87,8 @@ impl Samples {
             samples: last().map(|(at, value)| (at.millis(), value)).collect(),
             breaches: last().filter(|(at, value)| series.breaches(*at, *value)).map(|(at, _)| at.millis()).collect(),
             min_data_points: view.settings.engine.learning.min_data_points,
-            band: moving.map(|threshold| last().map(|(at, _)| BoundsRow::of(threshold, at)).collect()),
-            bounds: series.in_force().map(|threshold| BoundsRow::of(threshold, view.now)),
+            band: moving.map(|threshold| last().map(|(at, _)| BoundsRow::of(series, threshold, at)).collect()),
+            bounds: series.in_force().map(|threshold| BoundsRow::of(series, threshold, view.now)),
         }
     }
 }
