@@ -267,12 +267,7 @@ pub fn claim(knowledge: &Knowledge, series: &Series, now: Timestamp) -> Option<C
 ///
 /// After a shift to a steady level what came before says nothing of what is ordinary now. A series that is still on its way
 /// has no new level yet: it wanders, and all of its window is what it does.
-fn ordinary(
-    knowledge: &Knowledge,
-    series: &Series,
-    at: &mut Vec<i64>,
-    values: &mut Vec<f64>,
-) -> Ordinary {
+fn ordinary(knowledge: &Knowledge, series: &Series, at: &mut Vec<i64>, values: &mut Vec<f64>) -> Ordinary {
     let least = knowledge.config().learning.min_data_points;
     let Some(shifted) = health::shifted(knowledge, series) else {
         return series.ordinary(least, at, values);

@@ -305,10 +305,8 @@ mod tests {
     #[test]
     fn what_is_masked_is_left_out_and_holidays_while_they_are_few() {
         let left = |deploys: &[(i64, i64)], holidays: &[(i64, i64)], least| {
-            let calendars = vec![
-                Arc::new(calendar(Occasion::Deploy, deploys)),
-                Arc::new(calendar(Occasion::Holiday, holidays)),
-            ];
+            let calendars =
+                vec![Arc::new(calendar(Occasion::Deploy, deploys)), Arc::new(calendar(Occasion::Holiday, holidays))];
             let mut times: Vec<i64> = (0..20).map(|n| n * 1000).collect();
             let mut values: Vec<f64> = (0..20).map(f64::from).collect();
             let counts = Reckoning { zone: Zone::UTC, calendars }.leave_out(least, &mut times, &mut values);

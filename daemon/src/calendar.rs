@@ -124,7 +124,8 @@ fn listed(source: &CalendarSource, zone: &Zone) -> Result<Vec<Entry>, (String, S
     for (at, period) in source.periods.iter().enumerate() {
         let read = |text: &str, end: &str| {
             instant(text, &clocks).ok_or_else(|| {
-                let problem = format!("`{text}` is not a time; give RFC 3339, or 2026-12-24T22:00 by learning.timezone");
+                let problem =
+                    format!("`{text}` is not a time; give RFC 3339, or 2026-12-24T22:00 by learning.timezone");
                 (format!(".periods[{at}].{end}"), problem)
             })
         };

@@ -173,9 +173,8 @@ impl Measured {
             alerts_per_week: knowledge.alerts_per_week(view.now),
             calendar: Occasion::ALL.map(|occasion| {
                 let calendars = &knowledge.config().calendars;
-                let in_force = |calendar: &&Arc<Calendar>| {
-                    calendar.occasion() == occasion && calendar.at(view.now).is_some()
-                };
+                let in_force =
+                    |calendar: &&Arc<Calendar>| calendar.occasion() == occasion && calendar.at(view.now).is_some();
                 (occasion, calendars.iter().filter(in_force).count() as u64)
             }),
             thresholds_active: 0,

@@ -54,7 +54,10 @@ pub fn entries(text: &str, zone: &TimeZone, horizon: Timestamp) -> Result<Vec<En
         loop {
             steps += 1;
             if steps > STEPS_MAX || found.len() > ENTRIES_MAX {
-                return wrong(event.line, "the events up to here repeat too often; let them begin later, or end with UNTIL");
+                return wrong(
+                    event.line,
+                    "the events up to here repeat too often; let them begin later, or end with UNTIL",
+                );
             }
             let day = match days.step() {
                 Ok(Some(day)) => day,
@@ -206,7 +209,8 @@ fn events<'a>(text: &str, zone: &'a TimeZone) -> Result<Vec<Event<'a>>, Wrong> {
                 if open.pop().as_ref() != Some(&component) {
                     return wrong(line, format!("END:{component} ends nothing that began"));
                 }
-                if open.len() == 1 && component == "VEVENT"
+                if open.len() == 1
+                    && component == "VEVENT"
                     && let Some(draft) = draft.take()
                 {
                     events.push(draft.finish(zone)?);
@@ -286,7 +290,9 @@ impl Draft {
                     _ => return wrong(line, "DTEND does not lie after DTSTART"),
                 }
             }
-            (_, Some((_, line)), None) => return wrong(line, "of DTSTART and DTEND one is a date and the other a time"),
+            (_, Some((_, line)), None) => {
+                return wrong(line, "of DTSTART and DTEND one is a date and the other a time");
+            }
             (_, None, Some((days, rest))) if rest.is_zero() && days > 0 => Length::Days(days),
             (When::Time(..), None, Some((days, rest))) if days >= 0 && rest.is_positive() => {
                 Length::Exactly(rest + SignedDuration::from_hours(24 * i64::from(days)))
@@ -360,7 +366,10 @@ impl Zones<'_> {
             }
             Err(_) => wrong(
                 line,
-                format!("TZID `{}` is no zone of the IANA database, like Europe/Berlin; export with such names", short(name)),
+                format!(
+                    "TZID `{}` is no zone of the IANA database, like Europe/Berlin; export with such names",
+                    short(name)
+                ),
             ),
         }
     }

@@ -5,8 +5,8 @@ use crate::driver::View;
 use crate::http::problem::Problem;
 use crate::http::query::{Fields, List, Page, Params, Rows};
 use crate::http::rows::{
-    About, ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, Samples, SeriesRow, SignalRow, StateRow,
-    Statistics, TransitionRow,
+    About, ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, Samples, SeriesRow, SignalRow,
+    StateRow, Statistics, TransitionRow,
 };
 use crate::http::{App, assets, events, openapi, rows};
 use crate::log;

@@ -6,8 +6,8 @@ use crate::http::feedback::Id;
 use crate::http::import::Imported;
 use crate::http::problem;
 use crate::http::rows::{
-    ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, Samples, SeriesRow, SignalRow, StateRow, Statistics,
-    TransitionRow,
+    ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, Samples, SeriesRow, SignalRow,
+    StateRow, Statistics, TransitionRow,
 };
 use crate::view::ThresholdRow;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
