@@ -111,7 +111,9 @@ fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp)
         return false;
     }
     // A first threshold waits until there is something ordinary to learn from.
-    let Some(learned_at) = series.learned_at() else { return !series.occasions(now).masked };
+    let Some(learned_at) = series.learned_at() else {
+        return series.window().len() - series.set_aside() >= learning.min_data_points;
+    };
     let new = series.admitted() - series.learned_admitted();
     let early = if knowledge.state().state == SystemState::Optimizing { 0.5 } else { 1.0 };
     let interval_passed = now.since(learned_at) >= learning.optimization_interval.scaled(early)

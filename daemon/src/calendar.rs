@@ -241,7 +241,7 @@ impl Watch {
         if anew {
             self.read_at = now;
         }
-        let mut calendars = before.to_vec();
+        let (mut calendars, mut changed) = (before.to_vec(), false);
         for file in &mut self.files {
             let stamp = Stamp::of(&file.path);
             if !anew && stamp == file.stamp {
@@ -256,7 +256,9 @@ impl Watch {
             self.problems.retain(|(at, _)| *at != file.at);
             match read {
                 Ok(entries) => {
-                    *place = calendar(source, entries);
+                    let read = calendar(source, entries);
+                    changed |= read != *place;
+                    *place = read;
                     tracing::info!(entries = place.entries().len(), "calendar {} was read again", file.path.display());
                 }
                 Err(problem) => {
@@ -266,7 +268,7 @@ impl Watch {
                 }
             }
         }
-        (calendars != before).then_some(calendars)
+        changed.then_some(calendars)
     }
 }
 

@@ -75,7 +75,8 @@ pub fn entries(text: &str, zone: &TimeZone, horizon: Timestamp) -> Result<Vec<En
                 break;
             }
             let from = entry.from.millis();
-            let is_moved = event.stands_in_for.is_none() && moved.contains(&(event.uid.clone(), from));
+            let is_moved =
+                event.stands_in_for.is_none() && !moved.is_empty() && moved.contains(&(event.uid.clone(), from));
             if !event.except.contains(&from) && !is_moved {
                 found.push(entry);
             }

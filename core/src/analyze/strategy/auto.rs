@@ -6,6 +6,8 @@
 
 mod decider;
 mod histogram;
+#[cfg(test)]
+mod holidays;
 mod scorer;
 mod season;
 mod tail;
