@@ -37,12 +37,20 @@ pub struct Offsets {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Zone(Option<Arc<Offsets>>);
 
-/// An offset, and between which instants it holds (the first inclusive), all in milliseconds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// An offset, and between which instants it holds (the first inclusive), all in milliseconds. The default holds at none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Stretch {
     pub offset_ms: i64,
     pub from: i64,
     pub until: i64,
+}
+
+impl Stretch {
+    /// Whether it holds at an instant, in milliseconds.
+    #[inline]
+    pub fn holds(&self, at: i64) -> bool {
+        self.from <= at && at < self.until
+    }
 }
 
 /// Why a text or a list is no time zone.

@@ -6,6 +6,7 @@ use super::{Baseline, Level, Proposal, Strategy};
 use crate::config::StrategyName;
 use crate::stats::{median_deviation, quantile, season, sort_few};
 use crate::threshold::{Bounds, Pair};
+use crate::time::zone::{Stretch, Zone};
 use crate::time::{Span, Timestamp};
 
 pub struct Seasonal;
@@ -76,8 +77,15 @@ fn parts(baseline: &Baseline, period: u64) -> Option<Vec<Option<Part>>> {
     let part =
         |at: i64| (u128::from(at.rem_euclid(period as i64) as u64) * count as u128 / u128::from(period)) as usize;
     // Days and weeks are those of the clocks on the wall; what else repeats does so in elapsed time.
-    let clock = baseline.reckoning.zone.offsets().filter(|_| period == DAY || period == WEEK);
-    let local = |at: i64| clock.map_or(at, |clock| clock.local(Timestamp::from_millis(at)));
+    let zone = if period == DAY || period == WEEK { &baseline.reckoning.zone } else { &Zone::UTC };
+    // Times ascend: an offset is looked up where it changes.
+    let mut alike = Stretch::default();
+    let mut local = |at: i64| {
+        if !alike.holds(at) {
+            alike = zone.stretch(Timestamp::from_millis(at));
+        }
+        at + alike.offset_ms
+    };
     // Spread by part, then each part sorted.
     let places: Vec<u16> = baseline.at.iter().map(|at| part(local(*at)) as u16).collect();
     let mut ends = vec![0_usize; count];
