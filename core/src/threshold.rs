@@ -68,35 +68,40 @@ impl Bounds {
 
     /// The bounds that hold at `at`, on an ordinary day.
     pub fn at(&self, at: Timestamp) -> Pair {
-        self.on(at, false)
+        match self {
+            Bounds::Constant { lower, upper } => (*lower, *upper),
+            Bounds::Periodic { period, pairs, clock } => {
+                let local = match clock {
+                    None => at.millis(),
+                    Some(clock) => clock.local(at),
+                };
+                pairs[part(local, *period, pairs.len())]
+            }
+        }
     }
 
     /// The bounds that hold at `at`. On a holiday those of a Sunday do; of bounds by the time of day alone what any time of a
     /// day allows.
+    #[inline]
     pub fn on(&self, at: Timestamp, holiday: bool) -> Pair {
+        if holiday { self.on_holiday(at) } else { self.at(at) }
+    }
+
+    #[cold]
+    fn on_holiday(&self, at: Timestamp) -> Pair {
         match self {
-            Bounds::Constant { lower, upper } => (*lower, *upper),
-            Bounds::Periodic { period: DAY, pairs, .. } if holiday => {
+            Bounds::Periodic { period: DAY, pairs, .. } => {
                 let outermost = |one: Pair, other: &Pair| {
                     let lower = one.0.zip(other.0).map(|(one, other)| one.min(other));
                     (lower, one.1.zip(other.1).map(|(one, other)| one.max(other)))
                 };
                 pairs.iter().skip(1).fold(pairs[0], outermost)
             }
-            Bounds::Periodic { period, pairs, clock } => {
-                let mut local = clock.as_ref().map_or(at.millis(), |clock| clock.local(at));
-                if holiday && *period == WEEK {
-                    local = on_sunday(local);
-                }
-                let into = local.rem_euclid(period.millis() as i64) as u64;
-                let parts = pairs.len() as u64;
-                // A period of many million years is divided the long way.
-                let part = match into.checked_mul(parts) {
-                    Some(product) => product / period.millis(),
-                    None => (u128::from(into) * u128::from(parts) / u128::from(period.millis())) as u64,
-                };
-                pairs[part as usize]
+            Bounds::Periodic { period: WEEK, pairs, clock } => {
+                let local = clock.as_ref().map_or(at.millis(), |clock| clock.local(at));
+                pairs[part(on_sunday(local), WEEK, pairs.len())]
             }
+            Bounds::Periodic { .. } | Bounds::Constant { .. } => self.at(at),
         }
     }
 
@@ -154,6 +159,18 @@ impl Bounds {
             Bounds::Periodic { .. } => middle(self.on(at, holiday), center),
         }
     }
+}
+
+/// In which of so many equal parts of a period a time lies, in milliseconds.
+#[inline]
+fn part(at: i64, period: Span, parts: usize) -> usize {
+    let into = at.rem_euclid(period.millis() as i64) as u64;
+    // A period of many million years is divided the long way.
+    let part = match into.checked_mul(parts as u64) {
+        Some(product) => product / period.millis(),
+        None => (u128::from(into) * parts as u128 / u128::from(period.millis())) as u64,
+    };
+    part as usize
 }
 
 /// Between two bounds; of one the nearest to `center` that is inside.
