@@ -70,13 +70,8 @@ impl Bounds {
     pub fn at(&self, at: Timestamp) -> Pair {
         match self {
             Bounds::Constant { lower, upper } => (*lower, *upper),
-            Bounds::Periodic { period, pairs, clock } => {
-                let local = match clock {
-                    None => at.millis(),
-                    Some(clock) => clock.local(at),
-                };
-                pairs[part(local, *period, pairs.len())]
-            }
+            Bounds::Periodic { period, pairs, clock: None } => pairs[part(at.millis(), *period, pairs.len())],
+            Bounds::Periodic { period, pairs, clock: Some(clock) } => by_clock(clock, at, *period, pairs),
         }
     }
 
@@ -159,6 +154,12 @@ impl Bounds {
             Bounds::Periodic { .. } => middle(self.on(at, holiday), center),
         }
     }
+}
+
+/// By itself, so that who needs no clock pays for none.
+#[inline(never)]
+fn by_clock(clock: &Offsets, at: Timestamp, period: Span, pairs: &[Pair]) -> Pair {
+    pairs[part(clock.local(at), period, pairs.len())]
 }
 
 /// In which of so many equal parts of a period a time lies, in milliseconds.

@@ -219,7 +219,7 @@ fn a_deploy_pages_with_its_name_and_is_not_learned() {
         let onsets = followed.onsets();
         let said = onsets.first().and_then(|alerted| alerted.during.as_ref()).map(ToString::to_string);
         assert_eq!(said.as_deref(), Some("during deploy the one"), "{what}");
-        let json = serde_json::to_value(&onsets[0]).expect("plain data");
+        let json = serde_json::to_value(onsets[0]).expect("plain data");
         assert_eq!(json["during"]["occasion"], "deploy");
         let threshold = followed.world.series(followed.id).learned().expect("learned");
         assert!(threshold.supporting.statistics.max < 120.0, "{what}: {:?}", threshold.supporting);

@@ -498,9 +498,17 @@ impl Series {
         let faded = unseen.saturating_sub(MERIT_SAMPLES);
         for merit in &mut merits {
             merit.count += faded as u64;
-            let ordinary = |at| !self.occasions(at).masked && !self.occasions(at).holiday;
-            let seen = self.window.last(unseen - faded).filter(|(at, _)| ordinary(*at));
-            seen.for_each(|(at, value)| merit.see(at, value, self.merit_level));
+            let seen = self.window.last(unseen - faded);
+            if self.settings.reckoning.calendars.is_empty() {
+                seen.for_each(|(at, value)| merit.see(at, value, self.merit_level));
+                continue;
+            }
+            for (at, value) in seen {
+                let moment = self.occasions(at);
+                if !moment.masked && !moment.holiday {
+                    merit.see(at, value, self.merit_level);
+                }
+            }
         }
         merits
     }
