@@ -7,6 +7,8 @@ pub mod strategy;
 
 use crate::analyze::claim::{Claim, Grounds};
 use crate::analyze::learn::{Request, learn};
+use crate::analyze::strategy::{Asked, Voice};
+use crate::config::StrategyName;
 use crate::feedback::{Adjustment, LoopKind, Target};
 use crate::knowledge::Knowledge;
 use crate::knowledge::series::{Ordinary, Series};
@@ -93,7 +95,7 @@ pub fn analyze(
     for series in due.into_iter().take(budget) {
         let learned = learn_one(knowledge, series, ordered.get(series.name()).copied(), scratch, now);
         analysis.refuted.extend(refuted(knowledge, series, learned.as_ref()));
-        match learned.filter(|threshold| is_news(series, threshold)) {
+        match learned.filter(|threshold| is_news(series, threshold, |of| knowledge.preference(of))) {
             Some(threshold) => analysis.learned.push((series.name().clone(), threshold)),
             None => analysis.confirmed.push(series.name().clone()),
         }
@@ -136,10 +138,12 @@ fn ordered(adjustment: &Adjustment) -> Option<(&SeriesName, Sensitivity)> {
 }
 
 /// A verdict's effect is always news; else only bounds that moved, or a first threshold.
-fn is_news(series: &Series, threshold: &Threshold) -> bool {
+fn is_news(series: &Series, threshold: &Threshold, preference: impl Fn(&str) -> f64) -> bool {
     let Some(before) = series.learned() else { return true };
-    if series.wants_relearning() || before.sensitivity != threshold.sensitivity || before.strategy != threshold.strategy
-    {
+    if series.wants_relearning() || before.sensitivity != threshold.sensitivity {
+        return true;
+    }
+    if before.strategy != threshold.strategy && !costs_the_same(threshold, before, preference) {
         return true;
     }
     // One that has grown up says what is an alert.
@@ -148,6 +152,20 @@ fn is_news(series: &Series, threshold: &Threshold) -> bool {
     }
     let confidence_moved = (before.confidence.get() - threshold.confidence.get()).abs() > CONFIDENCE_DEADBAND;
     moved(before, threshold) > DEADBAND || confidence_moved
+}
+
+/// Losses nearer than this share to one another are the same.
+const SAME_LOSS: f64 = 0.02;
+
+/// Whether the strategy of before does as well as the one that is chosen now: two that do take turns, and where the bounds
+/// stay, that is no news.
+fn costs_the_same(threshold: &Threshold, before: &Threshold, preference: impl Fn(&str) -> f64) -> bool {
+    let cost = |of: &StrategyName| {
+        let rival = threshold.rivals.iter().find(|rival| rival.strategy == *of)?;
+        Some(rival.loss? * preference(of))
+    };
+    let (now, then) = (cost(&threshold.strategy), cost(&before.strategy));
+    now.zip(then).is_some_and(|(now, then)| then <= now * (1.0 + SAME_LOSS))
 }
 
 /// By which share of its width a bound moved, the one that moved more; of bounds that depend on time the mean over it.
@@ -262,7 +280,20 @@ fn with_request<T>(
 pub fn claim(knowledge: &Knowledge, series: &Series, now: Timestamp) -> Option<Claim> {
     let asked = series.budget_per_week()?;
     let outlook = knowledge.methods().detector(series.strategy())?.outlook(series.detector.as_ref()?)?;
-    Some(Claim { asked, outlook, alerts_per_week: series.alerts().per_week(now).unwrap_or(0.0) })
+    let oldest = series.window().oldest().map(|(oldest, _)| oldest);
+    let since = series.level().or(series.alerts().began().into_iter().chain(oldest).min());
+    let seen = since.map_or(Span::ZERO, |since| now.since(since));
+    Some(Claim { asked, outlook, seen, alerts_per_week: series.alerts().per_week(now).unwrap_or(0.0) })
+}
+
+/// How loudly each feature of a series' detector speaks now; nothing where no detector alerts by itself, or it is too early.
+pub fn voices(knowledge: &Knowledge, series: &Series) -> Vec<Voice> {
+    let newest = series.window().newest();
+    let (Some(detector), Some((at, value))) = (knowledge.methods().detector(series.strategy()), newest) else {
+        return Vec::new();
+    };
+    let asked = Asked { moment: series.reckoning().moment(at), ..series.asked() };
+    series.detector.as_ref().map_or_else(Vec::new, |state| detector.voices(state, at, value, &asked))
 }
 
 /// Copies what is to be learned from, and says what was left out of it.

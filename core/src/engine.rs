@@ -369,6 +369,7 @@ impl Engine {
         }
         self.settle_due(now, &mut events);
         self.measure_effects(now, &mut events);
+        self.settle_claims(now, &mut events);
 
         let heard = self.knowledge.last_signal_id();
         let wanted = self.reflect(now);
@@ -394,6 +395,18 @@ impl Engine {
             self.knowledge.pending().filter_map(|pending| execute::settle(&self.knowledge, pending, now)).collect();
         for outcome in due {
             self.emit(Event::ChangeSettled { outcome }, now, events);
+        }
+    }
+
+    /// A week after a confidence was said it is counted whether it was kept.
+    fn settle_claims(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        let over = |series: &Series| {
+            let claim = *series.claim().filter(|claim| claim.is_over(now))?;
+            Some(Event::ClaimSettled { series: series.name().clone(), claim })
+        };
+        let settled: Vec<Event> = self.knowledge.series().filter_map(over).collect();
+        for event in settled {
+            self.emit(event, now, events);
         }
     }
 

@@ -7,6 +7,7 @@ use crate::calendar::During;
 use crate::config::{Kind, Parameters};
 use crate::execute::{Change, Outcome};
 use crate::feedback::{Adjustment, LoopKind, Signal};
+use crate::knowledge::claims::Running;
 use crate::monitor::Why;
 use crate::plan::guard::Refusal;
 use crate::plan::state::{Evidence, StateSince, SystemState, Transition};
@@ -56,6 +57,11 @@ pub enum Event {
         /// None: written before it was kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         situation: Option<u64>,
+    },
+    /// The week of what a confidence claimed is over: it was kept, or there were more pages.
+    ClaimSettled {
+        series: SeriesName,
+        claim: Running,
     },
     StateChanged {
         transition: Transition,
@@ -196,6 +202,7 @@ impl Event {
             Event::ThresholdLearned { .. } => "threshold_learned",
             Event::Alerted(_) => "alerted",
             Event::Forecasted { .. } => "forecasted",
+            Event::ClaimSettled { .. } => "claim_settled",
             Event::StateChanged { .. } => "state_changed",
             Event::ChangeDispatched { .. } => "change_dispatched",
             Event::ChangeSettled { .. } => "change_settled",
@@ -234,6 +241,7 @@ impl Event {
             Event::ChangeDispatched { change } => Some(change.situation),
             Event::SeriesAdded { .. }
             | Event::SeriesForgotten { .. }
+            | Event::ClaimSettled { .. }
             | Event::ChangeSettled { .. }
             | Event::Signalled { .. }
             | Event::EffectMeasured { .. }
@@ -247,6 +255,7 @@ impl Event {
             Event::SeriesAdded { series, .. }
             | Event::Forecasted { series, .. }
             | Event::SeriesForgotten { series, .. }
+            | Event::ClaimSettled { series, .. }
             | Event::ThresholdLearned { series, .. } => Some(series),
             Event::Alerted(alerted) => Some(&alerted.series),
             Event::Signalled { signal } => signal.series.as_ref(),

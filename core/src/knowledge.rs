@@ -5,6 +5,7 @@
 
 pub mod alerts;
 mod apply;
+pub mod claims;
 mod door;
 pub(crate) mod fence;
 pub mod histogram;
@@ -29,6 +30,7 @@ use crate::series::SeriesName;
 use crate::stats::Scratch;
 use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
+use claims::Claims;
 use door::{Admission, Door};
 use histogram::{Histogram, Histograms};
 use history::History;
@@ -149,6 +151,8 @@ pub(crate) struct General {
     pub sharing: usize,
     #[serde(default)]
     pub watching: usize,
+    #[serde(default)]
+    pub claims: Claims,
 }
 
 impl General {
@@ -224,6 +228,7 @@ impl Knowledge {
             frozen: false,
             sharing: 0,
             watching: 0,
+            claims: Claims::default(),
         };
         Knowledge {
             config,
@@ -256,6 +261,11 @@ impl Knowledge {
         let sharing = self.series().filter(|series| series.shares(paging));
         let rates = sharing.filter_map(|series| series.alerts().per_week(now));
         rates.fold(None, |sum, rate| Some(sum.unwrap_or(0.0) + rate))
+    }
+
+    /// What came of what confidences claimed.
+    pub fn claims(&self) -> &Claims {
+        &self.general.claims
     }
 
     /// All series, by name.

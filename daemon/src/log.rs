@@ -68,6 +68,11 @@ pub fn notable<'a>(events: impl Iterator<Item = &'a Event>) {
             Event::ChangeDispatched { change } if matches!(change.knob, Knob::Parameters) => {
                 tracing::debug!("parameters: {}", change.because);
             }
+            Event::ClaimSettled { series, claim } => {
+                let (said, pages) = (claim.said, claim.pages);
+                let kept = if claim.holds() { "kept" } else { "broken" };
+                tracing::debug!(%series, said, pages, "a confidence's claim was {kept}");
+            }
             Event::SeriesAdded { .. }
             | Event::Forecasted { crosses_at: None, .. }
             | Event::ChangeDispatched { .. }

@@ -11,6 +11,7 @@ use homeostat::config::Kind;
 use homeostat::event::{Event, Phase};
 use homeostat::execute::{Knob, Verification};
 use homeostat::feedback::{LoopKind, ParameterKind, Verdict};
+use homeostat::knowledge::claims::Claims;
 use homeostat::monitor::Fate;
 use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
@@ -85,6 +86,7 @@ impl Counts {
             Event::SeriesAdded { .. }
             | Event::SeriesForgotten { .. }
             | Event::Forecasted { .. }
+            | Event::ClaimSettled { .. }
             | Event::Adjusted { .. }
             | Event::Withheld { .. }
             | Event::EffectMeasured { .. }
@@ -138,6 +140,7 @@ pub struct Measured {
     alerts_per_week: Option<f64>,
     /// Entries of calendars in force, by kind.
     calendar: [(Occasion, u64); Occasion::ALL.len()],
+    claims: Claims,
     thresholds_active: u64,
     thresholds_inactive: u64,
     optimizations: u64,
@@ -177,6 +180,7 @@ impl Measured {
                     |calendar: &&Arc<Calendar>| calendar.occasion() == occasion && calendar.at(view.now).is_some();
                 (occasion, calendars.iter().filter(in_force).count() as u64)
             }),
+            claims: knowledge.claims().clone(),
             thresholds_active: 0,
             thresholds_inactive: 0,
             optimizations: knowledge.optimizations().total(),
@@ -296,6 +300,17 @@ pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> V
         .put([], stats.calendar_errors as f64);
     all.gauge("homeostat_calendar_problem", "1 while a calendar's file is spoiled and what was read before holds.")
         .put([], number(!stats.calendar_problems.is_empty()));
+    let outcomes = all.counter(
+        "homeostat_confidence_outcomes_total",
+        "Confidences whose week is over, by whether the pages stayed in the budget as claimed, and by tenths of what was said.",
+    );
+    let ends = ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0"];
+    for (tenth, end) in m.claims.tenths().iter().zip(ends) {
+        outcomes.put([("said_up_to", end), ("outcome", "kept")], tenth.kept as f64);
+        outcomes.put([("said_up_to", end), ("outcome", "broken")], tenth.broken as f64);
+    }
+    all.counter("homeostat_confidence_said_total", "Sum of the same confidences: as many should have been kept.")
+        .put([], m.claims.all().said);
     let thresholds = all.gauge("homeostat_thresholds", "Learned thresholds, by whether they judge.");
     thresholds.put([("active", "true")], m.thresholds_active as f64);
     thresholds.put([("active", "false")], m.thresholds_inactive as f64);

@@ -57,6 +57,18 @@ fn a_verdict_about_a_stretch_of_time_or_many_series_takes_it_out_of_what_is_lear
         let used = said["window"]["used"].as_u64()?;
         (said["window"]["masked"] == 20 && used == samples - 20).then_some(())
     });
+    // What its features see, and what its confidence rests on.
+    let said = explain();
+    let features = said["features"].as_array().expect("a list");
+    let quiet = |row: &Value| row["one_in"].as_f64() >= Some(1.0) && row["loudness"].as_f64() < Some(1.0);
+    assert!(features.len() == 7 && features.iter().all(quiet), "{said}");
+    let rests = said["confidence_rests_on"].as_array().expect("a list");
+    assert!(rests.iter().any(|sentence| sentence.as_str().is_some_and(|text| text.contains("asked"))), "{said}");
+    // A chart is told from when to when; where it begins later than that, it is not.
+    let chart = |limit: u64| daemon.data(&format!("/api/v1/series/samples?series=load&limit={limit}"));
+    let all = chart(1000);
+    assert_eq!(all["masked"], json!([[all["samples"][0][0], all["samples"][20][0]]]));
+    assert_eq!((&all["level_since"], &chart(100)["masked"]), (&Value::Null, &json!([])));
     let signal = daemon.get("/api/v1/signals?loop=anomaly_feedback").json()["data"][0].clone();
     assert_eq!((&signal["metadata"]["about"], &signal["metadata"]["comment"]), (&json!("period"), &json!("a deploy")));
 }

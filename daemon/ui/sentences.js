@@ -22,7 +22,7 @@ export const KINDS = {
 };
 
 // What was strange at the onset of an alert.
-const WHY = {
+export const WHY = {
   high: 'far above what was to be expected',
   low: 'far below what was to be expected',
   above: 'far above what it usually is',
@@ -91,6 +91,9 @@ function setting(at, series) {
 const moved = (a) => (targetName(a.target) === 'sensitivity'
   ? `sensitivity ${sigmas(a.from)} → ${sigmas(a.to)}`
   : `${targetName(a.target)} ${number(a.from)} → ${number(a.to)}`);
+
+/** The series that an event is about; null where it is about none. */
+export const seriesOfEvent = (event) => sentence(event).series;
 
 /** `{ series, text, tone }` of one event; tone is for its mark: good, warn, bad, a state's word, or quiet. */
 export function sentence(event) {

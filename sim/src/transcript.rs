@@ -109,6 +109,7 @@ impl Transcript {
             }
             // Counted: every change of a threshold follows the learning told above, parameters follow the state.
             Event::ChangeDispatched { .. }
+            | Event::ClaimSettled { .. }
             | Event::Withheld { .. }
             | Event::EffectMeasured { .. }
             | Event::CycleCompleted(_) => None,

@@ -218,6 +218,11 @@ impl Invariants {
                 ensure(to.is_finite() && from != to, || format!("{:?}: {from} -> {to}", adjustment.target))
             }
             Event::StateChanged { transition, .. } => self.see_transition(transition),
+            Event::ClaimSettled { series, claim } => {
+                ensure(claim.is_over(now) && (0.0..=1.0).contains(&claim.said), || {
+                    format!("{series}: {claim:?} is settled at {now}")
+                })
+            }
             Event::Frozen { frozen, .. } => {
                 self.frozen = *frozen;
                 Ok(())

@@ -120,7 +120,7 @@ fn crossing(
     }
     let line = trend(at, values, None);
     let then = now + lookahead;
-    let (lower, upper) = threshold.alert.at(then);
+    let (lower, upper) = threshold.alert.on(then, series.occasions(then).holiday);
     let (lower, upper) = (lower.map(|v| v - ordinary(then)), upper.map(|v| v - ordinary(then)));
     let newest = *values.last()?;
     let room = match line.trend {

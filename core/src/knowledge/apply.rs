@@ -3,6 +3,7 @@
 use super::*;
 use crate::analyze::strategy::DetectorState;
 use crate::feedback::Subject;
+use crate::plan::parameters;
 
 impl Knowledge {
     /// Takes in what was decided. The only other way that memory changes.
@@ -39,6 +40,12 @@ impl Knowledge {
                     series.forecast = *crosses_at;
                 }
             }
+            Event::ClaimSettled { series, claim } => {
+                self.general.claims.settle(claim.said, claim.holds());
+                if let Some(series) = self.find_mut(series) {
+                    series.claim = None;
+                }
+            }
             Event::StateChanged { transition, .. } => {
                 self.general.transitions.push(transition.clone());
                 self.general.hurry |= transition.forced_until.is_some();
@@ -55,7 +62,9 @@ impl Knowledge {
                 let memory = self.loop_mut(*by);
                 memory.actions += 1;
                 open_trial(memory, adjustment, *change, due, false);
-                let action = Action { id: *change, at: now, of: *by, adjustment: adjustment.clone(), outcome: None };
+                let stands = self.factor_stands(adjustment);
+                let action =
+                    Action { id: *change, at: now, of: *by, adjustment: adjustment.clone(), stands, outcome: None };
                 self.general.actions.push(action);
             }
             Event::Withheld { by, adjustment, id, .. } => {
@@ -82,6 +91,14 @@ impl Knowledge {
             Event::Frozen { frozen, .. } => self.general.frozen = *frozen,
             Event::CycleCompleted(cycle) => self.apply_cycle(cycle),
         }
+    }
+
+    /// What a factor makes of its parameter in the present state, before and after.
+    fn factor_stands(&self, adjustment: &Adjustment) -> Option<(f64, f64)> {
+        let Target::Factor(parameter) = adjustment.target else { return None };
+        let (row, state) = (self.row(), self.general.state.state);
+        let with = |factor| parameters::with_factor(&row, parameter, factor, state);
+        Some((with(adjustment.from), with(adjustment.to)))
     }
 
     fn loop_mut(&mut self, kind: LoopKind) -> &mut LoopMemory {
@@ -140,6 +157,7 @@ impl Knowledge {
             series.learned_at = Some(threshold.learned_at);
             series.learned_admitted = series.admitted;
             series.relearn = false;
+            series.claim_begins(methods.detector(&series.settings.strategy), threshold.learned_at);
             // One that alerts by itself goes on; bounds that track begin anew from what is ordinary.
             if let Some(detector) = methods.detector(&series.settings.strategy).filter(|detector| !detector.alerts()) {
                 let (mut at, mut values) = (Vec::new(), Vec::new());
@@ -273,11 +291,13 @@ impl Knowledge {
         general.hurry = general.state.wants_early_cycle();
         general.chance = cycle.chance;
         general.loops.values_mut().for_each(|memory| memory.heard.retain(|signal| signal.id > cycle.heard));
+        let methods = Arc::clone(&self.methods);
         for name in &cycle.confirmed {
             if let Some(series) = self.find_mut(name) {
                 series.learned_at = Some(cycle.at);
                 series.learned_admitted = series.admitted;
                 series.relearn = false;
+                series.claim_begins(methods.detector(&series.settings.strategy), cycle.at);
             }
         }
         self.count_sharing();

@@ -67,6 +67,11 @@ impl Masks {
         self.0.is_empty()
     }
 
+    /// What is covered, oldest first, each from its first moment up to its end; the last may be open.
+    pub fn stretches(&self) -> impl ExactSizeIterator<Item = (Timestamp, Option<Timestamp>)> {
+        self.0.iter().copied()
+    }
+
     pub fn covers(&self, at: Timestamp) -> bool {
         // The last alert that began by then is the only one that can hold it: they do not overlap.
         let after = self.0.partition_point(|(from, _)| *from <= at);
@@ -129,6 +134,8 @@ mod tests {
         masks.close(at(20));
         masks.close(at(30));
         masks.open(at(40));
+        let stretches: Vec<_> = masks.stretches().collect();
+        assert_eq!(stretches, [(at(10), Some(at(20))), (at(40), None)]);
         let covered: Vec<i64> = (0..60).filter(|secs| masks.covers(at(*secs))).collect();
         assert_eq!(covered, (10..20).chain(40..60).collect::<Vec<_>>());
         masks.forget(at(20));

@@ -3,13 +3,15 @@
 mod hear;
 mod record;
 
+use crate::analyze::claim::most_pages;
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
-use crate::analyze::strategy::{AlertLevel, Asked, DetectorState};
+use crate::analyze::strategy::{AlertLevel, Asked, Detector, DetectorState};
 use crate::budget::{ALERT_SIGMAS, Budget};
 use crate::calendar::{During, Moment, Reckoning};
 use crate::config::{Config, Kind, StrategyName};
 use crate::knowledge::alerts::Alerts;
+use crate::knowledge::claims::Running;
 use crate::knowledge::door::{self, Distinct, Door};
 use crate::knowledge::fence::{Alarm, Fence, SUSTAINED};
 use crate::knowledge::histogram::Part;
@@ -198,6 +200,9 @@ pub struct Series {
     masks: Masks,
     #[serde(default)]
     alerts: Alerts,
+    /// What its confidence claimed last, while the week of it runs.
+    #[serde(default)]
+    pub(crate) claim: Option<Running>,
     /// Since when the series has its present level, after a shift: what came before is not learned from.
     #[serde(default)]
     pub(crate) level_since: Option<Timestamp>,
@@ -249,6 +254,7 @@ impl Series {
             alert_since: None,
             masks: Masks::default(),
             alerts: Alerts::default(),
+            claim: None,
             level_since: None,
             last_breach: None,
             forecast: None,
@@ -313,10 +319,27 @@ impl Series {
         self.alert_since = Some(at);
         self.tally.alerts += 1;
         self.alerts.begin(at);
+        if let Some(claim) = &mut self.claim {
+            claim.pages += 1;
+        }
         // It is noticed at the last of the samples that make it.
         let mut sustained = self.window.iter().rev().skip_while(|(time, _)| *time > at);
         let first = sustained.nth(usize::from(SUSTAINED) - 1).map_or(at, |(first, _)| first);
         self.masks.open(first);
+    }
+
+    /// From now on its confidence can be held against what happens, where that is what it claims: it is about pages, and none
+    /// runs.
+    pub(crate) fn claim_begins(&mut self, detector: Option<&dyn Detector>, now: Timestamp) {
+        let pages = detector.is_some_and(|detector| detector.alerts()) && self.detector.is_some();
+        if let (None, Some(asked), Some(learned), true) = (&self.claim, self.budget_per_week(), &self.learned, pages) {
+            self.claim = Some(Running::new(learned.confidence.get(), most_pages(asked), now));
+        }
+    }
+
+    /// What its confidence claimed last, while the week of it runs.
+    pub fn claim(&self) -> Option<&Running> {
+        self.claim.as_ref()
     }
 
     pub(crate) fn alert_ends(&mut self, at: Timestamp) {
@@ -348,6 +371,11 @@ impl Series {
     /// How many samples of the window are those of alerts.
     pub fn masked(&self) -> usize {
         if self.masks.is_empty() { 0 } else { self.window.iter().filter(|(at, _)| self.masks.covers(*at)).count() }
+    }
+
+    /// What of it is not learned from.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
     }
 
     /// Since when it has its present level; none: it did not shift within the window.
@@ -608,6 +636,11 @@ impl Series {
     /// A budget of its own, not a part of that of all.
     pub fn own_budget(&self) -> Option<Budget> {
         self.settings.budget
+    }
+
+    /// What is asked of a detector, but for the series' age.
+    pub(crate) fn asked(&self) -> Asked {
+        self.asked
     }
 
     /// What is asked of a detector, but for the series' age and the budget.

@@ -102,17 +102,32 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
         let bounds = format!("{} to {}", text(rival, "lower"), text(rival, "upper"));
         pairs.push(("rival", format!("{}: {bounds}, loss {}", text(rival, "strategy"), text(rival, "loss"))));
     }
+    for feature in list("features").iter().filter(|row| number(row, "one_in") > 1.5) {
+        let (one_in, beyond) = (number(feature, "one_in"), number(feature, "alerts_beyond"));
+        pairs.push((
+            "feature",
+            format!("{}: one ordinary sample in {one_in:.0}, alerts beyond one in {beyond:.0}", text(feature, "says")),
+        ));
+    }
     for verdict in list("latest_verdicts") {
         pairs.push(("verdict", judgement(verdict)));
     }
     if part("confidence_claims").is_some() {
         pairs.push(("claim", text(&said, "confidence_claims")));
     }
+    for sentence in list("confidence_rests_on").iter().filter_map(Value::as_str) {
+        pairs.push(("rests on", sentence.to_owned()));
+    }
     for sentence in list("confidence_would_change").iter().filter_map(Value::as_str) {
         pairs.push(("confidence", sentence.to_owned()));
     }
+    pairs.push(("picture", client.page_of(&name)));
     out.pairs(&pairs)?;
     Ok(Done::Quietly)
+}
+
+fn number(row: &Value, field: &str) -> f64 {
+    row.get(field).and_then(Value::as_f64).unwrap_or(0.0)
 }
 
 /// What was said, of what, and when it was heard.

@@ -46,6 +46,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     pairs.push(("anomaly_rate", text(&statistics, "anomaly_rate")));
     pairs.push(("alerts", budget(&statistics)));
     pairs.extend(calendars(&calendar));
+    pairs.extend(outcomes(&statistics));
     pairs.extend(evidence(&state));
     for name in
         ["monitoring_interval_s", "analysis_depth", "planning_lookahead_s", "execution_parallelism", "learning_rate"]
@@ -141,6 +142,16 @@ fn refusals(statistics: &Value) -> Option<(&'static str, String)> {
         .collect();
     let because = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
     Some(("changes_refused", format!("{refused}{because}")))
+}
+
+/// What came of confidences whose week is over, once there are any.
+fn outcomes(statistics: &Value) -> Option<(&'static str, String)> {
+    let of = statistics.get("confidence_outcomes")?;
+    let count = |name: &str| of.get(name).and_then(Value::as_u64);
+    let share = |name: &str| of.get(name).and_then(Value::as_f64).map(number);
+    let (kept, all) = (count("kept")?, count("kept")? + count("broken")?);
+    let (said, had) = (share("said_ratio")?, share("kept_ratio")?);
+    Some(("confidence", format!("{kept} of {all} claims came true: {had}, and {said} was said")))
 }
 
 /// What the state was decided from, with the level at which it would be degraded.

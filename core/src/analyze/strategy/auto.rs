@@ -12,7 +12,7 @@ mod scorer;
 mod season;
 mod tail;
 
-use super::{Asked, Baseline, Detector, DetectorState, Outlook};
+use super::{Asked, Baseline, Detector, DetectorState, Outlook, Voice};
 use crate::config::StrategyName;
 use crate::feedback::Verdict;
 use crate::monitor::Judged;
@@ -73,7 +73,7 @@ impl State {
         self.see_interval(at);
         let tame = value.clamp(-LARGEST, LARGEST);
         let clock = asked.moment.clock(at);
-        let interval = if self.interval > 0.0 { self.interval } else { 60.0 };
+        let interval = self.usual_interval();
         let scores = self.scorer.step(tame as f32, clock, asked.moment.holiday);
         let decision = self.decider.step(tame, clock, interval as f32, asked);
         let severity = decision.severity.min(1.0) + 0.3 * decision.severity.max(1.0).ln();
@@ -91,6 +91,16 @@ impl State {
             alert: decision.alert,
             why: decision.why,
         }
+    }
+
+    /// The usual seconds between samples; a minute as long as nothing is known.
+    fn usual_interval(&self) -> f64 {
+        if self.interval > 0.0 { self.interval } else { 60.0 }
+    }
+
+    fn voices(&self, at: Timestamp, value: f64, asked: &Asked) -> Vec<Voice> {
+        let value = value.clamp(-LARGEST, LARGEST);
+        self.decider.voices(value, asked.moment.clock(at), self.usual_interval() as f32, asked)
     }
 
     /// Follows the median of the gaps between samples: equal steps up and down, smaller ones as more were seen.
@@ -166,9 +176,16 @@ impl Detector for Auto {
         }
     }
 
+    fn voices(&self, state: &DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Vec<Voice> {
+        match state {
+            DetectorState::Auto(state) => state.voices(at, value, asked),
+            DetectorState::Numbers { .. } => Vec::new(),
+        }
+    }
+
     fn outlook(&self, state: &DetectorState) -> Option<Outlook> {
         match state {
-            DetectorState::Auto(state) if state.interval > 0.0 => Some(state.decider.outlook(state.interval)),
+            DetectorState::Auto(state) if state.interval > 0.0 => Some(state.decider.outlook()),
             _ => None,
         }
     }

@@ -19,6 +19,13 @@ impl Series {
         };
         if of_alert && verdict == Verdict::True {
             self.alerts.excuse(self.last_seen);
+            let at = match about {
+                Subject::Moment { at } | Subject::ChangePoint { at } => at,
+                Subject::Period { until, .. } => until,
+            };
+            if let Some(claim) = self.claim.as_mut().filter(|claim| claim.since <= at) {
+                claim.pages = claim.pages.saturating_sub(1);
+            }
         }
         if !of_alert && verdict != Verdict::Missed {
             return false;

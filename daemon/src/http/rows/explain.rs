@@ -3,8 +3,9 @@
 use crate::driver::View;
 use crate::http::rows::{At, BoundsRow, EntryRow, SignalRow, fates};
 use crate::view::{ThresholdRow, threshold_row};
-use homeostat::analyze::claim;
-use homeostat::analyze::claim::most_pages;
+use homeostat::analyze::claim::{Claim, most_pages};
+use homeostat::analyze::strategy::Voice;
+use homeostat::analyze::{claim, voices};
 use homeostat::config::StrategyName;
 use homeostat::execute::Measure;
 use homeostat::knowledge::Knowledge;
@@ -64,6 +65,36 @@ pub struct TallyRow {
     breach_share: Option<f64>,
     /// What the sensitivity asks for, were the samples a bell.
     expected_share: f64,
+}
+
+/// How loudly one feature of the detector speaks of the newest sample, by what it knows now.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FeatureRow {
+    /// high, low, above, below, drifting, restless or stuck.
+    feature: &'static str,
+    /// What it says, of the series.
+    says: &'static str,
+    /// One ordinary sample in so many is so strange; 1: nothing special.
+    one_in: f64,
+    /// It alerts beyond one in so many.
+    alerts_beyond: f64,
+    /// The one over the other, on their logarithms: 0 to 1, more once it is beyond.
+    loudness: f64,
+}
+
+/// Rarer than this nothing is said to be: one in so many samples.
+const RAREST: f64 = 1e12;
+
+impl From<Voice> for FeatureRow {
+    fn from(voice: Voice) -> FeatureRow {
+        FeatureRow {
+            feature: voice.feature.word(),
+            says: voice.feature.as_str(),
+            one_in: 10f64.powf(voice.rarity).min(RAREST),
+            alerts_beyond: 10f64.powf(voice.level).min(RAREST),
+            loudness: voice.rarity / voice.level,
+        }
+    }
 }
 
 /// What a change that is out claims.
@@ -139,6 +170,8 @@ pub struct Explained {
     /// Those that judge now; null: none do.
     in_force: Option<BoundsRow>,
     rivals: Vec<RivalRow>,
+    /// What the features of its detector say of the newest sample; empty where none alerts by itself, or it is too early.
+    features: Vec<FeatureRow>,
     /// How many verdicts were heard of it, and the latest of them.
     verdicts: u32,
     latest_verdicts: Vec<SignalRow>,
@@ -150,6 +183,8 @@ pub struct Explained {
     confidence: Option<f64>,
     /// What the confidence is the probability of, in a sentence; null: there is none yet.
     confidence_claims: Option<String>,
+    /// Sentences: what the claim rests on.
+    confidence_rests_on: Vec<String>,
     /// A threshold is used from this confidence on.
     confidence_min: f64,
     /// Sentences: what would raise or lower the confidence.
@@ -228,6 +263,7 @@ impl Explained {
             threshold: threshold_row(series, view.now),
             in_force: series.in_force().map(|threshold| BoundsRow::of(series, threshold, view.now)),
             rivals: rivals(knowledge, series, view.now),
+            features: voices(knowledge, series).into_iter().map(FeatureRow::from).collect(),
             verdicts: series.verdicts(),
             latest_verdicts: latest_verdicts.take(VERDICTS_SHOWN).map(SignalRow::from).collect(),
             sensitivity: series.sensitivity().get(),
@@ -235,6 +271,8 @@ impl Explained {
             trust: series.trust(view.now),
             confidence: learned.map(|threshold| threshold.confidence.get()),
             confidence_claims: learned.map(|threshold| claims(series, knowledge, threshold, view.now)),
+            confidence_rests_on: learned
+                .map_or_else(Vec::new, |threshold| rests_on(series, knowledge, threshold, view.now)),
             confidence_min,
             confidence_would_change: would_change(series, knowledge, confidence_min, view.now),
             last: window.newest().map(At::from),
@@ -301,6 +339,42 @@ fn claims(series: &Series, knowledge: &Knowledge, threshold: &Threshold, now: Ti
         ),
         None => "That its bounds go on holding about the share of samples that they should.".to_owned(),
     }
+}
+
+/// What is known that the confidence was made of.
+fn rests_on(series: &Series, knowledge: &Knowledge, threshold: &Threshold, now: Timestamp) -> Vec<String> {
+    if threshold.strategy == IMPORTED {
+        return Vec::new();
+    }
+    let mut sentences = Vec::new();
+    if let Some(claim) = claim(knowledge, series, now) {
+        let Claim { asked, outlook, .. } = claim;
+        sentences.push(format!("{:.0} samples in {:.1} days were seen.", outlook.samples, claim.weeks() * 7.0));
+        sentences.push(match series.alerts().per_week(now) {
+            Some(lately) => format!("{lately:.2} alerts a week lately that nobody called true; {asked:.2} are asked."),
+            None => format!("It was judged for under an hour; {asked:.2} alerts a week are asked."),
+        });
+        sentences.push(match outlook.recent_pages {
+            ..0.05 => "No alert in the last day or so.".to_owned(),
+            recent => format!("{recent:.1} alerts in the last day, fading."),
+        });
+        if outlook.correction.abs() > 0.05 {
+            let times = 10f64.powf(outlook.correction.abs());
+            sentences.push(match outlook.correction > 0.0 {
+                true => format!("Alerts and verdicts raised its alert level: what alerts is {times:.1} times as rare."),
+                false => {
+                    format!("Verdicts and quiet lowered its alert level: what alerts is {times:.1} times as common.")
+                }
+            });
+        }
+    } else {
+        let independent = threshold.supporting.effective_count;
+        sentences.push(format!("{independent:.0} independent samples were learned from."));
+    }
+    if let Some((least, most)) = widths(threshold) {
+        sentences.push(format!("The narrowest strategy is {:.0} % as wide as the widest.", 100.0 * least / most));
+    }
+    sentences
 }
 
 /// What would move the confidence: time or number of samples, pages, steadiness, trend, agreement of the strategies, trust.

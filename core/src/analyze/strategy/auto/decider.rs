@@ -8,7 +8,7 @@ use super::histogram::{HALF, Histogram, WHOLE, bin};
 use super::scorer::part_of;
 use super::season::Table;
 use super::tail::Tail;
-use crate::analyze::strategy::{AlertLevel, Asked, Outlook};
+use crate::analyze::strategy::{AlertLevel, Asked, Outlook, Voice};
 use crate::feedback::Verdict;
 use crate::monitor::Why;
 use serde::{Deserialize, Serialize};
@@ -337,13 +337,32 @@ impl Decider {
         Decision { alert: self.alert.is_some(), why, severity, bounds }
     }
 
-    pub fn outlook(&self, interval_s: f64) -> Outlook {
+    /// How strange the newest value is by each of the distances, by what is known now; nothing where it is too early to say.
+    /// What was collected from small distances is as it stands, with the newest one in it.
+    pub fn voices(&self, value: f64, clock: i64, interval: f32, asked: &Asked) -> Vec<Voice> {
+        if self.count <= self.patience().0 {
+            return Vec::new();
+        }
+        let level = self.level(WEEK_S / interval, asked);
+        let mut rarities = self.look(value, self.forecast(clock, asked.moment.holiday), level).rarities;
+        rarities[DRIFTING] = self.rarity(DRIFTING, self.drift.abs());
+        rarities[RESTLESS] = self.rarity(RESTLESS, self.unrest);
+        let voice = |(feature, rarity): (&Why, f32)| Voice {
+            feature: *feature,
+            rarity: f64::from(rarity),
+            level: f64::from(level),
+        };
+        WHY.iter().zip(rarities).map(voice).collect()
+    }
+
+    pub fn outlook(&self) -> Outlook {
         Outlook {
             samples: f64::from(self.count),
-            interval_s,
             correction: self.correction,
             recent_pages: f64::from(self.storm),
             wander: f64::from((self.level_error + 1e-12) / (self.near_error + 1e-12)),
+            heaviness: f64::from(self.tails[UP].shape().max(self.tails[DOWN].shape())),
+            is_usual: self.is_usual,
         }
     }
 
