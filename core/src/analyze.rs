@@ -3,12 +3,14 @@
 pub mod claim;
 pub mod health;
 pub mod learn;
+pub mod shift;
 pub mod strategy;
 
 use crate::analyze::claim::{Claim, Grounds};
 use crate::analyze::learn::{Request, learn};
 use crate::analyze::strategy::{Asked, Voice};
 use crate::config::StrategyName;
+use crate::event::Look;
 use crate::feedback::{Adjustment, LoopKind, Target};
 use crate::knowledge::Knowledge;
 use crate::knowledge::series::{Ordinary, Series};
@@ -60,6 +62,8 @@ pub struct Analysis {
     pub waiting: usize,
     /// Forecasts that came or went: when the series will cross its alert level.
     pub forecasts: Vec<(SeriesName, Option<Timestamp>)>,
+    /// What was seen of series whose level may have shifted.
+    pub looks: Vec<Look>,
 }
 
 /// Reads memory; changes nothing.
@@ -79,6 +83,7 @@ pub fn analyze(
         evidence,
         breach_share_usual: health.breach_share_usual,
         forecasts: health.forecasts,
+        looks: shift::looks(knowledge),
         ..Analysis::default()
     };
 
@@ -109,7 +114,7 @@ pub fn analyze(
 /// loop to learning at its own time, many times in an interval.
 fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp) -> bool {
     let learning = &knowledge.config().learning;
-    if !series.watched() || series.window().len() < learning.min_data_points {
+    if !series.watched() || series.learnable() < learning.min_data_points {
         return false;
     }
     // A first threshold waits until there is something ordinary to learn from.
@@ -207,7 +212,7 @@ pub(crate) fn time_for_samples(series: &Series, count: f64) -> Span {
 /// explains it.
 fn refuted(knowledge: &Knowledge, series: &Series, learned: Option<&Threshold>) -> Option<(SeriesName, f64)> {
     let trusted = learned.is_some_and(|new| new.confidence >= knowledge.config().learning.confidence_min);
-    let in_force = series.in_force().filter(|_| !trusted)?;
+    let in_force = series.in_force().filter(|_| !trusted && !series.is_in_trouble())?;
     let samples = series.window().len();
     let share = series.breaches_in_last(samples) as f64 / samples.max(1) as f64;
     (share > breach_share_max(in_force.sensitivity)).then(|| (series.name().clone(), share))
@@ -271,7 +276,7 @@ fn with_request<T>(
         young_under: knowledge.config().states.healthy.planning_lookahead,
         now,
     };
-    let found = of(&request, scratch);
+    let found = if values.is_empty() { None } else { of(&request, scratch) };
     (scratch.window_at, scratch.window_values) = (at, values);
     found
 }

@@ -11,6 +11,7 @@ pub(crate) mod fence;
 pub mod histogram;
 pub mod history;
 pub mod mask;
+pub mod proposals;
 pub mod series;
 mod shard;
 pub mod snapshot;
@@ -34,6 +35,7 @@ use claims::Claims;
 use door::{Admission, Door};
 use histogram::{Histogram, Histograms};
 use history::History;
+use proposals::Proposals;
 use serde::{Deserialize, Serialize};
 use series::{Noticed, Series, Trust};
 use shard::Shard;
@@ -153,6 +155,8 @@ pub(crate) struct General {
     pub watching: usize,
     #[serde(default)]
     pub claims: Claims,
+    #[serde(default)]
+    pub proposals: Proposals,
 }
 
 impl General {
@@ -229,6 +233,7 @@ impl Knowledge {
             sharing: 0,
             watching: 0,
             claims: Claims::default(),
+            proposals: Proposals::default(),
         };
         Knowledge {
             config,
@@ -328,6 +333,11 @@ impl Knowledge {
 
     pub fn actions(&self) -> &History<Action> {
         &self.general.actions
+    }
+
+    /// Levels that shifted, and what was asked about them.
+    pub fn proposals(&self) -> &Proposals {
+        &self.general.proposals
     }
 
     pub fn transitions(&self) -> &History<Transition> {

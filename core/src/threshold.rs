@@ -148,7 +148,12 @@ impl Bounds {
     }
 
     /// The ordinary value at a time, of bounds around `center`: theirs where they stand, their middle where they move.
-    pub fn center(&self, at: Timestamp, center: f64, holiday: bool) -> f64 {
+    pub fn center(&self, at: Timestamp, center: f64) -> f64 {
+        self.center_on(at, center, false)
+    }
+
+    /// The same on a holiday, when it is one.
+    pub fn center_on(&self, at: Timestamp, center: f64, holiday: bool) -> f64 {
         match self {
             Bounds::Constant { .. } => center,
             Bounds::Periodic { .. } => middle(self.on(at, holiday), center),

@@ -227,6 +227,22 @@ fn a_deploy_pages_with_its_name_and_is_not_learned() {
 }
 
 #[test]
+fn nobody_is_asked_about_a_level_that_lasts_as_long_as_maintenance() {
+    for occasion in [None, Some(Occasion::Maintenance), Some(Occasion::Deploy)] {
+        let mut config = by_bounds();
+        let (from, until) = ("2026-03-04T00:00:00Z", "2026-03-07T00:00:00Z");
+        config.calendars.extend(occasion.map(|occasion| calendar(occasion, from, until)));
+        let mut followed = Followed::new(patient(config), 5, "2026-03-01T00:00:00Z");
+        followed.until(from, |_| 100.0);
+        followed.world.events.clear();
+        followed.until("2026-03-06T23:50:00Z", |_| 140.0);
+        followed.until("2026-03-08T00:00:00Z", |_| 100.0);
+        let asked = |event: &Event| matches!(event, Event::LevelShiftProposed { .. });
+        assert_eq!(followed.world.events.iter().any(asked), occasion.is_none(), "{occasion:?}");
+    }
+}
+
+#[test]
 fn a_calendar_is_about_the_series_that_it_names() {
     let mut config = certain();
     let entry = Entry { from: at("2026-03-01T00:00:00Z"), until: at("2026-04-01T00:00:00Z"), name: "all".into() };

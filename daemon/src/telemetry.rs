@@ -8,7 +8,7 @@ use crate::driver::View;
 use crate::webhook::Tally;
 use homeostat::calendar::{Calendar, Occasion};
 use homeostat::config::Kind;
-use homeostat::event::{Event, Phase};
+use homeostat::event::{Asked, Event, Phase, Settled};
 use homeostat::execute::{Knob, Verification};
 use homeostat::feedback::{LoopKind, ParameterKind, Verdict};
 use homeostat::knowledge::claims::Claims;
@@ -36,6 +36,9 @@ pub struct Counts {
     dispatched: BTreeMap<&'static str, u64>,
     verdicts: BTreeMap<Verdict, u64>,
     alerts: u64,
+    muted: u64,
+    proposed: u64,
+    proposals: BTreeMap<Settled, u64>,
     confidences: [u64; CONFIDENCES.len() + 1],
     confidence_sum: f64,
 }
@@ -76,14 +79,20 @@ impl Counts {
                     *self.verdicts.entry(verdict).or_default() += 1;
                 }
             }
-            Event::Alerted(alerted) => self.alerts += u64::from(alerted.phase == Phase::Onset),
+            Event::Alerted(alerted) if alerted.phase == Phase::Onset => {
+                self.alerts += 1;
+                self.muted += u64::from(alerted.muted);
+            }
+            Event::LevelShiftProposed { because, .. } => self.proposed += u64::from(*because == Asked::Opened),
+            Event::LevelShiftSettled { settled, .. } => *self.proposals.entry(*settled).or_default() += 1,
             Event::ThresholdLearned { threshold, .. } => {
                 let confidence = threshold.confidence.get();
                 let bin = CONFIDENCES.iter().position(|end| confidence <= *end).unwrap_or(CONFIDENCES.len());
                 self.confidences[bin] += 1;
                 self.confidence_sum += confidence;
             }
-            Event::SeriesAdded { .. }
+            Event::Alerted(_)
+            | Event::SeriesAdded { .. }
             | Event::SeriesForgotten { .. }
             | Event::Forecasted { .. }
             | Event::ClaimSettled { .. }
@@ -135,6 +144,9 @@ pub struct Measured {
     judged: u64,
     breached: u64,
     alerts_open: u64,
+    proposals_open: u64,
+    level_shifts: u64,
+    level_shifts_left_out: u64,
     forecasts_open: u64,
     budget_per_week: Option<f64>,
     alerts_per_week: Option<f64>,
@@ -171,6 +183,9 @@ impl Measured {
             judged: 0,
             breached: 0,
             alerts_open: 0,
+            proposals_open: knowledge.proposals().open().count() as u64,
+            level_shifts: knowledge.proposals().shifts().len() as u64,
+            level_shifts_left_out: knowledge.proposals().left_out(),
             forecasts_open: 0,
             budget_per_week: knowledge.config().budget.per_week(),
             alerts_per_week: knowledge.alerts_per_week(view.now),
@@ -273,6 +288,23 @@ pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> V
         .put([], totals.breached.see(m.breached) as f64);
     all.gauge("homeostat_alerts_open", "Alerts that hold now.").put([], m.alerts_open as f64);
     all.counter("homeostat_alerts_total", "Alerts that began since the start.").put([], counts.alerts as f64);
+    all.counter("homeostat_alerts_muted_total", "Alerts that would have paged, were their series not asked about.")
+        .put([], counts.muted as f64);
+    all.gauge("homeostat_proposals_open", "Proposals of level shifts that wait for an answer.")
+        .put([], m.proposals_open as f64);
+    all.counter("homeostat_proposals_opened_total", "Proposals of level shifts that were made since the start.")
+        .put([], counts.proposed as f64);
+    let proposals = all.counter(
+        "homeostat_proposals_total",
+        "Answers to proposals of level shifts since the start, by what was answered or what became of them without.",
+    );
+    for settled in Settled::ALL {
+        proposals.put([("answer", settled.as_str())], counts.proposals.get(&settled).copied().unwrap_or(0) as f64);
+    }
+    all.gauge("homeostat_level_shifts", "Series whose level may have shifted, those that are asked about included.")
+        .put([], m.level_shifts as f64);
+    all.counter("homeostat_level_shifts_left_out_total", "Shifts that nobody is asked about, since too many are held.")
+        .put([], m.level_shifts_left_out as f64);
     all.gauge(
         "homeostat_forecasts_open",
         "Series whose trend leads beyond their alert level; none in critical, whose depth tells no trend.",

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Daemon, WHATEVER_THE_HOST_DOES, now, wait_until, write};
+use common::{Daemon, WHATEVER_THE_HOST_DOES, now, shifted, wait_until, write};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
@@ -514,4 +514,38 @@ fn a_person_sees_bounds_gives_a_verdict_and_sees_its_effect() {
     let _daemon = Daemon::listening(dir.path(), &address);
     let live = "return document.querySelector('#banners').textContent === '' && document.querySelector('#connection').dataset.connection === 'live';";
     browser.wait_for("the page to find the daemon again", live, &json!([]));
+}
+
+/// The words of the proposals that are shown, and their button of this answer.
+const PROPOSALS: &str = "
+    const shown = document.querySelector('#proposals');
+    return shown.checkVisibility() ? shown.textContent : '';";
+const ANSWER: &str = "return document.querySelector(`#proposals [data-answer=\"${arguments[0]}\"]`);";
+
+#[test]
+#[ignore = "needs chromedriver and chromium: ./dev check runs it"]
+fn a_person_is_asked_about_levels_that_shifted_and_answers() {
+    let dir = TempDir::new().expect("a folder");
+    let daemon = shifted(dir.path());
+    let browser = Browser::start();
+    browser.resize(360, 740);
+    browser.open(&format!("http://{}/", daemon.address));
+    let refuse = browser.wait_for("the question", ANSWER, &json!(["refuse"]));
+    let said = browser.run(PROPOSALS, &json!([]));
+    let said = said.as_str().expect("text");
+    for word in
+        ["2 levels shifted", "Is that ordinary now?", "load 100", "queue 40", "(storage team)", "Without an answer"]
+    {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let widths = browser.run("return [document.documentElement.scrollWidth, innerWidth];", &json!([]));
+    assert!(widths[0].as_u64() <= widths[1].as_u64(), "wider than the screen: {widths}");
+    assert_eq!(browser.run(NAMELESS, &json!([])), json!([]), "everything that can be used has a name");
+    browser.click(&refuse);
+    browser.wait_for("nothing to be asked", "return document.querySelector('#proposals').hidden;", &json!([]));
+    let settled = daemon.data("/api/v1/proposals")[0]["series"][0]["settled"].clone();
+    assert_eq!(settled, "refused");
+    browser.resize(1400, 1000);
+    browser.wait_for("the answer among the events", HEARD, &json!(["proposal 1 is refused"]));
+    assert_eq!(browser.errors(), Vec::<Value>::new());
 }

@@ -8,6 +8,7 @@ import * as events from './events.js';
 import { span } from './format.js';
 import { seriesOf } from './link.js';
 import * as loops from './loops.js';
+import * as proposals from './proposals.js';
 import * as series from './series.js';
 import * as state from './state.js';
 
@@ -66,6 +67,7 @@ function later(what) {
     attempt(async () => {
       const current = view();
       if (wanted.has('lists')) await series.refresh();
+      if (wanted.has('proposals')) await proposals.refresh();
       if (current === 'state') await state.refresh();
       else if (wanted.has('state')) await state.refreshPill();
       if (current === 'loops') await loops.refresh();
@@ -76,6 +78,7 @@ function later(what) {
 function hear(event) {
   if (series.hear(event)) later('lists');
   drawer.hear(event);
+  if (proposals.hear(event)) later('proposals');
   if (event.kind === 'state_changed' || event.kind === 'cycle_completed') later('state');
   else later('view');
 }
@@ -87,6 +90,7 @@ function connected(word) {
     liveSince = Date.now();
     later('state');
     later('lists');
+    later('proposals');
   } else {
     liveSince = null;
   }
@@ -127,7 +131,7 @@ function poll() {
     if (view() === 'series') await series.refresh();
     await drawer.refresh();
     // Without the stream nothing tells us to look.
-    if (liveSince === null) await state.refreshPill();
+    if (liveSince === null) await Promise.all([state.refreshPill(), proposals.refresh()]);
   });
 }
 
@@ -148,6 +152,6 @@ document.querySelector('.skip').addEventListener('click', (click) => {
 wide.addEventListener('change', show);
 document.addEventListener('visibilitychange', () => { if (!document.hidden) { poll(); later('state'); } });
 events.start({ hear, connected });
-attempt(async () => { await Promise.all([series.refresh(), state.refreshPill()]); });
+attempt(async () => { await Promise.all([series.refresh(), state.refreshPill(), proposals.refresh()]); });
 setInterval(poll, POLL_MS);
 setInterval(clockwork, 1000);

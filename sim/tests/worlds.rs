@@ -227,6 +227,13 @@ impl Invariants {
                 self.frozen = *frozen;
                 Ok(())
             }
+            Event::LevelShiftProposed { id, series, .. } => {
+                let told = series.iter().all(|one| one.before.is_finite() && one.after.is_finite());
+                ensure(!series.is_empty() && told, || format!("proposal {id} of {series:?}"))
+            }
+            Event::LevelShiftSettled { id, series, .. } => {
+                ensure(!series.is_empty(), || format!("proposal {id} settled for nobody"))
+            }
             Event::CycleCompleted(cycle) => self.see_cycle(cycle),
             Event::SeriesForgotten { series, .. } => {
                 self.sensitivities.remove(series);

@@ -137,6 +137,9 @@ pub trait Detector: Send + Sync {
     /// What a person says of an alert of its, or of one that it missed.
     fn told(&self, _state: &mut DetectorState, _verdict: Verdict) {}
 
+    /// The series is taken up again at the level that it was left at: an alert that held is over.
+    fn calm(&self, _state: &mut DetectorState) {}
+
     /// Whether it decides on alerts by itself. Such a detector goes on learning by itself from a series' first samples; one
     /// that says bounds alone begins anew with each threshold.
     fn alerts(&self) -> bool {

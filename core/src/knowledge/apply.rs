@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::analyze::strategy::DetectorState;
+use crate::event::{Asked, Settled};
 use crate::feedback::Subject;
 use crate::plan::parameters;
 
@@ -15,7 +16,7 @@ impl Knowledge {
             Event::SeriesForgotten {
                 series,
                 because: Forgotten::Ended | Forgotten::GaveWay | Forgotten::ReadOtherwise,
-            } => self.apply_forgotten(series),
+            } => self.apply_forgotten(series, now),
             Event::ThresholdLearned { series, threshold, .. } => {
                 self.general.optimizations.push(Optimization {
                     at: threshold.learned_at,
@@ -28,9 +29,12 @@ impl Knowledge {
                 self.apply_learned(series, threshold);
             }
             Event::Alerted(alerted) => {
-                if let Some(series) = self.find_mut(&alerted.series) {
+                if let Some((series, proposals)) = self.find_with_proposals(&alerted.series) {
                     match alerted.phase {
-                        Phase::Onset => series.alert_begins(alerted.at),
+                        Phase::Onset => {
+                            let first = series.alert_begins(alerted.at);
+                            proposals.alert_began(series, first, alerted.at, alerted.pages, alerted.muted);
+                        }
                         Phase::End => series.alert_ends(alerted.at),
                     }
                 }
@@ -89,6 +93,15 @@ impl Knowledge {
                 }
             }
             Event::Frozen { frozen, .. } => self.general.frozen = *frozen,
+            Event::LevelShiftProposed { id, since, because, series, .. } => {
+                self.general.proposals.propose(*id, *since, series, *because == Asked::Again, now)
+            }
+            Event::LevelShiftSettled { id, settled, series, comment, .. } => {
+                series.iter().for_each(|name| self.apply_settled_shift(*id, name, *settled, now));
+                if let Some(comment) = comment {
+                    self.general.proposals.comment(*id, comment);
+                }
+            }
             Event::CycleCompleted(cycle) => self.apply_cycle(cycle),
         }
     }
@@ -103,6 +116,29 @@ impl Knowledge {
 
     fn loop_mut(&mut self, kind: LoopKind) -> &mut LoopMemory {
         self.general.loops.entry(kind).or_default()
+    }
+
+    /// A series, and beside it what is known of shifts.
+    fn find_with_proposals(&mut self, name: &SeriesName) -> Option<(&mut Series, &mut Proposals)> {
+        let id = *self.names.get(name)?;
+        let series = self.shards.get_mut(usize::from(id.shard))?.get_mut(id)?;
+        Some((series, &mut self.general.proposals))
+    }
+
+    /// What a person, or nobody in time, said of a level, done to what the series has learned.
+    fn apply_settled_shift(&mut self, id: u64, name: &SeriesName, settled: Settled, now: Timestamp) {
+        let methods = Arc::clone(&self.methods);
+        let Some((series, proposals)) = self.find_with_proposals(name) else { return };
+        let Some(shift) = proposals.settle(id, name, settled, now) else { return };
+        let detector = methods.detector(series.strategy());
+        match settled {
+            Settled::Accepted => series.accept_level(shift.since(), detector),
+            Settled::Unanswered => series.stand_by_level(shift.since()),
+            Settled::Refused => series.refuse_level(&shift),
+            Settled::Over => series.trouble_is_over(shift, detector),
+            Settled::Returned => {}
+        }
+        self.general.hurry = true;
     }
 
     fn apply_added(
@@ -134,12 +170,13 @@ impl Knowledge {
         detector.prior(best.detector.as_ref()?)
     }
 
-    fn apply_forgotten(&mut self, name: &SeriesName) {
+    fn apply_forgotten(&mut self, name: &SeriesName, now: Timestamp) {
         if let Some(id) = self.names.remove(name) {
             let series = self.shards[usize::from(id.shard)].remove(id);
             if let Some(part) = series.and_then(|series| series.part) {
                 self.histograms.unregister(part);
             }
+            self.general.proposals.begins_anew(name, Settled::Returned, now);
             self.general.forgotten += 1;
         }
     }
@@ -148,7 +185,11 @@ impl Knowledge {
         let methods = Arc::clone(&self.methods);
         let mut scratch = std::mem::take(&mut self.scratch);
         let least = self.config.learning.min_data_points;
-        if let Some(series) = self.find_mut(name) {
+        if let Some((series, proposals)) = self.find_with_proposals(name) {
+            if let Some(since) = threshold.level_since.filter(|since| series.level_since != Some(*since)) {
+                proposals.stands_out(series, since);
+            }
+            series.forget_trouble();
             series.set_rivals(&threshold.rivals, threshold.sensitivity);
             if threshold.level_since.is_some() {
                 series.level_since(threshold.level_since);
@@ -159,7 +200,9 @@ impl Knowledge {
             series.relearn = false;
             series.claim_begins(methods.detector(&series.settings.strategy), threshold.learned_at);
             // One that alerts by itself goes on; bounds that track begin anew from what is ordinary.
-            if let Some(detector) = methods.detector(&series.settings.strategy).filter(|detector| !detector.alerts()) {
+            if let Some(detector) = methods.detector(&series.settings.strategy).filter(|detector| !detector.alerts())
+                && !series.is_in_trouble()
+            {
                 let (mut at, mut values) = (Vec::new(), Vec::new());
                 series.ordinary(least, &mut at, &mut values);
                 let baseline = Baseline::sorted(series.kind(), &at, &values, &mut scratch);
@@ -256,10 +299,14 @@ impl Knowledge {
         if let Some(verdict) = signal.verdict {
             self.general.hurry = true;
             let methods = Arc::clone(&self.methods);
+            let about = signal.about.unwrap_or(Subject::Moment { at: signal.at });
+            if let (Subject::ChangePoint { .. }, Some(name)) = (about, &signal.series) {
+                self.general.proposals.begins_anew(name, Settled::Accepted, signal.at);
+            }
             let series = signal.series.as_ref().and_then(|name| self.find_mut(name));
             let of_alert = series.map_or(verdict == Verdict::Missed, |series| {
                 let detector = methods.detector(series.strategy());
-                series.hear(verdict, signal.about.unwrap_or(Subject::Moment { at: signal.at }), detector)
+                series.hear(verdict, about, detector)
             });
             if of_alert {
                 self.general.verdicts.push((signal.at, verdict));
@@ -290,6 +337,7 @@ impl Knowledge {
         general.last_cycle = cycle.at;
         general.hurry = general.state.wants_early_cycle();
         general.chance = cycle.chance;
+        general.proposals.see(&cycle.looks, cycle.at);
         general.loops.values_mut().for_each(|memory| memory.heard.retain(|signal| signal.id > cycle.heard));
         let methods = Arc::clone(&self.methods);
         for name in &cycle.confirmed {

@@ -47,7 +47,7 @@ impl Fence {
         let fence = Fence::new(
             threshold.bounds.on(at, holiday),
             if threshold.young { (None, None) } else { threshold.alert.on(at, holiday) },
-            threshold.bounds.center(at, threshold.center, holiday),
+            threshold.bounds.center_on(at, threshold.center, holiday),
             threshold.sensitivity,
             threshold.alert_sigmas,
         );

@@ -59,6 +59,17 @@ impl Masks {
         }
     }
 
+    /// Whether it covers all that comes from now on.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.back().is_some_and(|(_, end)| end.is_none())
+    }
+
+    /// Covers nothing from then on.
+    pub(crate) fn end(&mut self, at: Timestamp) {
+        self.uncover(at, Timestamp::from_millis(i64::MAX));
+        self.0.retain(|(_, end)| end.is_some());
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
@@ -83,12 +94,19 @@ impl Masks {
 const MASKED_MAX: f64 = 0.25;
 
 impl Masks {
-    /// Takes the samples of alerts out of a window (times in milliseconds, ascending, and as many values), as long as they are
-    /// few and `least` remain. Returns how many it took out.
-    pub(crate) fn leave_out(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
+    /// Takes all that is covered out of a window, and returns how many that were.
+    pub(crate) fn leave_out_all(&self, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
         if self.is_empty() {
             return 0;
         }
+        let covered = self.covered(at);
+        take_out(&covered, at);
+        take_out(&covered, values);
+        covered.iter().map(Range::len).sum()
+    }
+
+    /// Where in a window what is covered lies: ranges that ascend and do not overlap.
+    fn covered(&self, at: &[i64]) -> Vec<Range<usize>> {
         let place = |time: Timestamp| at.partition_point(|at| *at < time.millis());
         let (mut covered, mut before) = (Vec::with_capacity(self.0.len()), 0);
         for (from, until) in &self.0 {
@@ -96,6 +114,16 @@ impl Masks {
             before = until.map_or(at.len(), place).max(start);
             covered.push(start..before);
         }
+        covered
+    }
+
+    /// Takes the samples of alerts out of a window (times in milliseconds, ascending, and as many values), as long as they are
+    /// few and `least` remain. Returns how many it took out.
+    pub(crate) fn leave_out(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        let covered = self.covered(at);
         let masked = covered.iter().map(Range::len).sum::<usize>();
         if masked as f64 > MASKED_MAX * at.len() as f64 || at.len() - masked < least {
             return 0;

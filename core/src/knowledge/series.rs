@@ -2,6 +2,7 @@
 
 mod hear;
 mod record;
+mod shift;
 
 use crate::analyze::claim::most_pages;
 use crate::analyze::learn::alert_sigmas;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub budget: Option<Budget>,
     /// How it reads the time.
     pub reckoning: Reckoning,
+    /// Whose it is.
+    pub owner: Option<Arc<str>>,
 }
 
 impl Settings {
@@ -56,6 +59,7 @@ impl Settings {
             settings.watch = rule.watch.or(settings.watch);
             settings.page = rule.page.unwrap_or(settings.page);
             settings.budget = rule.budget.or(settings.budget);
+            settings.owner = rule.owner.clone().or(settings.owner);
             settings.sensitivity = rule.sensitivity.unwrap_or(settings.sensitivity);
             if let Some(strategy) = &rule.strategy {
                 settings.strategy = strategy.clone();
@@ -206,6 +210,9 @@ pub struct Series {
     /// Since when the series has its present level, after a shift: what came before is not learned from.
     #[serde(default)]
     pub(crate) level_since: Option<Timestamp>,
+    /// Times that a person called trouble as their level shifted: never learned from, however long they are.
+    #[serde(default)]
+    trouble: Masks,
     /// When its trend will have carried it beyond its alert level, if it goes on.
     pub(crate) forecast: Option<Timestamp>,
     /// When it was learned last, and how many samples had been admitted then.
@@ -253,6 +260,7 @@ impl Series {
             alarm: Alarm::default(),
             alert_since: None,
             masks: Masks::default(),
+            trouble: Masks::default(),
             alerts: Alerts::default(),
             claim: None,
             level_since: None,
@@ -315,7 +323,8 @@ impl Series {
         self.set_fence();
     }
 
-    pub(crate) fn alert_begins(&mut self, at: Timestamp) {
+    /// Gives the first sample that belongs to it.
+    pub(crate) fn alert_begins(&mut self, at: Timestamp) -> Timestamp {
         self.alert_since = Some(at);
         self.tally.alerts += 1;
         self.alerts.begin(at);
@@ -326,6 +335,7 @@ impl Series {
         let mut sustained = self.window.iter().rev().skip_while(|(time, _)| *time > at);
         let first = sustained.nth(usize::from(SUSTAINED) - 1).map_or(at, |(first, _)| first);
         self.masks.open(first);
+        first
     }
 
     /// From now on its confidence can be held against what happens, where that is what it claims: it is about pages, and none
@@ -368,9 +378,12 @@ impl Series {
         self.masks.covers(at)
     }
 
-    /// How many samples of the window are those of alerts.
+    /// How many samples of the window are those of alerts, or of trouble.
     pub fn masked(&self) -> usize {
-        if self.masks.is_empty() { 0 } else { self.window.iter().filter(|(at, _)| self.masks.covers(*at)).count() }
+        if self.masks.is_empty() && self.trouble.is_empty() {
+            return 0;
+        }
+        self.window.iter().filter(|(at, _)| self.masks.covers(*at) || self.trouble.covers(*at)).count()
     }
 
     /// What of it is not learned from.
@@ -387,6 +400,7 @@ impl Series {
     /// lies in maintenance or deploys.
     pub(crate) fn ordinary(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> Ordinary {
         self.window.copy_into(at, values);
+        let trouble = self.trouble.leave_out_all(at, values);
         let since = self.level_since.map_or(0, |since| at.partition_point(|time| *time < since.millis()));
         let cut = at.len() - since >= least;
         if cut {
@@ -394,7 +408,7 @@ impl Series {
             values.drain(..since);
         }
         let set_aside = self.leave_out(least, at, values);
-        let masked = self.masks.leave_out(least, at, values);
+        let masked = trouble + self.masks.leave_out(least, at, values);
         Ordinary { level_since: self.level().filter(|_| cut), masked, set_aside }
     }
 
@@ -468,6 +482,11 @@ impl Series {
     /// Whether its alerts may page a person.
     pub fn pages(&self) -> bool {
         self.settings.page
+    }
+
+    /// Whose it is, where the configuration says.
+    pub fn owner(&self) -> Option<&str> {
+        self.settings.owner.as_deref()
     }
 
     /// The histogram it is made of, by name; none: samples of it come from outside.

@@ -2,6 +2,7 @@
 
 use super::client::{Daemon, text};
 use super::output::Out;
+use super::proposals::sentence;
 use super::status::{budget, in_force};
 use super::{Done, Failed};
 use homeostat::series::SeriesName;
@@ -38,6 +39,9 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
     let part = |name: &str| said.get(name).filter(|part| !part.is_null());
     let list = |name: &str| said.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let mut pairs = vec![("series", name.to_string()), ("kind", text(&said, "kind"))];
+    if part("owner").is_some() {
+        pairs.push(("owner", text(&said, "owner")));
+    }
     if let Some(histogram) = part("histogram") {
         let of = format!("{} ({} limits)", text(histogram, "buckets"), text(histogram, "buckets_held"));
         let derived = histogram.get("derived").and_then(Value::as_bool) == Some(true);
@@ -97,6 +101,9 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
         if part(name).is_some() {
             pairs.push((label, text(&said, name)));
         }
+    }
+    if let Some(proposal) = part("proposal") {
+        pairs.push(("proposal", sentence(proposal, name.as_str())));
     }
     for rival in list("rivals") {
         let bounds = format!("{} to {}", text(rival, "lower"), text(rival, "upper"));

@@ -23,6 +23,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     let loops = client.all("loops", &[])?;
     let statistics = client.one("statistics")?;
     let calendar = client.one("calendar")?;
+    let proposals = client.all("proposals", &[("open", "true")])?.len();
     if out.is_json() {
         out.data(&json!({
             "state": state,
@@ -30,6 +31,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
             "loops": loops,
             "statistics": statistics,
             "calendar": calendar,
+            "proposals_open": proposals,
         }))?;
         return Ok(Done::Quietly);
     }
@@ -47,6 +49,9 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     pairs.push(("alerts", budget(&statistics)));
     pairs.extend(calendars(&calendar));
     pairs.extend(outcomes(&statistics));
+    if proposals > 0 {
+        pairs.push(("proposals", format!("{proposals} wait for an answer; `homeostat proposals` shows them")));
+    }
     pairs.extend(evidence(&state));
     for name in
         ["monitoring_interval_s", "analysis_depth", "planning_lookahead_s", "execution_parallelism", "learning_rate"]

@@ -169,6 +169,12 @@ impl Detector for Auto {
         }
     }
 
+    fn calm(&self, state: &mut DetectorState) {
+        if let DetectorState::Auto(state) = state {
+            state.decider.calm();
+        }
+    }
+
     fn step(&self, state: &mut DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Judged {
         match state {
             DetectorState::Auto(state) => state.step(at, value, asked),

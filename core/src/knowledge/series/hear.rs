@@ -52,7 +52,8 @@ impl Series {
     }
 
     /// From then on it is another series: neither bounds nor a detector know what came before.
-    fn begin_anew(&mut self, at: Timestamp, detector: Option<&dyn Detector>) {
+    pub(super) fn begin_anew(&mut self, at: Timestamp, detector: Option<&dyn Detector>) {
+        self.trouble.end(at);
         self.level_since(Some(at));
         self.relearn = self.learned.is_some();
         if let Some(detector) = detector.filter(|detector| detector.alerts()) {

@@ -1,7 +1,7 @@
 //! One series in full, and why its threshold is as it is.
 
 use crate::driver::View;
-use crate::http::rows::{At, BoundsRow, EntryRow, SignalRow, fates};
+use crate::http::rows::{At, BoundsRow, EntryRow, ProposalRow, SignalRow, fates};
 use crate::view::{ThresholdRow, threshold_row};
 use homeostat::analyze::claim::{Claim, most_pages};
 use homeostat::analyze::strategy::Voice;
@@ -155,6 +155,8 @@ pub struct Explained {
     series: SeriesName,
     kind: &'static str,
     watched: bool,
+    /// Whose it is, where the configuration says.
+    owner: Option<String>,
     /// The entry of a calendar that is in force for it, the strictest one: maintenance before a deploy before a holiday.
     during: Option<EntryRow>,
     /// Of a bucket, or a series made of buckets: which histogram.
@@ -193,6 +195,8 @@ pub struct Explained {
     last_breach: Option<At>,
     #[schemars(with = "Option<String>")]
     alert_since: Option<Timestamp>,
+    /// The question that is open about its level, or the one in which its present level was called trouble.
+    proposal: Option<ProposalRow>,
     #[schemars(with = "Option<String>")]
     forecast: Option<Timestamp>,
     tally: TallyRow,
@@ -245,6 +249,7 @@ impl Explained {
             series: series.name().clone(),
             kind: series.kind().as_str(),
             watched: series.watched(),
+            owner: series.owner().map(str::to_owned),
             during: series.during(view.now).map(EntryRow::from),
             histogram: HistogramRow::of(knowledge, series),
             strategy: series.strategy().clone(),
@@ -278,6 +283,7 @@ impl Explained {
             last: window.newest().map(At::from),
             last_breach: series.last_breach().map(At::from),
             alert_since: series.alert_since(),
+            proposal: knowledge.proposals().of(series.name()).map(|one| ProposalRow::of(knowledge, one)),
             forecast: series.forecast(),
             budget: BudgetRow::of(knowledge, series, view.now),
             tally: TallyRow {

@@ -26,6 +26,8 @@ pub struct SeriesRow {
     strategy: StrategyName,
     /// Whether it is learned and judged.
     watched: bool,
+    /// Whose it is, where the configuration says.
+    owner: Option<String>,
     last: Option<At>,
     /// Samples of its window outside the bounds in force, judged anew.
     breaches: usize,
@@ -51,6 +53,7 @@ impl SeriesRow {
             span_s: window.span().secs(),
             strategy: series.strategy().clone(),
             watched: series.watched(),
+            owner: series.owner().map(str::to_owned),
             last: window.newest().map(At::from),
             breaches: series.breaches_in_last(window.len()),
             alert_since: series.alert_since(),

@@ -528,6 +528,13 @@ impl Decider {
         self.correction = (self.correction + step).clamp(CORRECTION.0, CORRECTION.1);
     }
 
+    /// No alert holds, and nothing was collected for one.
+    pub fn calm(&mut self) {
+        self.alert = None;
+        self.beyond = false;
+        (self.drift, self.unrest) = (0.0, self.unrest.min(1.0));
+    }
+
     /// Without pages the level comes down again, by as much a week as the asked ones would raise it.
     fn ease(&mut self, per_week: f32, asked: &Asked) {
         if let AlertLevel::PerWeek(pages) = asked.alert {
