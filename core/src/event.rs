@@ -3,6 +3,7 @@
 //! One stream of events is the journal, the page's feed, the metrics and the test transcript. Applying the same events
 //! over the same samples gives the same memory.
 
+use crate::calendar::During;
 use crate::config::{Kind, Parameters};
 use crate::execute::{Change, Outcome};
 use crate::feedback::{Adjustment, LoopKind, Signal};
@@ -261,6 +262,9 @@ pub struct Alerted {
     /// At an onset, what was strange, where the detector says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,
+    /// The entry of a calendar that was in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub during: Option<During>,
     pub situation: u64,
 }
 

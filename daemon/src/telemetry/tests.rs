@@ -66,7 +66,18 @@ fn proposals_and_pages_they_mute_are_counted_once() {
         let bounds = (None, Some(1.0));
         let at = homeostat::time::Timestamp::EPOCH;
         let (series, value, pages, why, situation) = (series.clone(), 2.0, false, None, 0);
-        Event::Alerted(homeostat::event::Alerted { series, at, phase, value, bounds, pages, muted, why, situation })
+        Event::Alerted(homeostat::event::Alerted {
+            series,
+            at,
+            phase,
+            value,
+            bounds,
+            pages,
+            muted,
+            why,
+            during: None,
+            situation,
+        })
     };
     let since = homeostat::time::Timestamp::EPOCH;
     let proposed = |because| Event::LevelShiftProposed { id: 1, since, because, series: Vec::new(), situation: 0 };

@@ -6,6 +6,8 @@
 
 mod decider;
 mod histogram;
+#[cfg(test)]
+mod holidays;
 mod scorer;
 mod season;
 mod tail;
@@ -70,9 +72,9 @@ impl State {
     fn step(&mut self, at: Timestamp, value: f64, asked: &Asked) -> Judged {
         self.see_interval(at);
         let tame = value.clamp(-LARGEST, LARGEST);
-        let clock = at.millis();
+        let clock = asked.moment.clock(at);
         let interval = self.usual_interval();
-        let scores = self.scorer.step(tame as f32, clock);
+        let scores = self.scorer.step(tame as f32, clock, asked.moment.holiday);
         let decision = self.decider.step(tame, clock, interval as f32, asked);
         let severity = decision.severity.min(1.0) + 0.3 * decision.severity.max(1.0).ln();
         self.severity += SEVERITY_RATE * (severity - self.severity);
@@ -98,7 +100,7 @@ impl State {
 
     fn voices(&self, at: Timestamp, value: f64, asked: &Asked) -> Vec<Voice> {
         let value = value.clamp(-LARGEST, LARGEST);
-        self.decider.voices(value, at.millis(), self.usual_interval() as f32, asked)
+        self.decider.voices(value, asked.moment.clock(at), self.usual_interval() as f32, asked)
     }
 
     /// Follows the median of the gaps between samples: equal steps up and down, smaller ones as more were seen.
@@ -144,7 +146,8 @@ impl Detector for Auto {
             state.decider.inherit(&prior.decider);
         }
         for (at, value) in baseline.at.iter().zip(baseline.values) {
-            state.step(Timestamp::from_millis(*at), *value, &Asked::default());
+            let at = Timestamp::from_millis(*at);
+            state.step(at, *value, &Asked { moment: baseline.reckoning.moment(at), ..Asked::default() });
         }
         DetectorState::Auto(Box::new(state))
     }
