@@ -9,6 +9,7 @@ use crate::config::{Config, ConfigError, Kind};
 use crate::event::{Alerted, CycleCompleted, Event, Forgotten, Phase};
 use crate::execute::{self, Change, Knob, Outcome, Setting};
 use crate::feedback::subscription::{Subscriber, Subscription, subscribe};
+use crate::feedback::weights::Spoke;
 use crate::feedback::{Adjustment, FeedbackLoop, LoopKind, Signal};
 use crate::knowledge::histogram::Derived;
 use crate::knowledge::series::{Noticed, Series};
@@ -213,6 +214,7 @@ impl Engine {
             bounds,
             pages: series.pages(),
             why: noticed.judged.why,
+            spoke: noticed.judged.spoke,
             situation: self.knowledge.situation(),
         };
         self.emit(Event::Alerted(alerted), now, events);
@@ -235,6 +237,7 @@ impl Engine {
             bounds: (None, None),
             pages: series.pages(),
             why: None,
+            spoke: Spoke::default(),
             situation: self.knowledge.situation(),
         };
         self.emit(Event::Alerted(alerted), now, events);

@@ -5,6 +5,7 @@
 
 use crate::config::{Kind, Parameters};
 use crate::execute::{Change, Outcome};
+use crate::feedback::weights::Spoke;
 use crate::feedback::{Adjustment, LoopKind, Signal};
 use crate::monitor::Why;
 use crate::plan::guard::Refusal;
@@ -162,6 +163,9 @@ pub struct Alerted {
     /// At an onset, what was strange, where the detector says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,
+    /// At an onset, which features spoke and how much, where the detector says so: what a verdict about it moves.
+    #[serde(default, skip_serializing_if = "Spoke::is_empty")]
+    pub spoke: Spoke,
     pub situation: u64,
 }
 

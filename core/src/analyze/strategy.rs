@@ -13,6 +13,7 @@ pub mod state;
 
 use crate::config::{Kind, StrategyName};
 use crate::feedback::Verdict;
+use crate::feedback::weights::Weights;
 use crate::monitor::Judged;
 use crate::stats::{Scratch, Statistics, normal, sort_into};
 use crate::threshold::Bounds;
@@ -96,6 +97,8 @@ pub struct Asked {
     pub shift: f64,
     /// The series was not seen for long enough to speak of an alert.
     pub young: bool,
+    /// How far verdicts have each feature heard.
+    pub weights: Weights,
 }
 
 impl Default for Asked {
@@ -106,6 +109,7 @@ impl Default for Asked {
             alert: AlertLevel::PerWeek(1.0),
             shift: 0.0,
             young: false,
+            weights: Weights::default(),
         }
     }
 }
@@ -218,7 +222,7 @@ pub fn all() -> Vec<Box<dyn Strategy>> {
 
 /// The built-in detectors.
 pub fn detectors() -> Vec<Box<dyn Detector>> {
-    vec![Box::new(auto::Auto), Box::new(ewma::Ewma)]
+    vec![Box::new(auto::Auto::default()), Box::new(ewma::Ewma)]
 }
 
 impl Methods {
@@ -232,7 +236,9 @@ impl Methods {
         self
     }
 
+    /// Adds a detector, in place of the one of its name where there is one.
     pub fn with_detector(mut self, detector: Box<dyn Detector>) -> Methods {
+        self.detectors.retain(|known| known.name() != detector.name());
         self.detectors.push(detector);
         self
     }

@@ -3,6 +3,8 @@
 use super::*;
 use crate::analyze::strategy::DetectorState;
 use crate::feedback::Subject;
+use crate::feedback::weights::HELD_OF_ALL;
+use crate::knowledge::series::About;
 
 impl Knowledge {
     /// Takes in what was decided. The only other way that memory changes.
@@ -29,7 +31,7 @@ impl Knowledge {
             Event::Alerted(alerted) => {
                 if let Some(series) = self.find_mut(&alerted.series) {
                     match alerted.phase {
-                        Phase::Onset => series.alert_begins(alerted.at),
+                        Phase::Onset => series.alert_begins(alerted.at, alerted.spoke),
                         Phase::End => series.alert_ends(alerted.at),
                     }
                 }
@@ -239,12 +241,20 @@ impl Knowledge {
             self.general.hurry = true;
             let methods = Arc::clone(&self.methods);
             let series = signal.series.as_ref().and_then(|name| self.find_mut(name));
-            let of_alert = series.map_or(verdict == Verdict::Missed, |series| {
+            let of = series.map_or(About { alert: verdict == Verdict::Missed, ..About::default() }, |series| {
                 let detector = methods.detector(series.strategy());
                 series.hear(verdict, signal.about.unwrap_or(Subject::Moment { at: signal.at }), detector)
             });
-            if of_alert {
+            if of.alert {
                 self.general.verdicts.push((signal.at, verdict));
+            }
+            if !of.spoke.is_empty() {
+                self.general.heard.add(&of.spoke, verdict, HELD_OF_ALL);
+                let fleet = std::mem::take(&mut self.general.fleet);
+                if let Some(series) = signal.series.as_ref().and_then(|name| self.find_mut(name)) {
+                    series.set_weights(&fleet);
+                }
+                self.general.fleet = fleet;
             }
         }
         let memory = self.loop_mut(signal.of);
@@ -281,6 +291,7 @@ impl Knowledge {
             }
         }
         self.count_sharing();
+        self.hear_of_fleet();
     }
 }
 

@@ -3,11 +3,14 @@
 mod hear;
 mod record;
 
+pub(crate) use hear::About;
+
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
 use crate::analyze::strategy::{AlertLevel, Asked, DetectorState};
 use crate::budget::{ALERT_SIGMAS, Budget};
 use crate::config::{Config, Kind, StrategyName};
+use crate::feedback::weights::{Heard, Spoke, Weights};
 use crate::knowledge::alerts::Alerts;
 use crate::knowledge::door::{self, Distinct, Door};
 use crate::knowledge::fence::{Alarm, Fence, SUSTAINED};
@@ -21,6 +24,7 @@ use crate::threshold::{Rival, Threshold};
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Samples a merit is worked out from at most: ten times as many as it is smoothed over.
@@ -58,6 +62,9 @@ impl Settings {
         settings
     }
 }
+
+/// Alerts of which it is remembered what spoke in them; the oldest is forgotten first.
+const SPOKEN_KEPT: usize = 32;
 
 /// The trust in a series' thresholds as it was set, and when.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -158,6 +165,11 @@ pub struct Series {
     pub(crate) trust: Trust,
     /// Verdicts that were heard about it.
     pub(crate) verdicts: u32,
+    /// What those said of each feature of its detector, and what spoke at the onset of its latest alerts, oldest first.
+    #[serde(default)]
+    heard: Heard,
+    #[serde(default)]
+    spoken: VecDeque<(Timestamp, Spoke)>,
     /// Samples that are not learned from.
     #[serde(default)]
     masks: Masks,
@@ -206,6 +218,8 @@ impl Series {
             asked_kind,
             trust: Trust::FULL,
             verdicts: 0,
+            heard: Heard::default(),
+            spoken: VecDeque::new(),
             tally: Tally::default(),
             alarm: Alarm::default(),
             alert_since: None,
@@ -263,7 +277,7 @@ impl Series {
         self.set_fence();
     }
 
-    pub(crate) fn alert_begins(&mut self, at: Timestamp) {
+    pub(crate) fn alert_begins(&mut self, at: Timestamp, spoke: Spoke) {
         self.alert_since = Some(at);
         self.tally.alerts += 1;
         self.alerts.begin(at);
@@ -271,6 +285,12 @@ impl Series {
         let mut sustained = self.window.iter().rev().skip_while(|(time, _)| *time > at);
         let first = sustained.nth(usize::from(SUSTAINED) - 1).map_or(at, |(first, _)| first);
         self.masks.open(first);
+        if !spoke.is_empty() {
+            if self.spoken.len() == SPOKEN_KEPT {
+                self.spoken.pop_front();
+            }
+            self.spoken.push_back((at, spoke));
+        }
     }
 
     pub(crate) fn alert_ends(&mut self, at: Timestamp) {
@@ -504,6 +524,26 @@ impl Series {
         self.settings.budget.is_none() && self.watched() && (self.pages() || !paging)
     }
 
+    /// How far each feature is heard, by what was said of this series and of all.
+    pub(crate) fn set_weights(&mut self, fleet: &Heard) {
+        self.asked.weights = Weights::of(&self.heard, fleet);
+    }
+
+    /// How far each feature of its detector is heard.
+    pub fn weights(&self) -> &Weights {
+        &self.asked.weights
+    }
+
+    /// What verdicts about this series said of each feature.
+    pub fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
+    /// What spoke at the onset of its latest alerts, oldest first.
+    pub fn spoken(&self) -> impl DoubleEndedIterator<Item = &(Timestamp, Spoke)> {
+        self.spoken.iter()
+    }
+
     /// How often its ordinary samples may alert in a week. None: there is no budget.
     pub fn budget_per_week(&self) -> Option<f64> {
         match self.asked.alert {
@@ -526,6 +566,7 @@ impl Series {
             alert: self.asked.alert,
             shift: normal::rarity(sigmas) - normal::rarity(ALERT_SIGMAS),
             young: false,
+            weights: self.asked.weights,
         };
     }
 

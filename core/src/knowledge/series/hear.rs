@@ -1,32 +1,87 @@
 //! What a person says of a series, and what that does to what it has learned.
 
 use super::Series;
-use crate::analyze::strategy::Detector;
+use crate::analyze::strategy::{AlertLevel, Asked, Baseline, Detector};
+use crate::feedback::weights::{HELD, Spoke};
 use crate::feedback::{Subject, Verdict};
-use crate::time::Timestamp;
+use crate::stats::Scratch;
+use crate::time::{Span, Timestamp};
+
+/// Pages a week at which a detector says of nearly any sample what is strangest in it.
+const ANY: AlertLevel = AlertLevel::PerWeek(1e9);
+
+/// What a verdict is about.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(crate) struct About {
+    /// An alert, or one that was missed.
+    pub alert: bool,
+    /// What spoke in it, or would have.
+    pub spoke: Spoke,
+}
 
 impl Series {
-    /// What a person says of it. Returns whether that is about an alert, or one that was missed.
-    pub(crate) fn hear(&mut self, verdict: Verdict, about: Subject, detector: Option<&dyn Detector>) -> bool {
+    /// What a person says of it. Returns what that is about.
+    pub(crate) fn hear(&mut self, verdict: Verdict, about: Subject, detector: Option<&dyn Detector>) -> About {
         self.verdicts += 1;
-        let of_alert = match about {
-            Subject::Moment { at } => self.alerted_at(at),
-            Subject::Period { from, until } => self.hear_of_period(verdict, from, until),
+        let (from, until) = match about {
+            Subject::Moment { at } => (at, at + Span::from_millis(1)),
+            Subject::Period { from, until } => (from, until),
             Subject::ChangePoint { at } => {
                 self.begin_anew(at, detector);
-                return false;
+                return About::default();
             }
+        };
+        let mut spoke = self.spoke_in(from, until);
+        let of_alert = match about {
+            Subject::Period { .. } => self.hear_of_period(verdict, from, until),
+            _ => self.alerted_at(from),
         };
         if of_alert && verdict == Verdict::True {
             self.alerts.excuse(self.last_seen);
         }
         if !of_alert && verdict != Verdict::Missed {
-            return false;
+            return About::default();
         }
+        if spoke.is_empty() && verdict == Verdict::Missed {
+            spoke = detector.map_or_else(Spoke::default, |detector| self.would_have_spoken(from, until, detector));
+        }
+        self.heard.add(&spoke, verdict, HELD);
         if let (Some(detector), Some(state)) = (detector, &mut self.detector) {
             detector.told(state, verdict);
         }
-        true
+        About { alert: true, spoke }
+    }
+
+    /// What spoke in the alerts of a time, as far back as they are remembered.
+    fn spoke_in(&self, from: Timestamp, until: Timestamp) -> Spoke {
+        // An alert that holds in the beginning of the time may have begun before it, or, by its first sample, a little later.
+        let holds = self.masks.covered_from(from);
+        let meant = |at: Timestamp| {
+            let covered = self.masks.covered_from(at);
+            covered.is_some() && (covered == holds || (from <= at && at < until))
+        };
+        let alerts = self.spoken.iter().filter(|(at, _)| meant(*at));
+        Spoke::mean(&alerts.map(|(_, spoke)| *spoke).collect::<Vec<_>>())
+    }
+
+    /// What would have paged in a time in which nothing did: the window is judged anew, in that time at the lowest level.
+    fn would_have_spoken(&self, from: Timestamp, until: Timestamp, detector: &dyn Detector) -> Spoke {
+        let (mut at, mut values, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
+        self.window.copy_into(&mut at, &mut values);
+        let (first, end) =
+            (at.partition_point(|at| *at < from.millis()), at.partition_point(|at| *at < until.millis()));
+        // A moment lies between two samples, mostly: the one before it is meant.
+        let first = if first == end { first.saturating_sub(1) } else { first };
+        if first == 0 || first == end {
+            return Spoke::default();
+        }
+        let before = Baseline::sorted(self.kind(), &at[..first], &values[..first], &mut scratch);
+        let mut state = detector.start(&before, None);
+        let asked = Asked { alert: ANY, young: false, ..self.asked };
+        let meant = at[first..end].iter().zip(&values[first..end]);
+        let said =
+            meant.map(|(at, value)| detector.step(&mut state, Timestamp::from_millis(*at), *value, &asked).spoke);
+        Spoke::mean(&said.filter(|spoke| !spoke.is_empty()).collect::<Vec<_>>())
     }
 
     /// What mattered is no example of the ordinary, and what did not is one. Returns whether there was an alert in it.
