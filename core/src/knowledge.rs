@@ -153,7 +153,7 @@ pub(crate) struct General {
     /// What verdicts said of each feature, of all series; and the same as of the last cycle, which new series start at and all
     /// are shrunk to.
     #[serde(default)]
-    pub heard: Heard,
+    pub features: Heard,
     #[serde(default)]
     pub fleet: Heard,
 }
@@ -231,7 +231,7 @@ impl Knowledge {
             frozen: false,
             sharing: 0,
             watching: 0,
-            heard: Heard::default(),
+            features: Heard::default(),
             fleet: Heard::default(),
         };
         Knowledge {
@@ -255,7 +255,7 @@ impl Knowledge {
 
     /// What verdicts said of each feature of the detectors, of all series.
     pub fn heard(&self) -> &Heard {
-        &self.general.heard
+        &self.general.features
     }
 
     /// By how many the budget of all is shared where this series takes its part of it, as of the last cycle.
@@ -665,10 +665,10 @@ impl Knowledge {
 
     /// Where people said something since the last cycle, all series hear of it.
     pub(crate) fn hear_of_fleet(&mut self) {
-        if self.general.fleet == self.general.heard {
+        if self.general.fleet == self.general.features {
             return;
         }
-        self.general.fleet = self.general.heard.clone();
+        self.general.fleet = self.general.features.clone();
         let Knowledge { shards, general, .. } = self;
         shards.iter_mut().flat_map(Shard::iter_mut).for_each(|series| series.set_weights(&general.fleet));
     }

@@ -173,15 +173,16 @@ pub struct Said {
 pub struct Heard(BTreeMap<Feature, Said>);
 
 /// Verdicts of one feature that are held of a series, and of all; beyond that the old ones fade.
-pub(crate) const HELD: f32 = 30.0;
-pub(crate) const HELD_OF_ALL: f32 = 300.0;
+pub const HELD: f32 = 30.0;
+pub const HELD_OF_ALL: f32 = 300.0;
 
 /// For so many verdicts count the fleet's, and in the fleet that half of what is said matters.
 const OF_FLEET: f32 = 4.0;
 const OF_NOBODY: f32 = 20.0;
 
 impl Heard {
-    pub(crate) fn add(&mut self, spoke: &Spoke, verdict: Verdict, held: f32) {
+    /// A verdict about an alert in which these spoke, beside at most so many that are `held` of each.
+    pub fn add(&mut self, spoke: &Spoke, verdict: Verdict, held: f32) {
         for (feature, share) in spoke.iter() {
             let said = self.0.entry(feature).or_default();
             match verdict {

@@ -249,7 +249,7 @@ impl Knowledge {
                 self.general.verdicts.push((signal.at, verdict));
             }
             if !of.spoke.is_empty() {
-                self.general.heard.add(&of.spoke, verdict, HELD_OF_ALL);
+                self.general.features.add(&of.spoke, verdict, HELD_OF_ALL);
                 let fleet = std::mem::take(&mut self.general.fleet);
                 if let Some(series) = signal.series.as_ref().and_then(|name| self.find_mut(name)) {
                     series.set_weights(&fleet);

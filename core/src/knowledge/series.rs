@@ -167,7 +167,7 @@ pub struct Series {
     pub(crate) verdicts: u32,
     /// What those said of each feature of its detector, and what spoke at the onset of its latest alerts, oldest first.
     #[serde(default)]
-    heard: Heard,
+    features: Heard,
     #[serde(default)]
     spoken: VecDeque<(Timestamp, Spoke)>,
     /// Samples that are not learned from.
@@ -218,7 +218,7 @@ impl Series {
             asked_kind,
             trust: Trust::FULL,
             verdicts: 0,
-            heard: Heard::default(),
+            features: Heard::default(),
             spoken: VecDeque::new(),
             tally: Tally::default(),
             alarm: Alarm::default(),
@@ -526,7 +526,7 @@ impl Series {
 
     /// How far each feature is heard, by what was said of this series and of all.
     pub(crate) fn set_weights(&mut self, fleet: &Heard) {
-        self.asked.weights = Weights::of(&self.heard, fleet);
+        self.asked.weights = Weights::of(&self.features, fleet);
     }
 
     /// How far each feature of its detector is heard.
@@ -536,7 +536,7 @@ impl Series {
 
     /// What verdicts about this series said of each feature.
     pub fn heard(&self) -> &Heard {
-        &self.heard
+        &self.features
     }
 
     /// What spoke at the onset of its latest alerts, oldest first.

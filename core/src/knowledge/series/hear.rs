@@ -7,8 +7,9 @@ use crate::feedback::{Subject, Verdict};
 use crate::stats::Scratch;
 use crate::time::{Span, Timestamp};
 
-/// Pages a week at which a detector says of nearly any sample what is strangest in it.
-const ANY: AlertLevel = AlertLevel::PerWeek(1e9);
+/// How much further down the level is looked for at which a missed time would have paged, and in which steps, in decades.
+const LOOSER_MAX: u32 = 24;
+const LOOSER: f64 = 0.25;
 
 /// What a verdict is about.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -45,7 +46,7 @@ impl Series {
         if spoke.is_empty() && verdict == Verdict::Missed {
             spoke = detector.map_or_else(Spoke::default, |detector| self.would_have_spoken(from, until, detector));
         }
-        self.heard.add(&spoke, verdict, HELD);
+        self.features.add(&spoke, verdict, HELD);
         if let (Some(detector), Some(state)) = (detector, &mut self.detector) {
             detector.told(state, verdict);
         }
@@ -64,7 +65,8 @@ impl Series {
         Spoke::mean(&alerts.map(|(_, spoke)| *spoke).collect::<Vec<_>>())
     }
 
-    /// What would have paged in a time in which nothing did: the window is judged anew, in that time at the lowest level.
+    /// What would have paged in a time in which nothing did: the window is judged anew, in that time at one
+    /// level under the other until it pages.
     fn would_have_spoken(&self, from: Timestamp, until: Timestamp, detector: &dyn Detector) -> Spoke {
         let (mut at, mut values, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
         self.window.copy_into(&mut at, &mut values);
@@ -76,12 +78,22 @@ impl Series {
             return Spoke::default();
         }
         let before = Baseline::sorted(self.kind(), &at[..first], &values[..first], &mut scratch);
-        let mut state = detector.start(&before, None);
-        let asked = Asked { alert: ANY, young: false, ..self.asked };
-        let meant = at[first..end].iter().zip(&values[first..end]);
-        let said =
-            meant.map(|(at, value)| detector.step(&mut state, Timestamp::from_millis(*at), *value, &asked).spoke);
-        Spoke::mean(&said.filter(|spoke| !spoke.is_empty()).collect::<Vec<_>>())
+        let begun = detector.start(&before, None);
+        let meant = || at[first..end].iter().zip(&values[first..end]);
+        for looser in 0..=LOOSER_MAX {
+            let decades = f64::from(looser) * LOOSER;
+            let alert = match self.asked.alert {
+                AlertLevel::PerWeek(pages) => AlertLevel::PerWeek(pages * 10_f64.powf(decades)),
+                AlertLevel::Rarity(rarity) => AlertLevel::Rarity(rarity - decades),
+            };
+            let (asked, mut state) = (Asked { alert, young: false, ..self.asked }, begun.clone());
+            let mut said =
+                meant().map(|(at, value)| detector.step(&mut state, Timestamp::from_millis(*at), *value, &asked).spoke);
+            if let Some(spoke) = said.find(|spoke| !spoke.is_empty()) {
+                return spoke;
+            }
+        }
+        Spoke::default()
     }
 
     /// What mattered is no example of the ordinary, and what did not is one. Returns whether there was an alert in it.
