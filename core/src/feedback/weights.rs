@@ -102,7 +102,8 @@ impl From<Why> for Feature {
     }
 }
 
-/// Which features spoke at the onset of an alert, in hundredths: of those that page, and of those that score.
+/// Which features spoke at the onset of an alert: how loud each was beside the loudest of those that page, or of those that
+/// score, in hundredths.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Spoke([u8; FEATURES]);
 
@@ -111,8 +112,8 @@ impl Spoke {
     pub fn of(paging: &[f32; PAGING], scoring: &[f32; SCORING]) -> Spoke {
         let mut spoke = Spoke::default();
         let (pages, scores) = spoke.0.split_at_mut(PAGING);
-        share_out(pages, paging);
-        share_out(scores, scoring);
+        beside_loudest(pages, paging);
+        beside_loudest(scores, scoring);
         spoke
     }
 
@@ -120,8 +121,8 @@ impl Spoke {
         self.0.iter().all(|part| *part == 0)
     }
 
-    /// Those that spoke, with their shares.
-    pub fn iter(&self) -> impl Iterator<Item = (Feature, f64)> + '_ {
+    /// Those that spoke, and how loud each was beside the loudest, up to 1.
+    pub fn iter(&self) -> impl Iterator<Item = (Feature, f64)> + Clone + '_ {
         let all = Feature::ALL.into_iter().zip(self.0);
         all.filter(|(_, part)| *part > 0).map(|(feature, part)| (feature, f64::from(part) / 100.0))
     }
@@ -137,10 +138,10 @@ impl Spoke {
     }
 }
 
-fn share_out(parts: &mut [u8], loud: &[f32]) {
-    let sum: f32 = loud.iter().map(|loud| loud.max(0.0)).sum();
-    if sum > 0.0 && sum.is_finite() {
-        parts.iter_mut().zip(loud).for_each(|(part, loud)| *part = (100.0 * loud.max(0.0) / sum).round() as u8);
+fn beside_loudest(parts: &mut [u8], loud: &[f32]) {
+    let loudest = loud.iter().fold(0.0_f32, |most, loud| most.max(*loud));
+    if loudest > 0.0 && loudest.is_finite() {
+        parts.iter_mut().zip(loud).for_each(|(part, loud)| *part = (100.0 * loud.max(0.0) / loudest).round() as u8);
     }
 }
 
@@ -161,37 +162,55 @@ impl<'de> Deserialize<'de> for Spoke {
     }
 }
 
-/// What was said of alerts in which a feature spoke: how often it mattered and did not, in shares of alerts.
+/// What was said of alerts in which a feature spoke: how often it mattered and did not. One in which it was half as loud
+/// as the loudest counts half.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Said {
     pub mattered: f32,
     pub did_not: f32,
 }
 
+impl Said {
+    fn count(self) -> f32 {
+        self.mattered + self.did_not
+    }
+}
+
 /// What was said of each feature.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Heard(BTreeMap<Feature, Said>);
 
-/// Verdicts of one feature that are held of a series, and of all; beyond that the old ones fade.
-pub const HELD: f32 = 30.0;
-pub const HELD_OF_ALL: f32 = 300.0;
+/// So much is held of what was said of each feature of a series, and of all; beyond that the old fades.
+pub(crate) const HELD: f32 = 30.0;
+pub(crate) const HELD_OF_ALL: f32 = 300.0;
 
 /// For so many verdicts count the fleet's, and in the fleet that half of what is said matters.
-const OF_FLEET: f32 = 4.0;
-const OF_NOBODY: f32 = 20.0;
+const OF_FLEET: f32 = 3.0;
+const OF_NOBODY: f32 = 40.0;
 
 impl Heard {
-    /// A verdict about an alert in which these spoke, beside at most so many that are `held` of each.
-    pub fn add(&mut self, spoke: &Spoke, verdict: Verdict, held: f32) {
-        for (feature, share) in spoke.iter() {
-            let said = self.0.entry(feature).or_default();
-            match verdict {
-                Verdict::True | Verdict::Missed => said.mattered += share as f32,
-                Verdict::False => said.did_not += share as f32,
-            }
-            if said.mattered + said.did_not > held {
-                *said = Said { mattered: said.mattered / 2.0, did_not: said.did_not / 2.0 };
-            }
+    /// A verdict about an alert of this series in which these spoke. Returns what it is worth to the fleet: the more a series was
+    /// judged already, the less, or one that is judged daily would speak for all.
+    pub fn add(&mut self, spoke: &Spoke, verdict: Verdict) -> Vec<(Feature, f32)> {
+        let loud = spoke.iter().map(|(feature, loud)| (feature, loud as f32));
+        let worth = loud.clone().map(|(feature, loud)| (feature, loud / (1.0 + self.of(feature).count()))).collect();
+        loud.for_each(|(feature, loud)| self.say(feature, loud, verdict, HELD));
+        worth
+    }
+
+    /// What a verdict about one of its series is worth to the fleet.
+    pub(crate) fn add_of_one(&mut self, worth: &[(Feature, f32)], verdict: Verdict) {
+        worth.iter().for_each(|(feature, worth)| self.say(*feature, *worth, verdict, HELD_OF_ALL));
+    }
+
+    fn say(&mut self, feature: Feature, worth: f32, verdict: Verdict, held: f32) {
+        let said = self.0.entry(feature).or_default();
+        match verdict {
+            Verdict::True | Verdict::Missed => said.mattered += worth,
+            Verdict::False => said.did_not += worth,
+        }
+        if said.count() > held {
+            *said = Said { mattered: said.mattered / 2.0, did_not: said.did_not / 2.0 };
         }
     }
 
@@ -206,20 +225,20 @@ impl Heard {
     /// The share that mattered, where so many verdicts before said it was `prior`.
     fn share(&self, feature: Feature, prior: f32, worth: f32) -> f32 {
         let said = self.of(feature);
-        (said.mattered + worth * prior) / (said.mattered + said.did_not + worth)
+        (said.mattered + worth * prior) / (said.count() + worth)
     }
 }
 
 /// How far each feature of a series is heard: a factor on how rare it says a sample is, 1 where nobody said anything. In
-/// steps of 1 / 256, from a half to one and a quarter: none falls silent, and none is believed alone.
+/// steps of 1 / 128, from a quarter to one and a quarter: none falls silent, and none is believed alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Weights([i8; FEATURES]);
 
 /// A whole weight in steps.
-const WHOLE: f32 = 256.0;
+const WHOLE: f32 = 128.0;
 /// How far a weight moves up and down, in steps: a page too many costs more than one that came a little late.
-const UP: f32 = 64.0;
-const DOWN: f32 = 128.0;
+const UP: f32 = 32.0;
+const DOWN: f32 = 96.0;
 
 impl Weights {
     /// Those of a series, by what was said of it and of all.
@@ -262,7 +281,7 @@ mod tests {
     #[test]
     fn what_spoke_is_told_in_shares_and_read_back_as_it_was() {
         let told = serde_json::to_string(&restless()).expect("plain data");
-        assert_eq!(told, r#"{"high":0.25,"restless":0.75,"score_restless":1.0}"#);
+        assert_eq!(told, r#"{"high":0.33,"restless":1.0,"score_restless":1.0}"#);
         assert_eq!(serde_json::from_str::<Spoke>(&told).expect(&told), restless());
         for part in 0..=100 {
             let spoke = Spoke([part; FEATURES]);
@@ -276,7 +295,7 @@ mod tests {
     fn verdicts_move_what_spoke_by_how_much_it_spoke_and_nothing_else() {
         let of = |said: &[Verdict]| {
             let mut heard = Heard::default();
-            said.iter().for_each(|verdict| heard.add(&restless(), *verdict, HELD));
+            said.iter().for_each(|verdict| drop(heard.add(&restless(), *verdict)));
             Weights::of(&heard, &Heard::default())
         };
         assert!(of(&[]).is_default());
@@ -287,19 +306,34 @@ mod tests {
         assert!(of(&[Verdict::True]).get(Feature::Restless) > 1.0 && of(&[Verdict::Missed]) == of(&[Verdict::True]));
         assert!(of(&[Verdict::True, Verdict::False]).is_default(), "one each");
         let (least, most) = (of(&[Verdict::False; 1000]), of(&[Verdict::True; 1000]));
-        assert!(least.get(Feature::Restless) >= 0.5 && least.get(Feature::Restless) < 0.6, "{least:?}");
+        assert!(least.get(Feature::Restless) >= 0.25 && least.get(Feature::Restless) < 0.35, "{least:?}");
         assert!(most.get(Feature::Restless) <= 1.25 && most.get(Feature::Restless) > 1.2, "{most:?}");
     }
 
     #[test]
     fn a_series_starts_at_the_fleets_and_goes_its_own_way() {
         let (mut fleet, mut own) = (Heard::default(), Heard::default());
-        (0..20).for_each(|_| fleet.add(&restless(), Verdict::False, HELD_OF_ALL));
+        // Of twenty series, one verdict each.
+        for _ in 0..20 {
+            let worth = Heard::default().add(&restless(), Verdict::False);
+            fleet.add_of_one(&worth, Verdict::False);
+        }
         let at_first = Weights::of(&own, &fleet).get(Feature::Restless);
-        assert!((0.7..0.85).contains(&at_first), "15 of 35: {at_first}");
-        own.add(&restless(), Verdict::False, HELD);
+        assert!((at_first - 0.75).abs() < 0.01, "20 of 60 mattered: {at_first}");
+        let _ = own.add(&restless(), Verdict::False);
         assert!(Weights::of(&own, &fleet).get(Feature::Restless) < at_first);
-        (0..12).for_each(|_| own.add(&restless(), Verdict::True, HELD));
+        (0..12).for_each(|_| drop(own.add(&restless(), Verdict::True)));
         assert!(Weights::of(&own, &fleet).get(Feature::Restless) > 1.0, "its own outweigh the fleet's");
+    }
+
+    #[test]
+    fn one_series_does_not_speak_for_all() {
+        let (mut fleet, mut loud) = (Heard::default(), Heard::default());
+        for _ in 0..20 {
+            let worth = loud.add(&restless(), Verdict::False);
+            fleet.add_of_one(&worth, Verdict::False);
+        }
+        let (own, other) = (Weights::of(&loud, &fleet), Weights::of(&Heard::default(), &fleet));
+        assert!(own.get(Feature::Restless) < 0.4 && other.get(Feature::Restless) > 0.9, "{own:?} {other:?}");
     }
 }

@@ -3,7 +3,6 @@
 use super::*;
 use crate::analyze::strategy::DetectorState;
 use crate::feedback::Subject;
-use crate::feedback::weights::HELD_OF_ALL;
 use crate::knowledge::series::About;
 
 impl Knowledge {
@@ -248,8 +247,8 @@ impl Knowledge {
             if of.alert {
                 self.general.verdicts.push((signal.at, verdict));
             }
-            if !of.spoke.is_empty() {
-                self.general.features.add(&of.spoke, verdict, HELD_OF_ALL);
+            if !of.worth.is_empty() {
+                self.general.features.add_of_one(&of.worth, verdict);
                 let fleet = std::mem::take(&mut self.general.fleet);
                 if let Some(series) = signal.series.as_ref().and_then(|name| self.find_mut(name)) {
                     series.set_weights(&fleet);

@@ -2,7 +2,7 @@
 
 use super::Series;
 use crate::analyze::strategy::{AlertLevel, Asked, Baseline, Detector};
-use crate::feedback::weights::{HELD, Spoke};
+use crate::feedback::weights::{Feature, Spoke};
 use crate::feedback::{Subject, Verdict};
 use crate::stats::Scratch;
 use crate::time::{Span, Timestamp};
@@ -12,12 +12,12 @@ const LOOSER_MAX: u32 = 24;
 const LOOSER: f64 = 0.25;
 
 /// What a verdict is about.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct About {
     /// An alert, or one that was missed.
     pub alert: bool,
-    /// What spoke in it, or would have.
-    pub spoke: Spoke,
+    /// What it is worth to the fleet that these features spoke in it, or would have.
+    pub worth: Vec<(Feature, f32)>,
 }
 
 impl Series {
@@ -46,11 +46,11 @@ impl Series {
         if spoke.is_empty() && verdict == Verdict::Missed {
             spoke = detector.map_or_else(Spoke::default, |detector| self.would_have_spoken(from, until, detector));
         }
-        self.features.add(&spoke, verdict, HELD);
+        let worth = self.features.add(&spoke, verdict);
         if let (Some(detector), Some(state)) = (detector, &mut self.detector) {
             detector.told(state, verdict);
         }
-        About { alert: true, spoke }
+        About { alert: true, worth }
     }
 
     /// What spoke in the alerts of a time, as far back as they are remembered.

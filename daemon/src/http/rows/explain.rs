@@ -171,12 +171,12 @@ pub struct Explained {
 pub struct FeatureRow {
     /// high, low, above, below, drifting, restless and stuck page; score_… make the scores.
     feature: &'static str,
-    /// A factor on how strange a sample is by it, 0.5 to 1.25; 1 where nobody said anything.
+    /// A factor on how strange a sample is by it, 0.25 to 1.25; 1 where nobody said anything.
     weight: f64,
-    /// Verdicts about this series, by the feature's share in what spoke.
+    /// Verdicts about this series; one about an alert in which the feature was half as loud as the loudest counts half.
     mattered: f64,
     did_not: f64,
-    /// The same of all series, which this one is shrunk to.
+    /// The same of all series, which this one is shrunk to; a series that was judged often counts less each time.
     fleet_mattered: f64,
     fleet_did_not: f64,
 }
@@ -186,7 +186,7 @@ pub struct FeatureRow {
 pub struct SpokeRow {
     #[schemars(with = "String")]
     at: Timestamp,
-    /// By feature, its share among those that page, or among those that score.
+    /// By feature, how loud it was beside the loudest of those that page, or of those that score.
     spoke: BTreeMap<&'static str, f64>,
 }
 
