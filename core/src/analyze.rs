@@ -102,7 +102,7 @@ pub fn analyze(
 }
 
 /// Whether a series is to be learned now: for the first time, after a verdict or a failed expectation, after a shift, or
-/// because the interval passed and at least a fiftieth of its window is new. While the state is optimizing, half of the
+/// because the interval passed and at least a thirtieth of its window is new. While the state is optimizing, half of the
 /// interval is enough: series that were learned at different times are then learned together, or each of them would turn the
 /// loop to learning at its own time, many times in an interval.
 fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp) -> bool {
@@ -114,7 +114,7 @@ fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp)
     let new = series.admitted() - series.learned_admitted();
     let early = if knowledge.state().state == SystemState::Optimizing { 0.5 } else { 1.0 };
     let interval_passed = now.since(learned_at) >= learning.optimization_interval.scaled(early)
-        && new >= (series.window().len() as u64 / 50).max(1);
+        && new >= (series.window().len() as u64 / 30).max(1);
     // A young threshold grows up by each doubling of what it was learned from.
     let doubled = series.learned().is_some_and(|threshold| threshold.young) && new >= series.learned_admitted();
     ordered

@@ -9,6 +9,7 @@ pub mod season;
 mod sort;
 pub mod tail;
 pub mod trend;
+pub(crate) use sort::sort_few;
 pub use sort::{Scratch, sort_into};
 
 use serde::{Deserialize, Serialize};

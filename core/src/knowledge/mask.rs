@@ -7,6 +7,7 @@
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Alerts that are remembered; the oldest is forgotten first.
 const ALERTS_MAX: usize = 64;
@@ -89,17 +90,33 @@ impl Masks {
         if self.is_empty() {
             return 0;
         }
-        let ordinary: Vec<bool> = at.iter().map(|time| !self.covers(Timestamp::from_millis(*time))).collect();
-        let kept = ordinary.iter().filter(|ordinary| **ordinary).count();
-        let masked = at.len() - kept;
-        if masked as f64 > MASKED_MAX * at.len() as f64 || kept < least {
+        let place = |time: Timestamp| at.partition_point(|at| *at < time.millis());
+        let (mut covered, mut before) = (Vec::with_capacity(self.0.len()), 0);
+        for (from, until) in &self.0 {
+            let start = place(*from).max(before);
+            before = until.map_or(at.len(), place).max(start);
+            covered.push(start..before);
+        }
+        let masked = covered.iter().map(Range::len).sum::<usize>();
+        if masked as f64 > MASKED_MAX * at.len() as f64 || at.len() - masked < least {
             return 0;
         }
-        let (mut of_time, mut of_value) = (ordinary.iter(), ordinary.iter());
-        at.retain(|_| of_time.next() == Some(&true));
-        values.retain(|_| of_value.next() == Some(&true));
+        take_out(&covered, at);
+        take_out(&covered, values);
         masked
     }
+}
+
+/// Takes out what lies in these ranges, which ascend and do not overlap.
+fn take_out<T: Copy>(ranges: &[Range<usize>], of: &mut Vec<T>) {
+    let Some(first) = ranges.first() else { return };
+    let mut to = first.start;
+    for (n, range) in ranges.iter().enumerate() {
+        let next = ranges.get(n + 1).map_or(of.len(), |next| next.start);
+        of.copy_within(range.end..next, to);
+        to += next - range.end;
+    }
+    of.truncate(to);
 }
 
 #[cfg(test)]
@@ -166,5 +183,23 @@ mod tests {
             masks.close(at(10 * n + 5));
         }
         assert!(!masks.covers(at(9_351)) && masks.covers(at(9_361)), "the last 64 are held");
+    }
+
+    #[test]
+    fn what_is_left_out_is_what_is_covered() {
+        let mut masks = Masks::default();
+        masks.cover(at(3), at(5));
+        masks.cover(at(5), at(6));
+        masks.cover(at(30), at(34));
+        masks.open(at(97));
+        let times: Vec<i64> = (0..100).filter(|secs| secs % 7 != 3).map(|secs| secs * 1000).collect();
+        let kept: Vec<i64> =
+            times.iter().copied().filter(|time| !masks.covers(Timestamp::from_millis(*time))).collect();
+        let (mut left, mut values) = (times.clone(), times.iter().map(|time| *time as f64).collect::<Vec<_>>());
+        assert_eq!(masks.leave_out(1, &mut left, &mut values), times.len() - kept.len());
+        assert_eq!(left, kept);
+        assert_eq!(values, kept.iter().map(|time| *time as f64).collect::<Vec<_>>());
+        // One more than there would be left.
+        assert_eq!(masks.leave_out(kept.len() + 1, &mut times.clone(), &mut vec![0.0; times.len()]), 0);
     }
 }

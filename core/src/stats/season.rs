@@ -190,8 +190,9 @@ impl Bins {
         let mut found: Vec<(f64, f64)> = Vec::new();
         for lag in peaks {
             let (bins, error) = refined(&correlation, lag, lags);
-            // The peak may be that of two or three periods.
-            for part in [1.0, 2.0, 3.0] {
+            // The peak may be that of two or three periods, if what lies one of them apart is alike as well.
+            let is_alike = |part: &f64| correlation[(lag as f64 / part).round() as usize] >= least;
+            for part in [1.0, 2.0, 3.0].into_iter().filter(is_alike) {
                 let period = round(bins / part * self.width_ms, error / part * self.width_ms);
                 if let Some(Found { chance, .. }) = self.test(period / self.width_ms) {
                     found.push((period, -(chance * lags as f64).ln()));
@@ -271,21 +272,22 @@ impl Bins {
         let climb = (self.end(to, period) - self.end(from, period)) / period;
         let bridge = |i: usize| f64::from(self.means[i]) - climb * place(i);
         let mean = (first..last).map(|i| inside(i) * bridge(i)).sum::<f64>() / period;
+        // Each wave turns by itself, side by side: one that is made from the one before would wait for it.
         let turn = TAU / period;
-        let (mut sin, mut cos) = (place(first) * turn).sin_cos();
-        let (step_sin, step_cos) = turn.sin_cos();
-        let mut waves = [(0.0, 0.0); WAVES];
+        let (mut cos, mut sin) = multiples(place(first) * turn);
+        let (step_cos, step_sin) = multiples(turn);
+        let (mut re, mut im) = ([0.0; WAVES], [0.0; WAVES]);
         for i in first..last {
             let y = inside(i) * (bridge(i) - mean) / period;
-            let (mut re, mut im) = (cos, sin);
-            for wave in &mut waves {
-                wave.0 += y * re;
-                wave.1 += y * im;
-                (re, im) = (re * cos - im * sin, re * sin + im * cos);
+            for wave in 0..WAVES {
+                re[wave] += y * cos[wave];
+                im[wave] += y * sin[wave];
+                let before = cos[wave];
+                cos[wave] = before * step_cos[wave] - sin[wave] * step_sin[wave];
+                sin[wave] = before * step_sin[wave] + sin[wave] * step_cos[wave];
             }
-            (cos, sin) = (cos * step_cos - sin * step_sin, cos * step_sin + sin * step_cos);
         }
-        waves
+        std::array::from_fn(|wave| (re[wave], im[wave]))
     }
 
     /// The value at a place between bins: the mean of what is a sixteenth of a period around it, at most three bins to
@@ -301,6 +303,17 @@ impl Bins {
         }
         sum / weight
     }
+}
+
+/// Cosine and sine of an angle and its multiples.
+fn multiples(angle: f64) -> ([f64; WAVES], [f64; WAVES]) {
+    let (sin, cos) = angle.sin_cos();
+    let (mut cosines, mut sines) = ([cos; WAVES], [sin; WAVES]);
+    for wave in 1..WAVES {
+        cosines[wave] = cosines[wave - 1] * cos - sines[wave - 1] * sin;
+        sines[wave] = cosines[wave - 1] * sin + sines[wave - 1] * cos;
+    }
+    (cosines, sines)
 }
 
 /// Between which values a reading counts as it is.

@@ -7,7 +7,8 @@
 //! waves (Müller, 2014; Lazarus, Lewis, Stock and Watson, 2018). A slow memory under white noise hides from the neighbours,
 //! and makes the slow waves that a line is mistaken for.
 
-use super::Trend;
+use super::{Trend, sum};
+use std::sync::OnceLock;
 
 /// A straight line through a window.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -38,87 +39,92 @@ const WAVE_STEPS: usize = 32;
 /// Two-sided, one per cent, of Student's t with as many degrees of freedom as there are waves.
 const CRITICAL: f64 = 3.054_540;
 
-/// Fits a line to values at times in milliseconds (ascending, as many as values). With a `period` (milliseconds) the mean
-/// of each of its parts (24 a day, fewer where that left under 8 samples a part) is taken out of what the line leaves over,
-/// and the line fitted anew.
+/// Fits a line to values at times in milliseconds (ascending, as many as values). With a `period` (milliseconds) line and the
+/// mean of each of its parts (24 a day, fewer where that left under 8 samples a part) are fitted together.
 pub fn trend(at: &[i64], values: &[f64], period: Option<u64>) -> Line {
     assert_eq!(at.len(), values.len(), "a time for each value");
     if values.len() < 3 {
         return Line::default();
     }
-    let (first, last) = (at[0], at[at.len() - 1]);
-    let span_s = (last - first) as f64 / 1000.0;
+    let first = at[0];
+    let t: Vec<f64> = at.iter().map(|at| (at - first) as f64 / 1000.0).collect();
+    let span_s = t[t.len() - 1];
     // Brought to [-1, 1] so that squares of 1e308 do not overflow.
     let scale = values.iter().fold(0.0_f64, |most, v| most.max(v.abs())).max(f64::MIN_POSITIVE);
-    let t = |i: usize| (at[i] - first) as f64 / 1000.0;
-    let (mut slope, mut level) = fit(values.len(), t, |i| values[i] / scale);
-    if let Some(period) = period.filter(|period| *period > 0) {
-        let parts = (24 * period.div_ceil(DAY)).min((values.len() / 8).max(1) as u64) as usize;
-        let part = |i: usize| {
-            let into = u128::from(at[i].rem_euclid(period as i64) as u64);
-            (into * parts as u128 / u128::from(period)) as usize
-        };
-        let mut seasons = vec![0.0; parts];
-        // Line and season are found in turns: a day that is cut in the middle looks like a slope at first.
-        for _ in 0..SEASON_TURNS {
-            let mut counts = vec![0_u32; parts];
-            seasons.fill(0.0);
-            for i in 0..values.len() {
-                seasons[part(i)] += values[i] / scale - level - slope * t(i);
-                counts[part(i)] += 1;
-            }
-            for (season, count) in seasons.iter_mut().zip(&counts) {
-                *season /= f64::from((*count).max(1));
-            }
-            (slope, level) = fit(values.len(), t, |i| values[i] / scale - seasons[part(i)]);
+    let y: Vec<f64> = values.iter().map(|v| v / scale).collect();
+    let fit = match period.filter(|period| *period > 0) {
+        None => fit(t, y, &[], 1),
+        Some(period) => {
+            let count = (24 * period.div_ceil(DAY)).min((y.len() / 8).max(1) as u64) as usize;
+            let part = |at: &i64| {
+                let into = u128::from(at.rem_euclid(period as i64) as u64);
+                (into * count as u128 / u128::from(period)) as usize
+            };
+            fit(t, y, &at.iter().map(part).collect::<Vec<usize>>(), count)
         }
-        return judge(values.len(), span_s, slope, scale, t, |i| {
-            values[i] / scale - seasons[part(i)] - level - slope * t(i)
-        });
-    }
-    judge(values.len(), span_s, slope, scale, t, |i| values[i] / scale - level - slope * t(i))
+    };
+    judge(&fit, span_s, scale)
 }
 
 const DAY: u64 = 86_400_000;
-const SEASON_TURNS: usize = 8;
 
-fn fit(n: usize, t: impl Fn(usize) -> f64, y: impl Fn(usize) -> f64) -> (f64, f64) {
-    let mean = |of: &dyn Fn(usize) -> f64| (0..n).map(of).sum::<f64>() / n as f64;
-    let (t_mean, y_mean) = (mean(&t), mean(&y));
-    let (mut over_t, mut over_both) = (0.0, 0.0);
-    for i in 0..n {
-        let dt = t(i) - t_mean;
-        over_t += dt * dt;
-        over_both += dt * (y(i) - y_mean);
-    }
-    let slope = if over_t > 0.0 { over_both / over_t } else { 0.0 };
-    (slope, y_mean - slope * t_mean)
+struct Fit {
+    slope: f64,
+    /// Sum of the squares of the times, each around the mean of its part.
+    over_t: f64,
+    /// What is left over.
+    rest: Vec<f64>,
 }
 
-fn judge(
-    n: usize,
-    span_s: f64,
-    slope: f64,
-    scale: f64,
-    t: impl Fn(usize) -> f64,
-    residual: impl Fn(usize) -> f64,
-) -> Line {
-    let count = n as f64;
+/// The slope common to all parts, each of which has a level of its own. `part` says for each value which of `count` it
+/// belongs to.
+///
+/// Times and values taken from the mean of their part give the slope that a fit of slope and levels together has
+/// (Frisch and Waugh, 1933): a day that is cut in the middle is no slope.
+fn fit(mut t: Vec<f64>, mut y: Vec<f64>, part: &[usize], count: usize) -> Fit {
+    for of in [&mut t, &mut y] {
+        match count {
+            1 => {
+                let mean = sum(of, |v| v) / of.len() as f64;
+                of.iter_mut().for_each(|v| *v -= mean);
+            }
+            _ => around_means(of, part, count),
+        }
+    }
+    let over_t = sum(&t, |t| t * t);
+    let over_both: f64 = t.iter().zip(&y).map(|(t, y)| t * y).sum();
+    let slope = if over_t > 0.0 { over_both / over_t } else { 0.0 };
+    y.iter_mut().zip(&t).for_each(|(y, t)| *y -= slope * t);
+    Fit { slope, over_t, rest: y }
+}
+
+fn around_means(values: &mut [f64], part: &[usize], count: usize) {
+    let mut means = vec![(0.0, 0.0); count];
+    for (value, part) in values.iter().zip(part) {
+        means[*part].0 += value;
+        means[*part].1 += 1.0;
+    }
+    means.iter_mut().for_each(|(sum, samples)| *sum /= f64::max(*samples, 1.0));
+    values.iter_mut().zip(part).for_each(|(value, part)| *value -= means[*part].0);
+}
+
+/// Whether a slope is more than chance, from what the line left over.
+fn judge(fit: &Fit, span_s: f64, scale: f64) -> Line {
+    let Fit { slope, over_t, rest } = fit;
+    let (n, count) = (rest.len(), rest.len() as f64);
     let (mut squares, mut lagged, mut before) = (0.0, 0.0, 0.0);
-    let (mut t_sum, mut t_squares) = (0.0, 0.0);
     let mut waves = [0.0; WAVES];
-    for step in 0..WAVE_STEPS {
-        let mut sum = 0.0;
-        for i in step * n / WAVE_STEPS..(step + 1) * n / WAVE_STEPS {
-            let r = residual(i);
-            sum += r;
+    for (step, cosines) in cosines().iter().enumerate() {
+        let mut total = 0.0;
+        for r in &rest[step * n / WAVE_STEPS..(step + 1) * n / WAVE_STEPS] {
+            total += r;
             squares += r * r;
             lagged += r * before;
-            before = r;
-            t_sum += t(i);
-            t_squares += t(i) * t(i);
+            before = *r;
         }
-        add_waves(&mut waves, step, sum);
+        for (wave, cosine) in waves.iter_mut().zip(cosines) {
+            *wave += total * cosine;
+        }
     }
     let sigma = (squares / count).sqrt();
     let line =
@@ -141,21 +147,20 @@ fn judge(
     if by_neighbours.min(count) < EFFECTIVE_MIN {
         return line(Trend::Unknown, effective);
     }
-    let t_variance = t_squares / count - (t_sum / count) * (t_sum / count);
-    let error = sigma / (t_variance * effective).sqrt();
+    let error = sigma / (over_t / count * effective).sqrt();
     let clear = slope.abs() > CRITICAL * error && rise.abs() >= RISE_MIN * sigma;
     line(if clear { direction(true, rise) } else { Trend::Stable }, effective)
 }
 
-/// Adds one step of the window, by the sum of what the line leaves over in it.
-fn add_waves(waves: &mut [f64; WAVES], step: usize, sum: f64) {
-    // cos(k a) = 2 cos(a) cos((k − 1) a) − cos((k − 2) a): one cosine gives all.
-    let twice = 2.0 * (std::f64::consts::PI * (step as f64 + 0.5) / WAVE_STEPS as f64).cos();
-    let (mut before, mut wave) = (1.0, twice / 2.0);
-    for total in waves {
-        (before, wave) = (wave, twice * wave - before);
-        *total += sum * wave;
-    }
+/// The slow waves at each step of a window.
+fn cosines() -> &'static [[f64; WAVES]; WAVE_STEPS] {
+    static COSINES: OnceLock<[[f64; WAVES]; WAVE_STEPS]> = OnceLock::new();
+    COSINES.get_or_init(|| {
+        std::array::from_fn(|step| {
+            let turn = std::f64::consts::PI * (step as f64 + 0.5) / WAVE_STEPS as f64;
+            std::array::from_fn(|wave| (turn * (wave + 2) as f64).cos())
+        })
+    })
 }
 
 fn direction(enough: bool, rise: f64) -> Trend {

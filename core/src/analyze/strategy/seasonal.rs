@@ -4,7 +4,7 @@
 
 use super::{Baseline, Level, Proposal, Strategy};
 use crate::config::StrategyName;
-use crate::stats::{median_deviation, quantile, season};
+use crate::stats::{median_deviation, quantile, season, sort_few};
 use crate::threshold::{Bounds, Pair};
 use crate::time::Span;
 
@@ -89,11 +89,12 @@ fn parts(baseline: &Baseline, period: u64) -> Option<Vec<Option<Part>>> {
     }
     let mut start = 0;
     let mut found = Vec::with_capacity(count);
+    let mut keys = Vec::new();
     for end in ends {
         let values = &mut spread[start..end];
         start = end;
         found.push((values.len() >= PER_PART_MIN).then(|| {
-            values.sort_unstable_by(f64::total_cmp);
+            sort_few(values, &mut keys);
             let median = quantile(values, 0.5);
             // The median was fitted to the same few samples, which brings them nearer to it.
             let few = values.len() as f64 / (values.len() as f64 - 0.8);
