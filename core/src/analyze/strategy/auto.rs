@@ -14,7 +14,7 @@ mod tail;
 use super::{Asked, Baseline, Detector, DetectorState, Outlook};
 use crate::config::StrategyName;
 use crate::feedback::Verdict;
-use crate::feedback::weights::{FEATURES, PAGING, SCORING, Spoke};
+use crate::feedback::weights::{PAGING, SCORING, Spoke};
 use crate::monitor::Judged;
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
@@ -131,12 +131,8 @@ impl State {
 fn weights(asked: &Asked, without: Without) -> ([f32; PAGING], [f32; SCORING]) {
     let (mut pages, mut scores) = ([1.0; PAGING], [1.0; SCORING]);
     if !asked.weights.is_default() || without != Without::NOTHING {
-        for feature in 0..FEATURES {
-            let weight = if without.silences(feature) { 0.0 } else { asked.weights.by_number(feature) };
-            match feature.checked_sub(PAGING) {
-                None => pages[feature] = weight,
-                Some(scoring) => scores[scoring] = weight,
-            }
+        for (feature, weight) in pages.iter_mut().chain(&mut scores).enumerate() {
+            *weight = if without.silences(feature) { 0.0 } else { asked.weights.by_number(feature) };
         }
     }
     (pages, scores)
