@@ -64,13 +64,19 @@ fn a_verdict_about_a_stretch_of_time_or_many_series_takes_it_out_of_what_is_lear
 #[test]
 fn what_spoke_in_an_alert_is_told_and_a_verdict_has_it_heard_less_also_after_a_kill() {
     let dir = TempDir::new().expect("a folder");
-    let daemon = Daemon::learned(dir.path(), "");
+    configure(dir.path(), "");
+    // A series that was not seen for so long does not alert; there are fifty minutes of it.
+    let config = read(dir.path(), "homeostat.yaml");
+    let config = config.replace("monitoring_interval: 1s", "monitoring_interval: 1s, planning_lookahead: 10m");
+    write(dir.path(), "homeostat.yaml", &config);
+    let daemon = Daemon::go_on(dir.path());
+    daemon.wait_for_thresholds(2);
     let explain = |daemon: &Daemon| daemon.data("/api/v1/explain?series=load");
     assert_eq!((&explain(&daemon)["features"], &explain(&daemon)["latest_alerts"]), (&json!([]), &json!([])));
     let now = common::now();
-    let rows = read(dir.path(), "rows.jsonl");
+    let file = std::fs::OpenOptions::new().append(true).open(dir.path().join("rows.jsonl"));
     let far = (0..3).map(|n| format!("{{\"series\":\"load\",\"timestamp\":{},\"value\":500}}\n", now + n));
-    write(dir.path(), "rows.jsonl", &(rows + &far.collect::<String>()));
+    file.and_then(|mut file| file.write_all(far.collect::<String>().as_bytes())).expect("written");
     let alert = wait_until("an alert", || explain(&daemon)["latest_alerts"].get(0).cloned());
     assert_eq!(alert["spoke"]["high"].as_f64().zip(alert["spoke"]["above"].as_f64()).map(|(a, b)| a.max(b)), Some(1.0));
     assert!(alert["spoke"]["low"].is_null(), "{alert}");
