@@ -3,10 +3,14 @@
 pub mod claim;
 pub mod health;
 pub mod learn;
+pub mod shift;
 pub mod strategy;
 
 use crate::analyze::claim::{Claim, Grounds};
 use crate::analyze::learn::{Request, learn};
+use crate::analyze::strategy::Voice;
+use crate::config::StrategyName;
+use crate::event::Look;
 use crate::feedback::{Adjustment, LoopKind, Target};
 use crate::knowledge::Knowledge;
 use crate::knowledge::series::Series;
@@ -58,6 +62,8 @@ pub struct Analysis {
     pub waiting: usize,
     /// Forecasts that came or went: when the series will cross its alert level.
     pub forecasts: Vec<(SeriesName, Option<Timestamp>)>,
+    /// What was seen of series whose level may have shifted.
+    pub looks: Vec<Look>,
 }
 
 /// Reads memory; changes nothing.
@@ -77,6 +83,7 @@ pub fn analyze(
         evidence,
         breach_share_usual: health.breach_share_usual,
         forecasts: health.forecasts,
+        looks: shift::looks(knowledge),
         ..Analysis::default()
     };
 
@@ -93,7 +100,7 @@ pub fn analyze(
     for series in due.into_iter().take(budget) {
         let learned = learn_one(knowledge, series, ordered.get(series.name()).copied(), scratch, now);
         analysis.refuted.extend(refuted(knowledge, series, learned.as_ref()));
-        match learned.filter(|threshold| is_news(series, threshold)) {
+        match learned.filter(|threshold| is_news(series, threshold, |of| knowledge.preference(of))) {
             Some(threshold) => analysis.learned.push((series.name().clone(), threshold)),
             None => analysis.confirmed.push(series.name().clone()),
         }
@@ -107,7 +114,7 @@ pub fn analyze(
 /// loop to learning at its own time, many times in an interval.
 fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp) -> bool {
     let learning = &knowledge.config().learning;
-    if !series.watched() || series.window().len() < learning.min_data_points {
+    if !series.watched() || series.learnable() < learning.min_data_points {
         return false;
     }
     let Some(learned_at) = series.learned_at() else { return true };
@@ -133,10 +140,12 @@ fn ordered(adjustment: &Adjustment) -> Option<(&SeriesName, Sensitivity)> {
 }
 
 /// A verdict's effect is always news; else only bounds that moved, or a first threshold.
-fn is_news(series: &Series, threshold: &Threshold) -> bool {
+fn is_news(series: &Series, threshold: &Threshold, preference: impl Fn(&str) -> f64) -> bool {
     let Some(before) = series.learned() else { return true };
-    if series.wants_relearning() || before.sensitivity != threshold.sensitivity || before.strategy != threshold.strategy
-    {
+    if series.wants_relearning() || before.sensitivity != threshold.sensitivity {
+        return true;
+    }
+    if before.strategy != threshold.strategy && !costs_the_same(threshold, before, preference) {
         return true;
     }
     // One that has grown up says what is an alert.
@@ -145,6 +154,20 @@ fn is_news(series: &Series, threshold: &Threshold) -> bool {
     }
     let confidence_moved = (before.confidence.get() - threshold.confidence.get()).abs() > CONFIDENCE_DEADBAND;
     moved(before, threshold) > DEADBAND || confidence_moved
+}
+
+/// Losses nearer than this share to one another are the same.
+const SAME_LOSS: f64 = 0.02;
+
+/// Whether the strategy of before does as well as the one that is chosen now: two that do take turns, and where the bounds
+/// stay, that is no news.
+fn costs_the_same(threshold: &Threshold, before: &Threshold, preference: impl Fn(&str) -> f64) -> bool {
+    let cost = |of: &StrategyName| {
+        let rival = threshold.rivals.iter().find(|rival| rival.strategy == *of)?;
+        Some(rival.loss? * preference(of))
+    };
+    let (now, then) = (cost(&threshold.strategy), cost(&before.strategy));
+    now.zip(then).is_some_and(|(now, then)| then <= now * (1.0 + SAME_LOSS))
 }
 
 /// By which share of its width a bound moved, the one that moved more; of bounds that depend on time the mean over it.
@@ -186,7 +209,7 @@ pub(crate) fn time_for_samples(series: &Series, count: f64) -> Span {
 /// explains it.
 fn refuted(knowledge: &Knowledge, series: &Series, learned: Option<&Threshold>) -> Option<(SeriesName, f64)> {
     let trusted = learned.is_some_and(|new| new.confidence >= knowledge.config().learning.confidence_min);
-    let in_force = series.in_force().filter(|_| !trusted)?;
+    let in_force = series.in_force().filter(|_| !trusted && !series.is_in_trouble())?;
     let samples = series.window().len();
     let share = series.breaches_in_last(samples) as f64 / samples.max(1) as f64;
     (share > breach_share_max(in_force.sensitivity)).then(|| (series.name().clone(), share))
@@ -243,7 +266,7 @@ fn with_request<T>(
         young_under: knowledge.config().states.healthy.planning_lookahead,
         now,
     };
-    let found = of(&request, scratch);
+    let found = if values.is_empty() { None } else { of(&request, scratch) };
     (scratch.window_at, scratch.window_values) = (at, values);
     found
 }
@@ -252,7 +275,19 @@ fn with_request<T>(
 pub fn claim(knowledge: &Knowledge, series: &Series, now: Timestamp) -> Option<Claim> {
     let asked = series.budget_per_week()?;
     let outlook = knowledge.methods().detector(series.strategy())?.outlook(series.detector.as_ref()?)?;
-    Some(Claim { asked, outlook, alerts_per_week: series.alerts().per_week(now).unwrap_or(0.0) })
+    let oldest = series.window().oldest().map(|(oldest, _)| oldest);
+    let since = series.level().or(series.alerts().began().into_iter().chain(oldest).min());
+    let seen = since.map_or(Span::ZERO, |since| now.since(since));
+    Some(Claim { asked, outlook, seen, alerts_per_week: series.alerts().per_week(now).unwrap_or(0.0) })
+}
+
+/// How loudly each feature of a series' detector speaks now; nothing where no detector alerts by itself, or it is too early.
+pub fn voices(knowledge: &Knowledge, series: &Series) -> Vec<Voice> {
+    let newest = series.window().newest();
+    let (Some(detector), Some((at, value))) = (knowledge.methods().detector(series.strategy()), newest) else {
+        return Vec::new();
+    };
+    series.detector.as_ref().map_or_else(Vec::new, |state| detector.voices(state, at, value, &series.asked()))
 }
 
 /// Copies what is to be learned from; says since when the series has its present level, where that shifted, and how many

@@ -9,6 +9,7 @@ use crate::series::Selector;
 use crate::time::Span;
 use crate::units::{Confidence, Ratio, Sensitivity};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A method's name: text, because library users bring strategies of their own.
 pub type StrategyName = std::borrow::Cow<'static, str>;
@@ -333,6 +334,11 @@ pub struct SeriesRule {
     /// How often its ordinary samples may alert, beside the budget of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
+    /// Whose it is: asked again each day where its level shifted, until there is an answer; without an owner a level counts as
+    /// ordinary after three days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub owner: Option<Arc<str>>,
     /// Where its sensitivity starts, in place of `learning.sensitivity`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensitivity: Option<Sensitivity>,
@@ -345,9 +351,21 @@ pub struct SeriesRule {
 impl SeriesRule {
     /// One that says nothing yet of the series it names.
     pub fn of(selector: Selector) -> SeriesRule {
-        SeriesRule { selector, kind: None, watch: None, page: None, budget: None, sensitivity: None, strategy: None }
+        SeriesRule {
+            selector,
+            kind: None,
+            watch: None,
+            page: None,
+            budget: None,
+            owner: None,
+            sensitivity: None,
+            strategy: None,
+        }
     }
 }
+
+/// The longest name of an owner, in characters.
+const OWNER_LEN_MAX: usize = 200;
 
 /// A value of the configuration that cannot be used: which key, and what would be right.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
@@ -385,6 +403,14 @@ impl Config {
         }
         at_least("limits.series_max", self.limits.series_max as u64, 1, 100_000_000)?;
         at_least("limits.memory_max", self.limits.memory_max, 16 << 20, 1 << 50)?;
+        for (at, owner) in self.series.iter().enumerate().filter_map(|(at, rule)| Some((at, rule.owner.as_ref()?))) {
+            if owner.trim().is_empty() || owner.chars().count() > OWNER_LEN_MAX || owner.contains(char::is_control) {
+                return refuse(
+                    &format!("series[{at}].owner"),
+                    format!("is no name of 1 to {OWNER_LEN_MAX} characters; leave the key out where there is no owner"),
+                );
+            }
+        }
         at_least("feedback.signal_history", self.feedback.signal_history as u64, 1, 10_000_000)?;
         at_least("feedback.action_history", self.feedback.action_history as u64, 1, 10_000_000)?;
         at_least("execution.changes_per_hour", u64::from(self.execution.changes_per_hour), 1, 3600)?;
@@ -498,6 +524,19 @@ mod tests {
 
     fn names() -> Vec<StrategyName> {
         vec!["auto".into(), "sigma".into()]
+    }
+
+    #[test]
+    fn an_owner_has_a_name() {
+        let owned = |owner: &str| {
+            let selector = Selector::parse("up").expect("a selector");
+            let series = vec![SeriesRule { owner: Some(owner.into()), ..SeriesRule::of(selector) }];
+            Config { series, ..Config::default() }.check(&names())
+        };
+        owned("storage team").expect("a name");
+        for wrong in ["", "  ", "a\nb", &"x".repeat(201)] {
+            assert_eq!(owned(wrong).expect_err(wrong).key, "series[0].owner");
+        }
     }
 
     #[test]

@@ -6,12 +6,13 @@
 use crate::analyze::strategy::Methods;
 use crate::analyze::{self, Analysis};
 use crate::config::{Config, ConfigError, Kind};
-use crate::event::{Alerted, CycleCompleted, Event, Forgotten, Phase};
+use crate::event::{Alerted, CycleCompleted, Event, Forgotten, Phase, Settled};
 use crate::execute::{self, Change, Knob, Outcome, Setting};
 use crate::feedback::subscription::{Subscriber, Subscription, subscribe};
 use crate::feedback::weights::Spoke;
 use crate::feedback::{Adjustment, FeedbackLoop, LoopKind, Signal};
 use crate::knowledge::histogram::Derived;
+use crate::knowledge::proposals::{Answer, NotAnswered};
 use crate::knowledge::series::{Noticed, Series};
 use crate::knowledge::snapshot::SnapshotError;
 use crate::knowledge::{Knowledge, NoRoom, SeriesId};
@@ -206,13 +207,19 @@ impl Engine {
             Some(threshold) if !self.alerts_by_itself(series) => threshold.alert.at(sample.at),
             _ => (noticed.judged.lower, noticed.judged.upper),
         };
+        let proposals = self.knowledge.proposals();
+        let muted = match noticed.onset {
+            true => series.pages() && proposals.mutes(series, sample.at),
+            false => proposals.is_muted(series.name()),
+        };
         let alerted = Alerted {
             series: series.name().clone(),
             at: sample.at,
             phase: if noticed.onset { Phase::Onset } else { Phase::End },
             value: noticed.value,
             bounds,
-            pages: series.pages(),
+            pages: series.pages() && !muted,
+            muted,
             why: noticed.judged.why,
             spoke: noticed.judged.spoke,
             situation: self.knowledge.situation(),
@@ -229,13 +236,15 @@ impl Engine {
     fn end_alert(&mut self, name: &SeriesName, now: Timestamp, events: &mut Vec<Event>) {
         let Some(series) = self.knowledge.find(name).filter(|series| series.alert_since().is_some()) else { return };
         let Some((at, value)) = series.window().newest() else { return };
+        let muted = self.knowledge.proposals().is_muted(name);
         let alerted = Alerted {
             series: name.clone(),
             at,
             phase: Phase::End,
             value,
             bounds: (None, None),
-            pages: series.pages(),
+            pages: series.pages() && !muted,
+            muted,
             why: None,
             spoke: Spoke::default(),
             situation: self.knowledge.situation(),
@@ -289,6 +298,31 @@ impl Engine {
         self.knowledge.apply(&event, now);
         self.tell(&event);
         event
+    }
+
+    /// The event that [`answer`](Engine::answer) would give, so that a caller can store it first. `comment` is kept with it.
+    pub fn answered(&self, id: u64, answer: Answer, comment: Option<String>) -> Result<Event, NotAnswered> {
+        let series = self.knowledge.proposals().answerable(id, answer)?;
+        let settled = match answer {
+            Answer::Accept => Settled::Accepted,
+            Answer::Refuse => Settled::Refused,
+        };
+        Ok(Event::LevelShiftSettled { id, settled, series, comment, situation: self.knowledge.situation() })
+    }
+
+    /// Takes in what a person says of a proposal: all of its series that are still asked about. The caller stores the event
+    /// before it acknowledges. A person's word counts also while all changes are stopped.
+    pub fn answer(
+        &mut self,
+        id: u64,
+        answer: Answer,
+        comment: Option<String>,
+        now: Timestamp,
+    ) -> Result<Event, NotAnswered> {
+        let event = self.answered(id, answer, comment)?;
+        self.knowledge.apply(&event, now);
+        self.tell(&event);
+        Ok(event)
     }
 
     /// Holds a state for a while, whatever the evidence.
@@ -368,7 +402,11 @@ impl Engine {
         }
         self.settle_due(now, &mut events);
         self.measure_effects(now, &mut events);
+        self.settle_claims(now, &mut events);
 
+        for event in analyze::shift::decided(&self.knowledge, now) {
+            self.emit(event, now, &mut events);
+        }
         let heard = self.knowledge.last_signal_id();
         let wanted = self.reflect(now);
         let analysis = self.analyze(&wanted, now);
@@ -393,6 +431,18 @@ impl Engine {
             self.knowledge.pending().filter_map(|pending| execute::settle(&self.knowledge, pending, now)).collect();
         for outcome in due {
             self.emit(Event::ChangeSettled { outcome }, now, events);
+        }
+    }
+
+    /// A week after a confidence was said it is counted whether it was kept.
+    fn settle_claims(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        let over = |series: &Series| {
+            let claim = *series.claim().filter(|claim| claim.is_over(now))?;
+            Some(Event::ClaimSettled { series: series.name().clone(), claim })
+        };
+        let settled: Vec<Event> = self.knowledge.series().filter_map(over).collect();
+        for event in settled {
+            self.emit(event, now, events);
         }
     }
 
@@ -485,6 +535,7 @@ impl Engine {
             parameters_of: plan.parameters_of,
             learned: (analysis.learned.len() + analysis.confirmed.len()) as u32,
             confirmed: analysis.confirmed,
+            looks: analysis.looks,
             waiting: analysis.waiting as u32,
             refused: plan.refused.values().sum(),
             refused_because: plan.refused,

@@ -7,6 +7,8 @@ use crate::config::{Kind, Parameters};
 use crate::execute::{Change, Outcome};
 use crate::feedback::weights::Spoke;
 use crate::feedback::{Adjustment, LoopKind, Signal};
+use crate::knowledge::claims::Running;
+use crate::knowledge::proposals::Side;
 use crate::monitor::Why;
 use crate::plan::guard::Refusal;
 use crate::plan::state::{Evidence, StateSince, SystemState, Transition};
@@ -56,6 +58,11 @@ pub enum Event {
         /// None: written before it was kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         situation: Option<u64>,
+    },
+    /// The week of what a confidence claimed is over: it was kept, or there were more pages.
+    ClaimSettled {
+        series: SeriesName,
+        claim: Running,
     },
     StateChanged {
         transition: Transition,
@@ -108,6 +115,26 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         situation: Option<u64>,
     },
+    /// The level of a series, or of several together, shifted and stayed so for a day: a person is asked whether that is
+    /// ordinary now. The same proposal again where another series joins it, and where it is asked again.
+    LevelShiftProposed {
+        id: u64,
+        /// When the first of them shifted.
+        since: Timestamp,
+        because: Asked,
+        /// All of them, or those that joined, or those that it is asked again about.
+        series: Vec<LevelShift>,
+        situation: u64,
+    },
+    /// What became of series of a proposal.
+    LevelShiftSettled {
+        id: u64,
+        settled: Settled,
+        series: Vec<SeriesName>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<String>,
+        situation: u64,
+    },
     /// One turn of the loop ended. Carries what the turn measured, so that a replay need not measure again.
     CycleCompleted(Box<CycleCompleted>),
 }
@@ -121,6 +148,9 @@ pub struct CycleCompleted {
     pub breach_share_usual: Option<f64>,
     /// Series learned in this cycle without news: their threshold stays as it is.
     pub confirmed: Vec<SeriesName>,
+    /// What was seen of series whose level may have shifted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looks: Vec<Look>,
     /// Series learned in this cycle, and still waiting to be.
     pub learned: u32,
     pub waiting: u32,
@@ -135,6 +165,72 @@ pub struct CycleCompleted {
     pub heard: u64,
     /// Where chance stands.
     pub chance: u64,
+}
+
+/// A series whose level shifted.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LevelShift {
+    pub series: SeriesName,
+    pub since: Timestamp,
+    /// The ordinary value before, and the middle of what it was lately, when it was asked about first.
+    pub before: f64,
+    pub after: f64,
+}
+
+/// Why a proposal is told of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// It is new.
+    Opened,
+    /// Another series shifted at the same time.
+    Joined,
+    /// Nobody answered, and some of the series have an owner.
+    Again,
+}
+
+/// What became of a question about a series.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Settled {
+    /// A person said that it is ordinary now.
+    Accepted,
+    /// A person said that it is trouble.
+    Refused,
+    /// Nobody answered, and it has no owner: it counts as ordinary.
+    Unanswered,
+    /// The level before came back, unanswered; or the series did not stay.
+    Returned,
+    /// The trouble that it was called is over: the level before is back.
+    Over,
+}
+
+impl Settled {
+    pub const ALL: [Settled; 5] =
+        [Settled::Accepted, Settled::Refused, Settled::Unanswered, Settled::Returned, Settled::Over];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Settled::Accepted => "accepted",
+            Settled::Refused => "refused",
+            Settled::Unanswered => "unanswered",
+            Settled::Returned => "returned",
+            Settled::Over => "over",
+        }
+    }
+}
+
+/// What an hour of samples says of a series whose level may have shifted.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Look {
+    pub series: SeriesName,
+    /// The first and the last of its samples.
+    pub from: Timestamp,
+    pub until: Timestamp,
+    /// On which side of the bounds before most of them lie; none: on neither.
+    pub side: Option<Side>,
+    /// The middle of them.
+    pub level: f64,
 }
 
 /// Why a series is held no longer.
@@ -160,6 +256,9 @@ pub struct Alerted {
     pub bounds: Pair,
     /// Whether it may page a person.
     pub pages: bool,
+    /// It would page, were its series not asked about: see [`Event::LevelShiftProposed`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub muted: bool,
     /// At an onset, what was strange, where the detector says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,
@@ -196,6 +295,7 @@ impl Event {
             Event::ThresholdLearned { .. } => "threshold_learned",
             Event::Alerted(_) => "alerted",
             Event::Forecasted { .. } => "forecasted",
+            Event::ClaimSettled { .. } => "claim_settled",
             Event::StateChanged { .. } => "state_changed",
             Event::ChangeDispatched { .. } => "change_dispatched",
             Event::ChangeSettled { .. } => "change_settled",
@@ -205,15 +305,19 @@ impl Event {
             Event::EffectMeasured { .. } => "effect_measured",
             Event::LoopPaused { .. } => "loop_paused",
             Event::Frozen { .. } => "frozen",
+            Event::LevelShiftProposed { .. } => "level_shift_proposed",
+            Event::LevelShiftSettled { .. } => "level_shift_settled",
             Event::CycleCompleted(_) => "cycle_completed",
         }
     }
 
-    /// The feedback loop whose news it is, when it is one's: signals, adjustments and pauses.
+    /// The feedback loop whose news it is, when it is one's: signals, adjustments, pauses and proposals.
     pub const fn of_loop(&self) -> Option<LoopKind> {
         match self {
             Event::Signalled { signal } => Some(signal.of),
             Event::Adjusted { by, .. } | Event::Withheld { by, .. } | Event::LoopPaused { by, .. } => Some(*by),
+            // What people are asked, and what they say.
+            Event::LevelShiftProposed { .. } | Event::LevelShiftSettled { .. } => Some(LoopKind::AnomalyFeedback),
             _ => None,
         }
     }
@@ -228,12 +332,15 @@ impl Event {
             | Event::LoopPaused { situation, .. }
             | Event::Frozen { situation, .. } => *situation,
             Event::StateChanged { situation, .. }
+            | Event::LevelShiftProposed { situation, .. }
+            | Event::LevelShiftSettled { situation, .. }
             | Event::Adjusted { situation, .. }
             | Event::Withheld { situation, .. } => Some(*situation),
             Event::Alerted(alerted) => Some(alerted.situation),
             Event::ChangeDispatched { change } => Some(change.situation),
             Event::SeriesAdded { .. }
             | Event::SeriesForgotten { .. }
+            | Event::ClaimSettled { .. }
             | Event::ChangeSettled { .. }
             | Event::Signalled { .. }
             | Event::EffectMeasured { .. }
@@ -247,12 +354,21 @@ impl Event {
             Event::SeriesAdded { series, .. }
             | Event::Forecasted { series, .. }
             | Event::SeriesForgotten { series, .. }
+            | Event::ClaimSettled { series, .. }
             | Event::ThresholdLearned { series, .. } => Some(series),
             Event::Alerted(alerted) => Some(&alerted.series),
             Event::Signalled { signal } => signal.series.as_ref(),
             Event::ChangeDispatched { change } => change.knob.series(),
             Event::ChangeSettled { outcome } => outcome.knob.series(),
             Event::Adjusted { adjustment, .. } | Event::Withheld { adjustment, .. } => adjustment.target.series(),
+            Event::LevelShiftProposed { series, .. } => match series.as_slice() {
+                [one] => Some(&one.series),
+                _ => None,
+            },
+            Event::LevelShiftSettled { series, .. } => match series.as_slice() {
+                [one] => Some(one),
+                _ => None,
+            },
             Event::StateChanged { .. }
             | Event::EffectMeasured { .. }
             | Event::LoopPaused { .. }

@@ -128,11 +128,14 @@ pub(crate) fn settle(knowledge: &Knowledge, pending: &Pending, now: Timestamp) -
         return None;
     }
     let measured = match &change.expect.of {
-        Measure::BreachShare(name) => knowledge.find(name).and_then(|series| {
-            let judged = series.tally().judged.saturating_sub(pending.judged);
-            let breached = series.tally().breached.saturating_sub(pending.breached);
-            (judged >= SETTLED_MIN).then(|| breached as f64 / judged as f64)
-        }),
+        // While it is in trouble, that its bounds are breached says nothing of them.
+        Measure::BreachShare(name) => {
+            knowledge.find(name).filter(|series| !series.is_in_trouble()).and_then(|series| {
+                let judged = series.tally().judged.saturating_sub(pending.judged);
+                let breached = series.tally().breached.saturating_sub(pending.breached);
+                (judged >= SETTLED_MIN).then(|| breached as f64 / judged as f64)
+            })
+        }
         Measure::Evidence(kind) => knowledge.evidence_at(now).get(*kind),
     };
     let verification = match measured {

@@ -139,6 +139,18 @@ impl ParameterKind {
     }
 }
 
+impl ParameterKind {
+    /// What it is counted in; none: a ratio.
+    pub const fn unit(self) -> Option<&'static str> {
+        match self {
+            ParameterKind::MonitoringInterval | ParameterKind::PlanningLookahead => Some("s"),
+            ParameterKind::AnalysisDepth => Some("samples"),
+            ParameterKind::ExecutionParallelism => Some("tasks"),
+            ParameterKind::LearningRate => None,
+        }
+    }
+}
+
 /// What an adjustment changes. Every one is a number that the running loop uses.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -196,6 +208,10 @@ pub struct Action {
     #[serde(rename = "loop")]
     pub of: LoopKind,
     pub adjustment: Adjustment,
+    /// Of a factor: what it made of its parameter, before and after, in the parameter's unit. None for other targets, and where it
+    /// was written before that was kept.
+    #[serde(default)]
+    pub stands: Option<(f64, f64)>,
     /// What came of it; none until it settled.
     pub outcome: Option<crate::execute::Verification>,
 }

@@ -5,11 +5,13 @@
 
 pub mod alerts;
 mod apply;
+pub mod claims;
 mod door;
 pub(crate) mod fence;
 pub mod histogram;
 pub mod history;
 pub mod mask;
+pub mod proposals;
 pub mod series;
 mod shard;
 pub mod snapshot;
@@ -30,9 +32,11 @@ use crate::series::SeriesName;
 use crate::stats::Scratch;
 use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
+use claims::Claims;
 use door::{Admission, Door};
 use histogram::{Histogram, Histograms};
 use history::History;
+use proposals::Proposals;
 use serde::{Deserialize, Serialize};
 use series::{Noticed, Series, Trust};
 use shard::Shard;
@@ -156,6 +160,10 @@ pub(crate) struct General {
     pub features: Heard,
     #[serde(default)]
     pub fleet: Heard,
+    #[serde(default)]
+    pub claims: Claims,
+    #[serde(default)]
+    pub proposals: Proposals,
 }
 
 impl General {
@@ -233,6 +241,8 @@ impl Knowledge {
             watching: 0,
             features: Heard::default(),
             fleet: Heard::default(),
+            claims: Claims::default(),
+            proposals: Proposals::default(),
         };
         Knowledge {
             config,
@@ -270,6 +280,11 @@ impl Knowledge {
         let sharing = self.series().filter(|series| series.shares(paging));
         let rates = sharing.filter_map(|series| series.alerts().per_week(now));
         rates.fold(None, |sum, rate| Some(sum.unwrap_or(0.0) + rate))
+    }
+
+    /// What came of what confidences claimed.
+    pub fn claims(&self) -> &Claims {
+        &self.general.claims
     }
 
     /// All series, by name.
@@ -332,6 +347,11 @@ impl Knowledge {
 
     pub fn actions(&self) -> &History<Action> {
         &self.general.actions
+    }
+
+    /// Levels that shifted, and what was asked about them.
+    pub fn proposals(&self) -> &Proposals {
+        &self.general.proposals
     }
 
     pub fn transitions(&self) -> &History<Transition> {

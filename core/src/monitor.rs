@@ -139,6 +139,19 @@ pub enum Why {
 }
 
 impl Why {
+    /// As events have it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Why::High => "high",
+            Why::Low => "low",
+            Why::Above => "above",
+            Why::Below => "below",
+            Why::Drifting => "drifting",
+            Why::Restless => "restless",
+            Why::Stuck => "stuck",
+        }
+    }
+
     /// As a person would say it of the series.
     pub const fn as_str(self) -> &'static str {
         match self {

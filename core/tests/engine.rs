@@ -3,6 +3,7 @@
 mod world;
 
 use homeostat::analyze::strategy::Methods;
+use homeostat::analyze::voices;
 use homeostat::config::{Config, Kind};
 use homeostat::engine::Engine;
 use homeostat::event::{Event, Phase};
@@ -60,6 +61,34 @@ fn the_detector_alerts_at_the_first_sample_far_out_and_says_why() {
     world.learn("latency", 30);
     assert!(world.series(id).alert_since().is_none(), "it ended");
     assert_eq!(world.series(id).tally().alerts, 1);
+}
+
+#[test]
+fn each_feature_of_the_detector_tells_how_strange_it_finds_the_newest_sample() {
+    let mut world = World::new(certain());
+    let early = world.learn("latency", 60);
+    assert!(voices(world.engine.knowledge(), world.series(early)).is_empty(), "too early to say anything");
+    let id = world.learn("latency", 600);
+    let heard = |world: &World| -> BTreeMap<&str, bool> {
+        let heard = voices(world.engine.knowledge(), world.series(id)).into_iter();
+        heard.map(|voice| (voice.feature.word(), voice.rarity > voice.level)).collect()
+    };
+    let quiet = heard(&world);
+    let names = ["above", "below", "drifting", "high", "low", "restless", "stuck"];
+    assert!(quiet.keys().eq(names.iter()) && quiet.values().all(|loud| !loud), "{quiet:?}");
+    let before = world.series(id).clone();
+    assert_eq!(heard(&world), quiet);
+    assert_eq!(*world.series(id), before, "asking teaches it nothing");
+    world.sample(id, 200.0);
+    let loud = heard(&world);
+    assert!(loud["high"] && loud["above"] && !loud["low"] && !loud["below"] && !loud["stuck"], "{loud:?}");
+    world.learn("latency", 300);
+    let still = world.series(id).window().newest().expect("a sample").1;
+    (0..30).for_each(|_| world.sample(id, still));
+    assert!(heard(&world)["stuck"], "{:?}", heard(&world));
+    let mut world = World::new(by_bounds());
+    let id = world.learn("latency", 600);
+    assert!(voices(world.engine.knowledge(), world.series(id)).is_empty(), "bounds alone have no features");
 }
 
 #[test]

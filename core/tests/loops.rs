@@ -322,6 +322,13 @@ fn pressure_lowers_parallelism_and_depth_and_its_end_raises_both_again() {
         .filter(|adjustment| adjustment.target == Target::Factor(ParameterKind::ExecutionParallelism))
         .partition(|adjustment| adjustment.to < adjustment.from);
     assert!(!sank.is_empty() && !rose.is_empty(), "{sank:?} {rose:?}");
+    // What is kept of it is where the parameter stands, not the factor alone; no such step was too small to be felt.
+    let of = Target::Factor(ParameterKind::ExecutionParallelism);
+    let actions = world.engine.knowledge().actions().iter().filter(|action| action.adjustment.target == of);
+    let stands: Vec<(f64, f64)> = actions.map(|action| action.stands.expect("a parameter's")).collect();
+    assert_eq!(stands.len(), sank.len() + rose.len());
+    assert!(stands.iter().all(|(old, new)| old != new && old.fract() == 0.0 && *new >= 1.0), "{stands:?}");
+    assert!(stands[0].0 > stands[0].1 && stands.iter().any(|(old, new)| old < new), "{stands:?}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use homeostat::engine::Engine;
 use homeostat::event::Event;
 use homeostat::execute::{Knob, Outcome, Verification};
 use homeostat::feedback::{LoopKind, Signal, Verdict};
+use homeostat::knowledge::proposals::Answer;
 use homeostat::monitor::{Fate, Fates, Sample};
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::series::Selector;
@@ -121,6 +122,10 @@ proptest! {
 enum Deed {
     /// A sample of one of the series, so many milliseconds from now.
     Sample(usize, i64, f64),
+    /// A day and a half of a series at this level, a sample every quarter of an hour.
+    Days(usize, u8),
+    /// An answer to the proposal that is open, or to one that may not be there.
+    Answer(bool, u8),
     /// So many ordinary samples of a series, one a second: what learning needs.
     Run(usize, u8),
     /// The newest sample of a series once more, with the same value or another.
@@ -150,6 +155,8 @@ fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
         6 => (series.clone(), offset, value()).prop_map(|(series, offset, value)| Deed::Sample(series, offset, value)),
         6 => (series.clone(), any::<u8>()).prop_map(|(series, count)| Deed::Run(series, count % 40)),
+        2 => (series.clone(), any::<u8>()).prop_map(|(series, level)| Deed::Days(series, level % 4)),
+        1 => (any::<bool>(), 0_u8..4).prop_map(|(accept, id)| Deed::Answer(accept, id)),
         1 => (series.clone(), any::<bool>()).prop_map(|(series, same)| Deed::Again(series, same)),
         3 => (0_u32..900_000).prop_map(Deed::Wait),
         4 => Just(Deed::Cycle),
@@ -173,7 +180,7 @@ fn small() -> Config {
     let mut config = Config::default();
     config.learning.min_data_points = 20;
     config.learning.window_len = 50;
-    config.learning.learning_window = Span::minutes(30);
+    config.learning.learning_window = Span::hours(8);
     config.learning.optimization_interval = Span::minutes(2);
     config.limits.series_max = 4;
     config.limits.series_ttl = Span::hours(1);
@@ -242,6 +249,22 @@ impl Life {
                     events.extend(self.observe(*series, &[(self.now, value)]));
                 }
                 (events, Vec::new())
+            }
+            Deed::Days(series, level) => {
+                let mut events = Vec::new();
+                for n in 0..144_u32 {
+                    self.now = self.now + Span::minutes(15);
+                    let value = 100.0 + 50.0 * f64::from(*level) + f64::from(n.wrapping_mul(37) % 23) / 4.0;
+                    events.extend(self.observe(*series, &[(self.now, value)]));
+                }
+                (events, Vec::new())
+            }
+            Deed::Answer(accept, id) => {
+                let open = self.engine.knowledge().proposals().open().next().map(|proposal| proposal.id);
+                let answer = if *accept { Answer::Accept } else { Answer::Refuse };
+                let id = open.unwrap_or(u64::from(*id));
+                let comment = accept.then(|| "so".to_owned());
+                (Vec::new(), self.engine.answer(id, answer, comment, self.now).into_iter().collect())
             }
             Deed::Again(series, same) => {
                 let held = self.engine.knowledge().find(&name(NAMES[*series]));
@@ -329,6 +352,11 @@ impl Life {
         prop_assert_eq!(self.fates.total(), self.offered, "each sample has one fate");
         prop_assert_eq!(*knowledge.fates(), self.fates, "and it is counted once");
         prop_assert!(knowledge.series_count() <= 4);
+        let proposals = knowledge.proposals();
+        prop_assert!(proposals.shifts().all(|(series, _)| knowledge.find(series).is_some()), "of series that are held");
+        for proposal in proposals.open() {
+            prop_assert!(proposal.open().all(|series| proposals.of(series) == Some(proposal)), "{proposal:?}");
+        }
         prop_assert!(knowledge.signals().len() <= 20 && knowledge.actions().len() <= 10);
         prop_assert!(
             knowledge.parameters().execution_parallelism >= 1 && knowledge.parameters().learning_rate.get() > 0.0
@@ -385,7 +413,7 @@ proptest! {
             let _ = life.observe(4, &[(life.now, (n % 7) as f64 + 0.5)]);
             let series = life.engine.knowledge().find(&name("queue")).expect("held");
             let window = series.window();
-            let young = window.iter().filter(|(at, _)| life.now.since(*at) <= Span::minutes(30)).count();
+            let young = window.iter().filter(|(at, _)| life.now.since(*at) <= Span::hours(8)).count();
             prop_assert_eq!(window.len(), young.max(20.min(n + 1)).min(50), "at {}", n);
             prop_assert_eq!(window.newest(), Some((life.now, (n % 7) as f64 + 0.5)));
         }
@@ -428,7 +456,7 @@ proptest! {
         for (at, deed) in script.iter().enumerate() {
             let (observed, decided) = live.does(deed);
             let again = match deed {
-                Deed::Sample(..) | Deed::Run(..) | Deed::Again(..) | Deed::Wait(_) | Deed::Backfill(..) => told.does(deed).0,
+                Deed::Sample(..) | Deed::Run(..) | Deed::Days(..) | Deed::Again(..) | Deed::Wait(_) | Deed::Backfill(..) => told.does(deed).0,
                 _ => {
                     decided.iter().for_each(|event| told.engine.replay(event, live.now));
                     Vec::new()
@@ -491,6 +519,8 @@ fn the_scripts_reach_what_they_are_for() {
         "withheld",
         "effect_measured",
         "frozen",
+        "level_shift_proposed",
+        "level_shift_settled",
         "cycle_completed",
     ] {
         assert!(kinds.contains(kind), "no script came to {kind}: {kinds:?}");

@@ -16,6 +16,7 @@ mod freeze;
 mod learn;
 mod offline;
 mod output;
+mod proposals;
 mod run;
 mod simulate;
 mod state;
@@ -72,6 +73,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Tell the loop what a breach was: true, false, or one that it missed
     Feedback(feedback::FeedbackArgs),
+    /// Show levels that shifted, and say whether that is ordinary now
+    Proposals(proposals::ProposalsArgs),
     /// Show the state, or hold one for a while
     State(state::StateArgs),
     /// Stop all changes, or let them go on; judging and learning never stop
@@ -133,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::explain(&args, &out),
         Command::Status(args) => status::status(&args, &out),
         Command::Feedback(args) => feedback::feedback(&args, &out),
+        Command::Proposals(args) => proposals::proposals(&args, &out),
         Command::State(args) => state::state(&args, &out),
         Command::Freeze(args) => freeze::freeze(&args, &out),
         Command::Thresholds(args) => thresholds::thresholds(&args, &out),

@@ -14,6 +14,7 @@ use homeostat::engine::Engine;
 use homeostat::event::{EVENT_VERSION, Event, Stored};
 use homeostat::feedback::{LoopKind, Signal};
 use homeostat::knowledge::SeriesId;
+use homeostat::knowledge::proposals::{Answer, NotAnswered};
 use homeostat::monitor::Sample;
 use homeostat::plan::import::{Import, NotImported};
 use homeostat::plan::state::{EvidenceKind, SystemState};
@@ -88,6 +89,8 @@ pub enum Refused {
     NotStored(String),
     #[error("no series `{0}` is known; /api/v1/series lists them")]
     UnknownSeries(SeriesName),
+    #[error("{0}")]
+    NotAnswered(#[from] NotAnswered),
     #[error("the configuration says execution.freeze: take the key out and reload")]
     FrozenByConfiguration,
     #[error("{0}")]
@@ -116,6 +119,7 @@ type Reply<T> = oneshot::Sender<Result<T, Refused>>;
 enum Input {
     Query(Query),
     Signal { signal: Signal, reply: Reply<u64> },
+    Answer { id: u64, answer: Answer, comment: Option<String>, reply: Reply<()> },
     Force { state: SystemState, during: Span, reply: Reply<()> },
     Freeze { frozen: bool, reply: Reply<()> },
     Import { thresholds: Vec<(SeriesName, Import)>, reply: Reply<Vec<Taken>> },
@@ -160,6 +164,11 @@ impl Handle {
     /// The signal's number, once it is durable.
     pub async fn signal(&self, signal: Signal) -> Result<u64, Refused> {
         self.ask(|reply| Input::Signal { signal, reply }).await
+    }
+
+    /// What a person says of a proposal; durable when this returns.
+    pub async fn answer(&self, id: u64, answer: Answer, comment: Option<String>) -> Result<(), Refused> {
+        self.ask(|reply| Input::Answer { id, answer, comment, reply }).await
     }
 
     /// Holds a state; durable when this returns.
@@ -333,6 +342,9 @@ impl Driver {
             Input::Signal { signal, reply } => {
                 let _ = reply.send(self.signal(signal, now));
             }
+            Input::Answer { id, answer, comment, reply } => {
+                let _ = reply.send(self.answer(id, answer, comment, now));
+            }
             Input::Force { state, during, reply } => {
                 let result = self.tried().map(|()| {
                     let events = self.engine.force(state, during, now);
@@ -405,6 +417,20 @@ impl Driver {
         let id = signal.id;
         self.publish(seq, now, event);
         Ok(id)
+    }
+
+    /// As a verdict: durable first, then taken in, then acknowledged.
+    fn answer(&mut self, id: u64, answer: Answer, comment: Option<String>, now: Timestamp) -> Result<(), Refused> {
+        self.storable()?;
+        let event = self.engine.answered(id, answer, comment.clone())?;
+        let seq = match self.store.append(&[(now, event)]) {
+            Ok(seq) => seq,
+            Err(error) => return Err(Refused::NotStored(self.failed(&error))),
+        };
+        let event = self.engine.answer(id, answer, comment, now)?;
+        crate::log::notable(std::iter::once(&event));
+        self.publish(seq, now, event);
+        Ok(())
     }
 
     fn reload(&mut self, settings: Config, now: Timestamp) -> Result<Reloaded, Refused> {

@@ -11,6 +11,7 @@ mod guard;
 mod import;
 mod openapi;
 mod problem;
+mod proposals;
 mod query;
 mod rows;
 
@@ -160,6 +161,8 @@ fn routes() -> Vec<(&'static str, &'static [&'static str], MethodRouter<App>)> {
         ("/api/v1/optimizations", &["get"], get(api::optimizations)),
         ("/api/v1/statistics", &["get"], get(api::statistics)),
         ("/api/v1/feedback", &["post"], post(feedback::feedback)),
+        ("/api/v1/proposals", &["get"], get(proposals::list)),
+        ("/api/v1/proposals/{id}", &["post"], post(proposals::answer)),
         ("/api/v1/freeze", &["get", "post"], get(api::frozen).post(api::freeze)),
         ("/api/v1/openapi.json", &["get"], get(api::openapi)),
         ("/metrics", &["get"], get(api::metrics)),

@@ -2,7 +2,7 @@
 
 use crate::config::{Log, LogFormat};
 use crate::driver::Reloaded;
-use homeostat::event::{Event, Phase};
+use homeostat::event::{Asked, Event, Phase};
 use homeostat::execute::Knob;
 use homeostat::monitor::Why;
 use tracing_subscriber::EnvFilter;
@@ -63,9 +63,29 @@ pub fn notable<'a>(events: impl Iterator<Item = &'a Event>) {
                 let what = if *frozen { "all changes are stopped" } else { "changes go on" };
                 tracing::warn!("{what}: {because}");
             }
+            Event::LevelShiftProposed { id, because, series, .. } => {
+                let series: Vec<&str> = series.iter().map(|shift| shift.series.as_str()).collect();
+                let what = match because {
+                    Asked::Opened => "shifted a day ago and stayed: is that ordinary?",
+                    Asked::Joined => "shifted at the same time",
+                    Asked::Again => "shifted, and nobody has said whether that is ordinary",
+                };
+                tracing::warn!(
+                    "proposal {id}: {} {what} `homeostat proposals accept {id}`, or `refuse {id}`",
+                    listed(&series)
+                );
+            }
+            Event::LevelShiftSettled { id, settled, series, .. } => {
+                tracing::info!("proposal {id}: {}, {} series", settled.as_str(), series.len());
+            }
             Event::SeriesForgotten { series, .. } => tracing::debug!(%series, "forgotten"),
             Event::ChangeDispatched { change } if matches!(change.knob, Knob::Parameters) => {
                 tracing::debug!("parameters: {}", change.because);
+            }
+            Event::ClaimSettled { series, claim } => {
+                let (said, pages) = (claim.said, claim.pages);
+                let kept = if claim.holds() { "kept" } else { "broken" };
+                tracing::debug!(%series, said, pages, "a confidence's claim was {kept}");
             }
             Event::SeriesAdded { .. }
             | Event::Forecasted { crosses_at: None, .. }
@@ -99,7 +119,7 @@ pub fn reloaded(done: &Reloaded) {
 }
 
 /// Names after each other, as many as a line holds.
-fn listed(keys: &[String]) -> String {
+fn listed<T: std::borrow::Borrow<str>>(keys: &[T]) -> String {
     const MOST: usize = 40;
     match keys.len().checked_sub(MOST) {
         None | Some(0) => keys.join(", "),

@@ -7,9 +7,10 @@
 use crate::driver::View;
 use crate::webhook::Tally;
 use homeostat::config::Kind;
-use homeostat::event::{Event, Phase};
+use homeostat::event::{Asked, Event, Phase, Settled};
 use homeostat::execute::{Knob, Verification};
 use homeostat::feedback::{LoopKind, ParameterKind, Verdict};
+use homeostat::knowledge::claims::Claims;
 use homeostat::monitor::Fate;
 use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
@@ -34,6 +35,9 @@ pub struct Counts {
     dispatched: BTreeMap<&'static str, u64>,
     verdicts: BTreeMap<Verdict, u64>,
     alerts: u64,
+    muted: u64,
+    proposed: u64,
+    proposals: BTreeMap<Settled, u64>,
     confidences: [u64; CONFIDENCES.len() + 1],
     confidence_sum: f64,
 }
@@ -74,16 +78,23 @@ impl Counts {
                     *self.verdicts.entry(verdict).or_default() += 1;
                 }
             }
-            Event::Alerted(alerted) => self.alerts += u64::from(alerted.phase == Phase::Onset),
+            Event::Alerted(alerted) if alerted.phase == Phase::Onset => {
+                self.alerts += 1;
+                self.muted += u64::from(alerted.muted);
+            }
+            Event::LevelShiftProposed { because, .. } => self.proposed += u64::from(*because == Asked::Opened),
+            Event::LevelShiftSettled { settled, .. } => *self.proposals.entry(*settled).or_default() += 1,
             Event::ThresholdLearned { threshold, .. } => {
                 let confidence = threshold.confidence.get();
                 let bin = CONFIDENCES.iter().position(|end| confidence <= *end).unwrap_or(CONFIDENCES.len());
                 self.confidences[bin] += 1;
                 self.confidence_sum += confidence;
             }
-            Event::SeriesAdded { .. }
+            Event::Alerted(_)
+            | Event::SeriesAdded { .. }
             | Event::SeriesForgotten { .. }
             | Event::Forecasted { .. }
+            | Event::ClaimSettled { .. }
             | Event::Adjusted { .. }
             | Event::Withheld { .. }
             | Event::EffectMeasured { .. }
@@ -132,9 +143,13 @@ pub struct Measured {
     judged: u64,
     breached: u64,
     alerts_open: u64,
+    proposals_open: u64,
+    level_shifts: u64,
+    level_shifts_left_out: u64,
     forecasts_open: u64,
     budget_per_week: Option<f64>,
     alerts_per_week: Option<f64>,
+    claims: Claims,
     thresholds_active: u64,
     thresholds_inactive: u64,
     optimizations: u64,
@@ -165,9 +180,13 @@ impl Measured {
             judged: 0,
             breached: 0,
             alerts_open: 0,
+            proposals_open: knowledge.proposals().open().count() as u64,
+            level_shifts: knowledge.proposals().shifts().len() as u64,
+            level_shifts_left_out: knowledge.proposals().left_out(),
             forecasts_open: 0,
             budget_per_week: knowledge.config().budget.per_week(),
             alerts_per_week: knowledge.alerts_per_week(view.now),
+            claims: knowledge.claims().clone(),
             thresholds_active: 0,
             thresholds_inactive: 0,
             optimizations: knowledge.optimizations().total(),
@@ -260,6 +279,23 @@ pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> V
         .put([], totals.breached.see(m.breached) as f64);
     all.gauge("homeostat_alerts_open", "Alerts that hold now.").put([], m.alerts_open as f64);
     all.counter("homeostat_alerts_total", "Alerts that began since the start.").put([], counts.alerts as f64);
+    all.counter("homeostat_alerts_muted_total", "Alerts that would have paged, were their series not asked about.")
+        .put([], counts.muted as f64);
+    all.gauge("homeostat_proposals_open", "Proposals of level shifts that wait for an answer.")
+        .put([], m.proposals_open as f64);
+    all.counter("homeostat_proposals_opened_total", "Proposals of level shifts that were made since the start.")
+        .put([], counts.proposed as f64);
+    let proposals = all.counter(
+        "homeostat_proposals_total",
+        "Answers to proposals of level shifts since the start, by what was answered or what became of them without.",
+    );
+    for settled in Settled::ALL {
+        proposals.put([("answer", settled.as_str())], counts.proposals.get(&settled).copied().unwrap_or(0) as f64);
+    }
+    all.gauge("homeostat_level_shifts", "Series whose level may have shifted, those that are asked about included.")
+        .put([], m.level_shifts as f64);
+    all.counter("homeostat_level_shifts_left_out_total", "Shifts that nobody is asked about, since too many are held.")
+        .put([], m.level_shifts_left_out as f64);
     all.gauge(
         "homeostat_forecasts_open",
         "Series whose trend leads beyond their alert level; none in critical, whose depth tells no trend.",
@@ -279,6 +315,17 @@ pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> V
     if let Some(pages) = m.alerts_per_week {
         realised.put([], pages);
     }
+    let outcomes = all.counter(
+        "homeostat_confidence_outcomes_total",
+        "Confidences whose week is over, by whether the pages stayed in the budget as claimed, and by tenths of what was said.",
+    );
+    let ends = ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0"];
+    for (tenth, end) in m.claims.tenths().iter().zip(ends) {
+        outcomes.put([("said_up_to", end), ("outcome", "kept")], tenth.kept as f64);
+        outcomes.put([("said_up_to", end), ("outcome", "broken")], tenth.broken as f64);
+    }
+    all.counter("homeostat_confidence_said_total", "Sum of the same confidences: as many should have been kept.")
+        .put([], m.claims.all().said);
     let thresholds = all.gauge("homeostat_thresholds", "Learned thresholds, by whether they judge.");
     thresholds.put([("active", "true")], m.thresholds_active as f64);
     thresholds.put([("active", "false")], m.thresholds_inactive as f64);

@@ -662,6 +662,8 @@ fn commands_reach_a_daemon_and_hindrances_are_told_with_a_remedy() {
     let series = daemon.names().swap_remove(0);
     let explained = ask(&["explain", &series]);
     assert!(explained.code == 0 && explained.out.starts_with(&format!("series\t{series}\n")), "{}", explained.err);
+    let picture = format!("\npicture\thttp://{}/#series=", daemon.address);
+    assert!(explained.out.contains(&picture), "{}", explained.out);
     let unknown = ask(&["explain", &format!("{}x", series.split('{').next().unwrap_or(""))]);
     assert!(unknown.code == 2 && unknown.err.contains("did you mean"), "{}", unknown.err);
 

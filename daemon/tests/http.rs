@@ -57,6 +57,18 @@ fn a_verdict_about_a_stretch_of_time_or_many_series_takes_it_out_of_what_is_lear
         let used = said["window"]["used"].as_u64()?;
         (said["window"]["masked"] == 20 && used == samples - 20).then_some(())
     });
+    // What its features see, and what its confidence rests on.
+    let said = explain();
+    let features = said["features"].as_array().expect("a list");
+    let quiet = |row: &Value| row["one_in"].as_f64() >= Some(1.0) && row["loudness"].as_f64() < Some(1.0);
+    assert!(features.len() == 7 && features.iter().all(quiet), "{said}");
+    let rests = said["confidence_rests_on"].as_array().expect("a list");
+    assert!(rests.iter().any(|sentence| sentence.as_str().is_some_and(|text| text.contains("asked"))), "{said}");
+    // A chart is told from when to when; where it begins later than that, it is not.
+    let chart = |limit: u64| daemon.data(&format!("/api/v1/series/samples?series=load&limit={limit}"));
+    let all = chart(1000);
+    assert_eq!(all["masked"], json!([[all["samples"][0][0], all["samples"][20][0]]]));
+    assert_eq!((&all["level_since"], &chart(100)["masked"]), (&Value::Null, &json!([])));
     let signal = daemon.get("/api/v1/signals?loop=anomaly_feedback").json()["data"][0].clone();
     assert_eq!((&signal["metadata"]["about"], &signal["metadata"]["comment"]), (&json!("period"), &json!("a deploy")));
 }
@@ -65,31 +77,29 @@ fn a_verdict_about_a_stretch_of_time_or_many_series_takes_it_out_of_what_is_lear
 fn what_spoke_in_an_alert_is_told_and_a_verdict_has_it_heard_less_also_after_a_kill() {
     let dir = TempDir::new().expect("a folder");
     configure(dir.path(), "");
-    // A series that was not seen for so long does not alert; there are fifty minutes of it.
-    let config = read(dir.path(), "homeostat.yaml");
-    let config = config.replace("monitoring_interval: 1s", "monitoring_interval: 1s, planning_lookahead: 10m");
+    // A file that is not there yet is followed: its rows are judged when their time has come.
+    let config = read(dir.path(), "homeostat.yaml").replace("rows.jsonl}", "rows.jsonl}, {path: later.jsonl}");
     write(dir.path(), "homeostat.yaml", &config);
     let daemon = Daemon::go_on(dir.path());
     daemon.wait_for_thresholds(2);
     let explain = |daemon: &Daemon| daemon.data("/api/v1/explain?series=load");
-    assert_eq!((&explain(&daemon)["features"], &explain(&daemon)["latest_alerts"]), (&json!([]), &json!([])));
+    assert_eq!((&explain(&daemon)["weights"], &explain(&daemon)["latest_alerts"]), (&json!([]), &json!([])));
     let now = common::now();
-    let file = std::fs::OpenOptions::new().append(true).open(dir.path().join("rows.jsonl"));
-    let far = (0..3).map(|n| format!("{{\"series\":\"load\",\"timestamp\":{},\"value\":500}}\n", now + n));
-    file.and_then(|mut file| file.write_all(far.collect::<String>().as_bytes())).expect("written");
+    let far = (2..5).map(|n| format!("{{\"series\":\"load\",\"timestamp\":{},\"value\":500}}\n", now + n));
+    write(dir.path(), "later.jsonl", &far.collect::<String>());
     let alert = wait_until("an alert", || explain(&daemon)["latest_alerts"].get(0).cloned());
     assert_eq!(alert["spoke"]["high"].as_f64().zip(alert["spoke"]["above"].as_f64()).map(|(a, b)| a.max(b)), Some(1.0));
     assert!(alert["spoke"]["low"].is_null(), "{alert}");
     let answer = daemon.post("/api/v1/feedback", &json!({ "series": "load", "verdict": "false", "at": alert["at"] }));
     assert_eq!(answer.status, 200, "{}", answer.text);
-    let features = explain(&daemon)["features"].clone();
-    let high = |features: &Value| {
-        let rows = features.as_array().expect("a list");
+    let weights = explain(&daemon)["weights"].clone();
+    let high = |weights: &Value| {
+        let rows = weights.as_array().expect("a list");
         rows.iter().find(|row| row["feature"] == "high").cloned().unwrap_or_default()
     };
-    let row = high(&features);
-    assert!(row["weight"].as_f64().is_some_and(|weight| (0.25..1.0).contains(&weight)), "{features}");
-    assert!(row["did_not"].as_f64() > Some(0.0) && row["mattered"] == 0.0, "{features}");
+    let row = high(&weights);
+    assert!(row["weight"].as_f64().is_some_and(|weight| (0.25..1.0).contains(&weight)), "{weights}");
+    assert!(row["did_not"].as_f64() > Some(0.0) && row["mattered"] == 0.0, "{weights}");
     assert_eq!(row["fleet_did_not"], row["did_not"], "nobody said anything before");
     let said = Command::new(env!("CARGO_BIN_EXE_homeostat"))
         .args(["explain", "load", "--url", &daemon.url()])
@@ -103,7 +113,7 @@ fn what_spoke_in_an_alert_is_told_and_a_verdict_has_it_heard_less_also_after_a_k
     daemon.signal("-KILL");
     drop(daemon);
     let daemon = Daemon::go_on(dir.path());
-    let again = high(&explain(&daemon)["features"]);
+    let again = high(&explain(&daemon)["weights"]);
     assert_eq!((&again["did_not"], &again["fleet_did_not"]), (&row["did_not"], &row["fleet_did_not"]));
 }
 

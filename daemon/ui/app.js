@@ -3,9 +3,12 @@
 import { advice, banner } from './api.js';
 import { forgetColors } from './chart.js';
 import { byId } from './dom.js';
+import * as drawer from './drawer.js';
 import * as events from './events.js';
 import { span } from './format.js';
+import { seriesOf } from './link.js';
 import * as loops from './loops.js';
+import * as proposals from './proposals.js';
 import * as series from './series.js';
 import * as state from './state.js';
 
@@ -18,14 +21,19 @@ const VIEWS = ['series', 'state', 'loops', 'events'];
 // the same width.
 const wide = matchMedia('(min-width: 1021px)');
 
+/** The section behind the drawer, whose address names none. */
+let behind = 'series';
+
 function view() {
-  const wanted = location.hash.slice(1);
+  const wanted = seriesOf(location.hash) === null ? location.hash.slice(1) : behind;
   if (!VIEWS.includes(wanted) || (wanted === 'events' && wide.matches)) return 'series';
   return wanted;
 }
 
 function show() {
   const current = view();
+  behind = current;
+  drawer.show(seriesOf(location.hash));
   document.body.dataset.view = current;
   for (const name of ['series', 'state', 'loops']) byId(`view-${name}`).hidden = name !== current;
   for (const link of document.querySelectorAll('.tabs a')) {
@@ -59,6 +67,7 @@ function later(what) {
     attempt(async () => {
       const current = view();
       if (wanted.has('lists')) await series.refresh();
+      if (wanted.has('proposals')) await proposals.refresh();
       if (current === 'state') await state.refresh();
       else if (wanted.has('state')) await state.refreshPill();
       if (current === 'loops') await loops.refresh();
@@ -68,6 +77,8 @@ function later(what) {
 
 function hear(event) {
   if (series.hear(event)) later('lists');
+  drawer.hear(event);
+  if (proposals.hear(event)) later('proposals');
   if (event.kind === 'state_changed' || event.kind === 'cycle_completed') later('state');
   else later('view');
 }
@@ -79,6 +90,7 @@ function connected(word) {
     liveSince = Date.now();
     later('state');
     later('lists');
+    later('proposals');
   } else {
     liveSince = null;
   }
@@ -102,6 +114,7 @@ function theme() {
     button.title = text;
     forgetColors();
     series.redraw();
+    drawer.redraw();
   };
   button.addEventListener('click', () => {
     root.dataset.theme = dark() ? 'light' : 'dark';
@@ -116,12 +129,18 @@ function poll() {
   if (document.hidden) return;
   attempt(async () => {
     if (view() === 'series') await series.refresh();
+    await drawer.refresh();
     // Without the stream nothing tells us to look.
-    if (liveSince === null) await state.refreshPill();
+    if (liveSince === null) await Promise.all([state.refreshPill(), proposals.refresh()]);
   });
 }
 
 series.start((error) => attempt(() => { throw error; }));
+drawer.start(() => {
+  // No new entry in the history: going back from here leads to where the drawer was opened.
+  history.replaceState(null, '', `#${behind}`);
+  show();
+});
 theme();
 show();
 addEventListener('hashchange', show);
@@ -132,14 +151,7 @@ document.querySelector('.skip').addEventListener('click', (click) => {
 });
 wide.addEventListener('change', show);
 document.addEventListener('visibilitychange', () => { if (!document.hidden) { poll(); later('state'); } });
-events.start({
-  hear,
-  connected,
-  open: (name) => {
-    series.show(name);
-    location.hash = 'series';
-  },
-});
-attempt(async () => { await Promise.all([series.refresh(), state.refreshPill()]); });
+events.start({ hear, connected });
+attempt(async () => { await Promise.all([series.refresh(), state.refreshPill(), proposals.refresh()]); });
 setInterval(poll, POLL_MS);
 setInterval(clockwork, 1000);

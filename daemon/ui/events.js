@@ -1,8 +1,9 @@
 // The live stream of events, newest first.
 
 import { get } from './api.js';
-import { byId, el, seriesName } from './dom.js';
+import { byId, el } from './dom.js';
 import { clock } from './format.js';
+import { seriesLink } from './link.js';
 import { KINDS, sentence } from './sentences.js';
 
 /** How many events the page keeps, and how many of them it shows at once. */
@@ -18,7 +19,6 @@ let waiting = 0;
 let source = null;
 let hear = () => {};
 let connected = () => {};
-let open = () => {};
 
 /** What every cycle brings, and would drown the rest: cycles, measurements, and what became of a change that another replaced. */
 function routine(event) {
@@ -35,7 +35,7 @@ function item({ seq, at, event }) {
   const { series, text, tone } = sentence(event);
   return el('li', { 'data-tone': tone, 'data-seq': seq },
     el('time', { datetime: at, title: `event ${seq}` }, clock(at)),
-    el('span', {}, series && el('a', { href: '#series', title: `Show ${series}`, onclick: () => open(series) }, seriesName(series)), series ? ' ' : '', text));
+    el('span', {}, series && seriesLink(series), series ? ' ' : '', text));
 }
 
 function render() {
@@ -93,9 +93,9 @@ function connect() {
   for (const kind of Object.keys(KINDS)) source.addEventListener(kind, arrived);
 }
 
-/** `hear(event)` for each new event, `connected(word)` as the stream comes and goes, `open(series)` to show one. */
+/** `hear(event)` for each new event, `connected(word)` as the stream comes and goes. */
 export function start(listeners) {
-  ({ hear, connected, open } = listeners);
+  ({ hear, connected } = listeners);
   const select = byId('e-kind');
   for (const [kind, text] of Object.entries(KINDS)) select.append(el('option', { value: kind }, text));
   select.addEventListener('change', render);

@@ -1,8 +1,10 @@
 // The five feedback loops: what each heard and did, and whether it helps.
 
 import { get } from './api.js';
-import { byId, el, seriesName, table } from './dom.js';
+import { byId, el, table } from './dom.js';
+import { moved } from './explain.js';
 import { clock, number, words } from './format.js';
+import { seriesLink } from './link.js';
 
 const SHOWN = 50;
 
@@ -25,11 +27,11 @@ export async function refresh() {
     ]), 'The daemon names no loops.'));
   byId('actions').replaceChildren(table(
     [{ title: 'Time', class: 'num' }, { title: 'Loop' }, { title: 'Series', class: 'name' }, { title: 'Parameter' }, { title: 'Old → new', class: 'num' }, { title: 'Reason', class: 'text' }, { title: 'Outcome' }],
-    actions.data.map((a) => [clock(a.at), words(a.loop), a.series ? el('span', {}, seriesName(a.series)) : '–', words(a.parameter).replace(':', ' of '), moved(a.old, a.new), a.reason, outcome(a.outcome)]),
+    actions.data.map((a) => [clock(a.at), words(a.loop), a.series ? seriesLink(a.series) : '–', words(a.parameter).replace(':', ' of '), moved(a), a.reason, outcome(a.outcome)]),
     'No action yet: no loop has changed anything.'));
   byId('signals').replaceChildren(table(
     [{ title: 'Id', class: 'num' }, { title: 'Time', class: 'num' }, { title: 'Loop' }, { title: 'Source' }, { title: 'Value', class: 'num' }, { title: 'Series', class: 'name' }, { title: 'Verdict' }],
-    signals.data.map((s) => [`#${s.id}`, clock(s.at), words(s.loop), words(s.source), number(s.value), s.series ? el('span', {}, seriesName(s.series)) : '–', s.verdict ?? '–']),
+    signals.data.map((s) => [`#${s.id}`, clock(s.at), words(s.loop), words(s.source), number(s.value), s.series ? seriesLink(s.series) : '–', s.verdict ?? '–']),
     'No signal yet.'));
 }
 
@@ -37,12 +39,6 @@ function effectiveness({ effectiveness: share, reading }) {
   if (share === null || share === undefined) return el('span', { class: 'muted' }, 'unknown: under 20 pairs');
   return el('span', { class: 'with-meter' }, el('meter', { min: 0, max: 1, value: share, 'aria-hidden': 'true' }), share.toFixed(2),
     el('span', { class: `tag ${{ helps: 'good', harms: 'warn' }[reading] ?? ''}` }, words(reading)));
-}
-
-/** With as many digits as it takes to see that it moved. */
-function moved(from, to) {
-  const [a, b] = [number(from), number(to)];
-  return a === b && from !== to ? `${from.toPrecision(6)} → ${to.toPrecision(6)}` : `${a} → ${b}`;
 }
 
 function outcome(word) {

@@ -18,11 +18,14 @@ export const KINDS = {
   effect_measured: 'effects measured',
   loop_paused: 'loops paused',
   frozen: 'freezes',
+  claim_settled: 'confidences held against what came',
+  level_shift_proposed: 'level shifts asked about',
+  level_shift_settled: 'level shifts settled',
   cycle_completed: 'cycles',
 };
 
 // What was strange at the onset of an alert.
-const WHY = {
+export const WHY = {
   high: 'far above what was to be expected',
   low: 'far below what was to be expected',
   above: 'far above what it usually is',
@@ -30,6 +33,15 @@ const WHY = {
   drifting: 'off what was to be expected for long',
   restless: 'moves about more than it usually does',
   stuck: 'no longer moves',
+};
+
+// What became of a level that shifted.
+export const SETTLED = {
+  accepted: 'is accepted: the new level is ordinary',
+  refused: 'is refused: the new level is trouble',
+  unanswered: 'was not answered: the new level counts as ordinary',
+  returned: 'is settled: the level before came back',
+  over: 'is over: the trouble has ended',
 };
 
 /** The bounds of a threshold in the journal at `at`; they may repeat by season. */
@@ -83,6 +95,9 @@ const moved = (a) => (targetName(a.target) === 'sensitivity'
   ? `sensitivity ${sigmas(a.from)} → ${sigmas(a.to)}`
   : `${targetName(a.target)} ${number(a.from)} → ${number(a.to)}`);
 
+/** The series that an event is about; null where it is about none. */
+export const seriesOfEvent = (event) => sentence(event).series;
+
 /** `{ series, text, tone }` of one event; tone is for its mark: good, warn, bad, a state's word, or quiet. */
 export function sentence(event) {
   switch (event.kind) {
@@ -102,7 +117,7 @@ export function sentence(event) {
       const at = value(event.value, unitOf(event.series));
       if (event.phase === 'onset' && event.why) {
         const usual = event.bounds.some((bound) => bound !== null) ? `; usual is ${boundsText(event.bounds, event.series)}` : '';
-        return { series: event.series, text: `alert: ${at}, ${WHY[event.why] ?? event.why}${usual}${event.pages ? '; pages.' : '.'}`, tone: 'bad' };
+        return { series: event.series, text: `alert: ${at}, ${WHY[event.why] ?? event.why}${usual}${event.pages ? '; pages.' : event.muted ? '; does not page while its question is open.' : '.'}`, tone: 'bad' };
       }
       return event.phase === 'onset'
         ? { series: event.series, text: `alert: ${at} is outside ${boundsText(event.bounds, event.series)}${event.pages ? ', pages.' : '.'}`, tone: 'bad' }
@@ -139,6 +154,19 @@ export function sentence(event) {
       return { series: null, text: `${words(event.by)} ${event.paused ? 'is paused' : 'goes on'}: ${event.because}`, tone: event.paused ? 'warn' : 'good' };
     case 'frozen':
       return { series: null, text: `${event.frozen ? 'All changes stop' : 'Changes may go on'}: ${event.because}`, tone: event.frozen ? 'warn' : 'good' };
+    case 'level_shift_proposed': {
+      const [first] = event.series, others = event.series.length - 1;
+      const unit = unitOf(first.series);
+      const group = others ? ` and ${plural(others, 'other series', 'other series')}` : '';
+      const text = { opened: 'and stayed there for a day: is that ordinary?', joined: 'at the same time.', again: 'and nobody has said whether that is ordinary.' }[event.because] ?? '';
+      return { series: first.series, text: `${group} shifted from ${value(first.before, unit)} to ${value(first.after, unit)} ${text} Proposal ${event.id}.`, tone: 'warn' };
+    }
+    case 'claim_settled': {
+      const { said, pages, most } = event.claim;
+      return { series: event.series, text: `a week ago ${number(said)} was the confidence that it pages ${number(most)} times at most: it did ${plural(pages, 'time')}.`, tone: 'quiet' };
+    }
+    case 'level_shift_settled':
+      return { series: event.series.length === 1 ? event.series[0] : null, text: `proposal ${event.id} ${SETTLED[event.settled] ?? event.settled}${event.series.length > 1 ? `, for ${event.series.length} series` : ''}.`, tone: event.settled === 'refused' ? 'warn' : 'good' };
     case 'cycle_completed': {
       const parts = [`${event.learned} learned`, `${event.waiting} waiting`];
       if (event.refused) parts.push(`${plural(event.refused, 'change')} refused`);

@@ -6,6 +6,7 @@ import { advice, banner, get, post } from './api.js';
 import { Chart } from './chart.js';
 import { byId, el, seriesName } from './dom.js';
 import { clock, number, plural, range, sigmas, sinceNow, span, unitOf, value } from './format.js';
+import { seriesLink } from './link.js';
 
 /** How many of the last samples a chart shows. */
 const SAMPLES_SHOWN = 600;
@@ -50,7 +51,7 @@ class Card {
     this.readout = el('p', { class: 'readout', 'aria-hidden': 'true', hidden: true });
     return [
       el('header', {},
-        el('h3', { title: this.name }, seriesName(metric || this.name), at > 0 && el('span', { class: 'labels' }, el('wbr'), seriesName(this.name.slice(at)))),
+        el('h3', {}, seriesLink(this.name, ...seriesName(metric || this.name), at > 0 && el('span', { class: 'labels' }, el('wbr'), seriesName(this.name.slice(at))))),
         this.last),
       el('div', { class: 'chart-box' }, this.plot, this.readout),
     ];
@@ -410,15 +411,6 @@ function hold(held) {
 function open(card, opened) {
   card.opened = opened;
   arrange();
-  filter();
-}
-
-/** Shows one series and nothing else. */
-export function show(name) {
-  const card = cards.get(name);
-  if (card?.folded) open(card, true);
-  byId('series-filter').reset();
-  byId('f-text').value = name;
   filter();
 }
 

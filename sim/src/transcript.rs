@@ -5,7 +5,7 @@
 
 use crate::judge::{Transitions, number};
 use crate::world::START;
-use homeostat::event::{Alerted, Event, Phase};
+use homeostat::event::{Alerted, Asked, Event, LevelShift, Phase};
 use homeostat::execute::Verification;
 use homeostat::feedback::{Adjustment, LoopKind, Signal};
 use homeostat::knowledge::Knowledge;
@@ -27,6 +27,9 @@ const MOVED: f64 = 0.25;
 
 /// An automatic adjustment of the same thing, or the forecast of the same series, is told again after this long.
 const AGAIN: Span = Span::hours(6);
+
+/// Series of a proposal that are told with their levels.
+const SHIFTED_MAX: usize = 10;
 
 /// Turns to learning and back that are told one by one; they come every `optimization_interval`, and more are counted.
 const TURNS_MAX: usize = 4;
@@ -107,8 +110,24 @@ impl Transcript {
                 let word = if *frozen { "changes stop" } else { "changes go on" };
                 Some(format!("freeze     {word}: {because}"))
             }
+            Event::LevelShiftProposed { id, because, series, .. } => {
+                let because = match because {
+                    Asked::Opened => "asks whether this is ordinary now",
+                    Asked::Joined => "is joined by",
+                    Asked::Again => "is asked again",
+                };
+                let one = |shift: &LevelShift| {
+                    format!("{} {} -> {}", shift.series, number(shift.before), number(shift.after))
+                };
+                let series: Vec<String> = series.iter().take(SHIFTED_MAX).map(one).collect();
+                Some(format!("level      proposal {id} {because}: {}", series.join(", ")))
+            }
+            Event::LevelShiftSettled { id, settled, series, .. } => {
+                Some(format!("level      proposal {id} {}: {} series", settled.as_str(), series.len()))
+            }
             // Counted: every change of a threshold follows the learning told above, parameters follow the state.
             Event::ChangeDispatched { .. }
+            | Event::ClaimSettled { .. }
             | Event::Withheld { .. }
             | Event::EffectMeasured { .. }
             | Event::CycleCompleted(_) => None,

@@ -218,9 +218,21 @@ impl Invariants {
                 ensure(to.is_finite() && from != to, || format!("{:?}: {from} -> {to}", adjustment.target))
             }
             Event::StateChanged { transition, .. } => self.see_transition(transition),
+            Event::ClaimSettled { series, claim } => {
+                ensure(claim.is_over(now) && (0.0..=1.0).contains(&claim.said), || {
+                    format!("{series}: {claim:?} is settled at {now}")
+                })
+            }
             Event::Frozen { frozen, .. } => {
                 self.frozen = *frozen;
                 Ok(())
+            }
+            Event::LevelShiftProposed { id, series, .. } => {
+                let told = series.iter().all(|one| one.before.is_finite() && one.after.is_finite());
+                ensure(!series.is_empty() && told, || format!("proposal {id} of {series:?}"))
+            }
+            Event::LevelShiftSettled { id, series, .. } => {
+                ensure(!series.is_empty(), || format!("proposal {id} settled for nobody"))
             }
             Event::CycleCompleted(cycle) => self.see_cycle(cycle),
             Event::SeriesForgotten { series, .. } => {

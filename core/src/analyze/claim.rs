@@ -9,6 +9,7 @@
 
 use super::strategy::Outlook;
 use crate::stats::poisson;
+use crate::time::Span;
 
 /// What would be claimed of a series' pages, and by what.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -16,6 +17,8 @@ pub struct Claim {
     /// The pages a week that are asked of it; above 0.
     pub asked: f64,
     pub outlook: Outlook,
+    /// For how long the series was seen as it is now.
+    pub seen: Span,
     /// Its alerts of the last weeks, but for those that a person judged true.
     pub alerts_per_week: f64,
 }
@@ -49,7 +52,7 @@ impl Holding {
 }
 
 /// How many grounds there are, with the constant.
-pub const GROUNDS: usize = 11;
+pub const GROUNDS: usize = 14;
 
 /// What each ground is, in the order of the coefficients.
 pub const NAMES: [&str; GROUNDS] = [
@@ -64,10 +67,14 @@ pub const NAMES: [&str; GROUNDS] = [
     "wandering",
     "disagreement of strategies",
     "trend",
+    "heaviness of the tail",
+    "what it paged for is usual",
+    "the same, as its level was raised",
 ];
 
 /// Of the log-odds. Fitted by `homeostat calibrate --fit --worlds 3000` to simulated worlds, at several budgets.
-const COEFFICIENTS: [f64; GROUNDS] = [0.408, 0.348, 0.146, 0.942, -0.616, -0.634, 0.520, 0.118, 0.237, 4.170, 1.319];
+const COEFFICIENTS: [f64; GROUNDS] =
+    [0.408, 0.348, 0.146, 0.942, -0.616, -0.634, 0.520, 0.118, 0.237, 4.170, 1.319, 0.0, 0.0, 0.0];
 
 /// What a claim rests on, as numbers that a coefficient can weigh.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -92,18 +99,19 @@ const QUIET_DAY: f64 = 0.3;
 const ASKED_MIN: f64 = 0.01;
 
 impl Claim {
-    /// For how many weeks the detector saw the series.
+    /// For how many weeks the series was seen.
     pub fn weeks(&self) -> f64 {
-        self.outlook.samples * self.outlook.interval_s / WEEK_S
+        self.seen.secs() / WEEK_S
     }
 }
 
 impl Grounds {
     pub fn of(claim: &Claim, holding: &Holding) -> Grounds {
-        let Claim { asked, outlook, alerts_per_week } = claim;
+        let Claim { asked, outlook, alerts_per_week, .. } = claim;
         let weeks = claim.weeks().min(WEEKS_MAX);
         let exact = asked.max(ASKED_MIN);
         let exact = poisson::cdf(most_pages(exact), exact);
+        let usual = f64::from(u8::from(outlook.is_usual));
         let values = [
             1.0,
             log_odds(exact),
@@ -116,6 +124,9 @@ impl Grounds {
             outlook.wander.ln().clamp(WANDER.0, WANDER.1),
             holding.agreement - 1.0,
             holding.level - 1.0,
+            outlook.heaviness,
+            usual,
+            usual * outlook.correction.max(0.0),
         ];
         Grounds { values }
     }
@@ -143,8 +154,15 @@ mod tests {
     const HOLDING: Holding = Holding { estimated: 1.0, steady: 1.0, level: 1.0, agreement: 1.0 };
 
     fn claim() -> Claim {
-        let outlook = Outlook { samples: 5_000.0, interval_s: 300.0, correction: 0.0, recent_pages: 0.0, wander: 1.0 };
-        Claim { asked: 1.0, outlook, alerts_per_week: 0.8 }
+        let outlook = Outlook {
+            samples: 5_000.0,
+            correction: 0.0,
+            recent_pages: 0.0,
+            wander: 1.0,
+            heaviness: 0.0,
+            is_usual: false,
+        };
+        Claim { asked: 1.0, outlook, seen: Span::minutes(25_000), alerts_per_week: 0.8 }
     }
 
     fn chance(change: impl FnOnce(&mut Claim, &mut Holding)) -> f64 {
@@ -165,7 +183,7 @@ mod tests {
             ("pages all along", |claim, _| claim.alerts_per_week = 8.0),
             ("disagreement", |_, holding| holding.agreement = 0.8),
             ("a trend", |_, holding| holding.level = 0.7),
-            ("young", |claim, _| claim.outlook.interval_s = 3.0),
+            ("young", |claim, _| claim.seen = Span::hours(4)),
         ];
         for (sign, change) in worse {
             let chance = chance(change);
@@ -180,12 +198,14 @@ mod tests {
                 for size in [0.0, 1e-30, 1.0, 1e30] {
                     let outlook = Outlook {
                         samples,
-                        interval_s: 1.0 + size,
                         correction: 1.5,
-                        recent_pages: size.min(1e6),
+                        recent_pages: f64::min(size, 1e6),
                         wander: size,
+                        heaviness: 0.5,
+                        is_usual: true,
                     };
-                    let chance = Grounds::of(&Claim { asked, outlook, alerts_per_week: 1e6 }, &HOLDING).chance();
+                    let seen = Span::from_secs(samples as u64);
+                    let chance = Grounds::of(&Claim { asked, outlook, seen, alerts_per_week: 1e6 }, &HOLDING).chance();
                     assert!((0.0..=1.0).contains(&chance), "{asked} {outlook:?}: {chance}");
                 }
             }

@@ -66,8 +66,8 @@ fn in_breach(series: &Series, depth: usize) -> bool {
 /// learned from: an excursion is no new level.
 pub(crate) fn shifted(knowledge: &Knowledge, series: &Series) -> Option<usize> {
     let depth = knowledge.parameters().analysis_depth as usize;
-    // What is over is no new level, however many of the last samples it takes up.
-    if series.in_force().is_none() || !in_breach(series, depth) {
+    // What is over is no new level, however many of the last samples it takes up; nor is what a person called trouble.
+    if series.in_force().is_none() || series.is_in_trouble() || !in_breach(series, depth) {
         return None;
     }
     let step = (depth / 4).max(10);

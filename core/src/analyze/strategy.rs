@@ -14,7 +14,7 @@ pub mod state;
 use crate::config::{Kind, StrategyName};
 use crate::feedback::Verdict;
 use crate::feedback::weights::Weights;
-use crate::monitor::Judged;
+use crate::monitor::{Judged, Why};
 use crate::stats::{Scratch, Statistics, normal, sort_into};
 use crate::threshold::Bounds;
 use crate::time::Timestamp;
@@ -135,10 +135,18 @@ pub trait Detector: Send + Sync {
     /// What a person says of an alert of its, or of one that it missed.
     fn told(&self, _state: &mut DetectorState, _verdict: Verdict) {}
 
+    /// The series is taken up again at the level that it was left at: an alert that held is over.
+    fn calm(&self, _state: &mut DetectorState) {}
+
     /// Whether it decides on alerts by itself. Such a detector goes on learning by itself from a series' first samples; one
     /// that says bounds alone begins anew with each threshold.
     fn alerts(&self) -> bool {
         false
+    }
+
+    /// How strange each of its features finds a value that it has seen already, by all it knows now; it learns nothing of that.
+    fn voices(&self, _: &DetectorState, _at: Timestamp, _value: f64, _: &Asked) -> Vec<Voice> {
+        Vec::new()
     }
 
     /// What it knows of how it does on a series: what a claim about its pages rests on. None: nothing that can be told.
@@ -147,19 +155,31 @@ pub trait Detector: Send + Sync {
     }
 }
 
+/// How strange one feature of a detector finds a value.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Voice {
+    pub feature: Why,
+    /// Minus the decimal logarithm of the chance that an ordinary value is so strange; 0 where it is nothing special.
+    pub rarity: f64,
+    /// The rarity beyond which it alerts.
+    pub level: f64,
+}
+
 /// How a detector that alerts by itself does on a series.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Outlook {
     /// Samples that it learned from.
     pub samples: f64,
-    /// Usual seconds between two of them; above 0.
-    pub interval_s: f64,
     /// Decades by which its pages so far moved its level: above 0 there were more than were asked.
     pub correction: f64,
     /// Its pages of the last day, fading.
     pub recent_pages: f64,
     /// How far the series wanders: the usual distance to its slow mean over that to its forecast.
     pub wander: f64,
+    /// The heaviest shape of its tails, as of a generalised Pareto distribution: 0 is exponential, .5 has no variance.
+    pub heaviness: f64,
+    /// What it paged for was found to be what the series does.
+    pub is_usual: bool,
 }
 
 impl<'a> Baseline<'a> {

@@ -52,6 +52,11 @@ impl Alerts {
         self.count * 0.5_f64.powf(weeks(at.since(self.at)) / HALF_LIFE_WEEKS)
     }
 
+    /// When the series was first seen.
+    pub fn began(&self) -> Option<Timestamp> {
+        self.began
+    }
+
     /// Alerts a week that did not matter or were not judged. None: it was seen for less than an hour.
     pub fn per_week(&self, now: Timestamp) -> Option<f64> {
         let seen = now.since(self.began?);

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::analyze::strategy::DetectorState;
+use crate::event::{Asked, Settled};
 use crate::feedback::Subject;
 use crate::knowledge::series::About;
+use crate::plan::parameters;
 
 impl Knowledge {
     /// Takes in what was decided. The only other way that memory changes.
@@ -15,7 +17,7 @@ impl Knowledge {
             Event::SeriesForgotten {
                 series,
                 because: Forgotten::Ended | Forgotten::GaveWay | Forgotten::ReadOtherwise,
-            } => self.apply_forgotten(series),
+            } => self.apply_forgotten(series, now),
             Event::ThresholdLearned { series, threshold, .. } => {
                 self.general.optimizations.push(Optimization {
                     at: threshold.learned_at,
@@ -28,9 +30,12 @@ impl Knowledge {
                 self.apply_learned(series, threshold);
             }
             Event::Alerted(alerted) => {
-                if let Some(series) = self.find_mut(&alerted.series) {
+                if let Some((series, proposals)) = self.find_with_proposals(&alerted.series) {
                     match alerted.phase {
-                        Phase::Onset => series.alert_begins(alerted.at, alerted.spoke),
+                        Phase::Onset => {
+                            let first = series.alert_begins(alerted.at, alerted.spoke);
+                            proposals.alert_began(series, first, alerted.at, alerted.pages, alerted.muted);
+                        }
                         Phase::End => series.alert_ends(alerted.at),
                     }
                 }
@@ -38,6 +43,12 @@ impl Knowledge {
             Event::Forecasted { series, crosses_at, .. } => {
                 if let Some(series) = self.find_mut(series) {
                     series.forecast = *crosses_at;
+                }
+            }
+            Event::ClaimSettled { series, claim } => {
+                self.general.claims.settle(claim.said, claim.holds());
+                if let Some(series) = self.find_mut(series) {
+                    series.claim = None;
                 }
             }
             Event::StateChanged { transition, .. } => {
@@ -56,7 +67,9 @@ impl Knowledge {
                 let memory = self.loop_mut(*by);
                 memory.actions += 1;
                 open_trial(memory, adjustment, *change, due, false);
-                let action = Action { id: *change, at: now, of: *by, adjustment: adjustment.clone(), outcome: None };
+                let stands = self.factor_stands(adjustment);
+                let action =
+                    Action { id: *change, at: now, of: *by, adjustment: adjustment.clone(), stands, outcome: None };
                 self.general.actions.push(action);
             }
             Event::Withheld { by, adjustment, id, .. } => {
@@ -81,12 +94,52 @@ impl Knowledge {
                 }
             }
             Event::Frozen { frozen, .. } => self.general.frozen = *frozen,
+            Event::LevelShiftProposed { id, since, because, series, .. } => {
+                self.general.proposals.propose(*id, *since, series, *because == Asked::Again, now)
+            }
+            Event::LevelShiftSettled { id, settled, series, comment, .. } => {
+                series.iter().for_each(|name| self.apply_settled_shift(*id, name, *settled, now));
+                if let Some(comment) = comment {
+                    self.general.proposals.comment(*id, comment);
+                }
+            }
             Event::CycleCompleted(cycle) => self.apply_cycle(cycle),
         }
     }
 
+    /// What a factor makes of its parameter in the present state, before and after.
+    fn factor_stands(&self, adjustment: &Adjustment) -> Option<(f64, f64)> {
+        let Target::Factor(parameter) = adjustment.target else { return None };
+        let (row, state) = (self.row(), self.general.state.state);
+        let with = |factor| parameters::with_factor(&row, parameter, factor, state);
+        Some((with(adjustment.from), with(adjustment.to)))
+    }
+
     fn loop_mut(&mut self, kind: LoopKind) -> &mut LoopMemory {
         self.general.loops.entry(kind).or_default()
+    }
+
+    /// A series, and beside it what is known of shifts.
+    fn find_with_proposals(&mut self, name: &SeriesName) -> Option<(&mut Series, &mut Proposals)> {
+        let id = *self.names.get(name)?;
+        let series = self.shards.get_mut(usize::from(id.shard))?.get_mut(id)?;
+        Some((series, &mut self.general.proposals))
+    }
+
+    /// What a person, or nobody in time, said of a level, done to what the series has learned.
+    fn apply_settled_shift(&mut self, id: u64, name: &SeriesName, settled: Settled, now: Timestamp) {
+        let methods = Arc::clone(&self.methods);
+        let Some((series, proposals)) = self.find_with_proposals(name) else { return };
+        let Some(shift) = proposals.settle(id, name, settled, now) else { return };
+        let detector = methods.detector(series.strategy());
+        match settled {
+            Settled::Accepted => series.accept_level(shift.since(), detector),
+            Settled::Unanswered => series.stand_by_level(shift.since()),
+            Settled::Refused => series.refuse_level(&shift),
+            Settled::Over => series.trouble_is_over(shift, detector),
+            Settled::Returned => {}
+        }
+        self.general.hurry = true;
     }
 
     fn apply_added(
@@ -118,12 +171,13 @@ impl Knowledge {
         detector.prior(best.detector.as_ref()?)
     }
 
-    fn apply_forgotten(&mut self, name: &SeriesName) {
+    fn apply_forgotten(&mut self, name: &SeriesName, now: Timestamp) {
         if let Some(id) = self.names.remove(name) {
             let series = self.shards[usize::from(id.shard)].remove(id);
             if let Some(part) = series.and_then(|series| series.part) {
                 self.histograms.unregister(part);
             }
+            self.general.proposals.begins_anew(name, Settled::Returned, now);
             self.general.forgotten += 1;
         }
     }
@@ -132,7 +186,11 @@ impl Knowledge {
         let methods = Arc::clone(&self.methods);
         let mut scratch = std::mem::take(&mut self.scratch);
         let least = self.config.learning.min_data_points;
-        if let Some(series) = self.find_mut(name) {
+        if let Some((series, proposals)) = self.find_with_proposals(name) {
+            if let Some(since) = threshold.level_since.filter(|since| series.level_since != Some(*since)) {
+                proposals.stands_out(series, since);
+            }
+            series.forget_trouble();
             series.set_rivals(&threshold.rivals, threshold.sensitivity);
             if threshold.level_since.is_some() {
                 series.level_since(threshold.level_since);
@@ -141,8 +199,11 @@ impl Knowledge {
             series.learned_at = Some(threshold.learned_at);
             series.learned_admitted = series.admitted;
             series.relearn = false;
+            series.claim_begins(methods.detector(&series.settings.strategy), threshold.learned_at);
             // One that alerts by itself goes on; bounds that track begin anew from what is ordinary.
-            if let Some(detector) = methods.detector(&series.settings.strategy).filter(|detector| !detector.alerts()) {
+            if let Some(detector) = methods.detector(&series.settings.strategy).filter(|detector| !detector.alerts())
+                && !series.is_in_trouble()
+            {
                 let (mut at, mut values) = (Vec::new(), Vec::new());
                 series.ordinary(least, &mut at, &mut values);
                 series.detector =
@@ -239,10 +300,14 @@ impl Knowledge {
         if let Some(verdict) = signal.verdict {
             self.general.hurry = true;
             let methods = Arc::clone(&self.methods);
+            let about = signal.about.unwrap_or(Subject::Moment { at: signal.at });
+            if let (Subject::ChangePoint { .. }, Some(name)) = (about, &signal.series) {
+                self.general.proposals.begins_anew(name, Settled::Accepted, signal.at);
+            }
             let series = signal.series.as_ref().and_then(|name| self.find_mut(name));
             let of = series.map_or(About { alert: verdict == Verdict::Missed, ..About::default() }, |series| {
                 let detector = methods.detector(series.strategy());
-                series.hear(verdict, signal.about.unwrap_or(Subject::Moment { at: signal.at }), detector)
+                series.hear(verdict, about, detector)
             });
             if of.alert {
                 self.general.verdicts.push((signal.at, verdict));
@@ -281,12 +346,15 @@ impl Knowledge {
         general.last_cycle = cycle.at;
         general.hurry = general.state.wants_early_cycle();
         general.chance = cycle.chance;
+        general.proposals.see(&cycle.looks, cycle.at);
         general.loops.values_mut().for_each(|memory| memory.heard.retain(|signal| signal.id > cycle.heard));
+        let methods = Arc::clone(&self.methods);
         for name in &cycle.confirmed {
             if let Some(series) = self.find_mut(name) {
                 series.learned_at = Some(cycle.at);
                 series.learned_admitted = series.admitted;
                 series.relearn = false;
+                series.claim_begins(methods.detector(&series.settings.strategy), cycle.at);
             }
         }
         self.count_sharing();

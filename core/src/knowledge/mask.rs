@@ -59,12 +59,28 @@ impl Masks {
         }
     }
 
+    /// Whether it covers all that comes from now on.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.back().is_some_and(|(_, end)| end.is_none())
+    }
+
+    /// Covers nothing from then on.
+    pub(crate) fn end(&mut self, at: Timestamp) {
+        self.uncover(at, Timestamp::from_millis(i64::MAX));
+        self.0.retain(|(_, end)| end.is_some());
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What is covered, oldest first, each from its first moment up to its end; the last may be open.
+    pub fn stretches(&self) -> impl ExactSizeIterator<Item = (Timestamp, Option<Timestamp>)> {
+        self.0.iter().copied()
     }
 
     pub fn covers(&self, at: Timestamp) -> bool {
@@ -84,12 +100,19 @@ impl Masks {
 const MASKED_MAX: f64 = 0.25;
 
 impl Masks {
-    /// Takes the samples of alerts out of a window (times in milliseconds, ascending, and as many values), as long as they are
-    /// few and `least` remain. Returns how many it took out.
-    pub(crate) fn leave_out(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
+    /// Takes all that is covered out of a window, and returns how many that were.
+    pub(crate) fn leave_out_all(&self, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
         if self.is_empty() {
             return 0;
         }
+        let covered = self.covered(at);
+        take_out(&covered, at);
+        take_out(&covered, values);
+        covered.iter().map(Range::len).sum()
+    }
+
+    /// Where in a window what is covered lies: ranges that ascend and do not overlap.
+    fn covered(&self, at: &[i64]) -> Vec<Range<usize>> {
         let place = |time: Timestamp| at.partition_point(|at| *at < time.millis());
         let (mut covered, mut before) = (Vec::with_capacity(self.0.len()), 0);
         for (from, until) in &self.0 {
@@ -97,6 +120,16 @@ impl Masks {
             before = until.map_or(at.len(), place).max(start);
             covered.push(start..before);
         }
+        covered
+    }
+
+    /// Takes the samples of alerts out of a window (times in milliseconds, ascending, and as many values), as long as they are
+    /// few and `least` remain. Returns how many it took out.
+    pub(crate) fn leave_out(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        let covered = self.covered(at);
         let masked = covered.iter().map(Range::len).sum::<usize>();
         if masked as f64 > MASKED_MAX * at.len() as f64 || at.len() - masked < least {
             return 0;
@@ -135,6 +168,8 @@ mod tests {
         masks.close(at(20));
         masks.close(at(30));
         masks.open(at(40));
+        let stretches: Vec<_> = masks.stretches().collect();
+        assert_eq!(stretches, [(at(10), Some(at(20))), (at(40), None)]);
         let covered: Vec<i64> = (0..60).filter(|secs| masks.covers(at(*secs))).collect();
         assert_eq!(covered, (10..20).chain(40..60).collect::<Vec<_>>());
         masks.forget(at(20));

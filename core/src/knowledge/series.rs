@@ -2,16 +2,19 @@
 
 mod hear;
 mod record;
+mod shift;
 
 pub(crate) use hear::About;
 
+use crate::analyze::claim::most_pages;
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
-use crate::analyze::strategy::{AlertLevel, Asked, DetectorState};
+use crate::analyze::strategy::{AlertLevel, Asked, Detector, DetectorState};
 use crate::budget::{ALERT_SIGMAS, Budget};
 use crate::config::{Config, Kind, StrategyName};
 use crate::feedback::weights::{Heard, Spoke, Weights};
 use crate::knowledge::alerts::Alerts;
+use crate::knowledge::claims::Running;
 use crate::knowledge::door::{self, Distinct, Door};
 use crate::knowledge::fence::{Alarm, Fence, SUSTAINED};
 use crate::knowledge::histogram::Part;
@@ -40,6 +43,8 @@ pub struct Settings {
     pub sensitivity: Sensitivity,
     /// A budget of its own.
     pub budget: Option<Budget>,
+    /// Whose it is.
+    pub owner: Option<Arc<str>>,
 }
 
 impl Settings {
@@ -54,6 +59,7 @@ impl Settings {
             settings.watch = rule.watch.or(settings.watch);
             settings.page = rule.page.unwrap_or(settings.page);
             settings.budget = rule.budget.or(settings.budget);
+            settings.owner = rule.owner.clone().or(settings.owner);
             settings.sensitivity = rule.sensitivity.unwrap_or(settings.sensitivity);
             if let Some(strategy) = &rule.strategy {
                 settings.strategy = strategy.clone();
@@ -175,9 +181,15 @@ pub struct Series {
     masks: Masks,
     #[serde(default)]
     alerts: Alerts,
+    /// What its confidence claimed last, while the week of it runs.
+    #[serde(default)]
+    pub(crate) claim: Option<Running>,
     /// Since when the series has its present level, after a shift: what came before is not learned from.
     #[serde(default)]
     pub(crate) level_since: Option<Timestamp>,
+    /// Times that a person called trouble as their level shifted: never learned from, however long they are.
+    #[serde(default)]
+    trouble: Masks,
     /// When its trend will have carried it beyond its alert level, if it goes on.
     pub(crate) forecast: Option<Timestamp>,
     /// When it was learned last, and how many samples had been admitted then.
@@ -224,7 +236,9 @@ impl Series {
             alarm: Alarm::default(),
             alert_since: None,
             masks: Masks::default(),
+            trouble: Masks::default(),
             alerts: Alerts::default(),
+            claim: None,
             level_since: None,
             last_breach: None,
             forecast: None,
@@ -277,10 +291,14 @@ impl Series {
         self.set_fence();
     }
 
-    pub(crate) fn alert_begins(&mut self, at: Timestamp, spoke: Spoke) {
+    /// Gives the first sample that belongs to it.
+    pub(crate) fn alert_begins(&mut self, at: Timestamp, spoke: Spoke) -> Timestamp {
         self.alert_since = Some(at);
         self.tally.alerts += 1;
         self.alerts.begin(at);
+        if let Some(claim) = &mut self.claim {
+            claim.pages += 1;
+        }
         // It is noticed at the last of the samples that make it.
         let mut sustained = self.window.iter().rev().skip_while(|(time, _)| *time > at);
         let first = sustained.nth(usize::from(SUSTAINED) - 1).map_or(at, |(first, _)| first);
@@ -291,6 +309,21 @@ impl Series {
             }
             self.spoken.push_back((at, spoke));
         }
+        first
+    }
+
+    /// From now on its confidence can be held against what happens, where that is what it claims: it is about pages, and none
+    /// runs.
+    pub(crate) fn claim_begins(&mut self, detector: Option<&dyn Detector>, now: Timestamp) {
+        let pages = detector.is_some_and(|detector| detector.alerts()) && self.detector.is_some();
+        if let (None, Some(asked), Some(learned), true) = (&self.claim, self.budget_per_week(), &self.learned, pages) {
+            self.claim = Some(Running::new(learned.confidence.get(), most_pages(asked), now));
+        }
+    }
+
+    /// What its confidence claimed last, while the week of it runs.
+    pub fn claim(&self) -> Option<&Running> {
+        self.claim.as_ref()
     }
 
     pub(crate) fn alert_ends(&mut self, at: Timestamp) {
@@ -319,9 +352,17 @@ impl Series {
         self.masks.covers(at)
     }
 
-    /// How many samples of the window are those of alerts.
+    /// How many samples of the window are those of alerts, or of trouble.
     pub fn masked(&self) -> usize {
-        if self.masks.is_empty() { 0 } else { self.window.iter().filter(|(at, _)| self.masks.covers(*at)).count() }
+        if self.masks.is_empty() && self.trouble.is_empty() {
+            return 0;
+        }
+        self.window.iter().filter(|(at, _)| self.masks.covers(*at) || self.trouble.covers(*at)).count()
+    }
+
+    /// What of it is not learned from.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
     }
 
     /// Since when it has its present level; none: it did not shift within the window.
@@ -338,13 +379,14 @@ impl Series {
         values: &mut Vec<f64>,
     ) -> (Option<Timestamp>, usize) {
         self.window.copy_into(at, values);
+        let trouble = self.trouble.leave_out_all(at, values);
         let since = self.level_since.map_or(0, |since| at.partition_point(|time| *time < since.millis()));
         let cut = at.len() - since >= least;
         if cut {
             at.drain(..since);
             values.drain(..since);
         }
-        (self.level().filter(|_| cut), self.masks.leave_out(least, at, values))
+        (self.level().filter(|_| cut), trouble + self.masks.leave_out(least, at, values))
     }
 
     pub fn name(&self) -> &SeriesName {
@@ -378,6 +420,11 @@ impl Series {
     /// Whether its alerts may page a person.
     pub fn pages(&self) -> bool {
         self.settings.page
+    }
+
+    /// Whose it is, where the configuration says.
+    pub fn owner(&self) -> Option<&str> {
+        self.settings.owner.as_deref()
     }
 
     /// The histogram it is made of, by name; none: samples of it come from outside.
@@ -555,6 +602,11 @@ impl Series {
     /// A budget of its own, not a part of that of all.
     pub fn own_budget(&self) -> Option<Budget> {
         self.settings.budget
+    }
+
+    /// What is asked of a detector, but for the series' age.
+    pub(crate) fn asked(&self) -> Asked {
+        self.asked
     }
 
     /// What is asked of a detector, but for the series' age and the budget.

@@ -113,6 +113,20 @@ pub fn target(row: &Parameters, factors: &Factors, state: SystemState, now: Time
     }
 }
 
+/// Where one factor alone leaves its parameter in the end, in the parameter's own unit.
+pub fn with_factor(row: &Parameters, kind: ParameterKind, factor: f64, state: SystemState) -> f64 {
+    let mut factors = Factors::default();
+    factors.set(kind, factor, Timestamp::EPOCH);
+    let target = target(row, &factors, state, Timestamp::EPOCH);
+    match kind {
+        ParameterKind::MonitoringInterval => target.monitoring_interval.secs(),
+        ParameterKind::AnalysisDepth => f64::from(target.analysis_depth),
+        ParameterKind::PlanningLookahead => target.planning_lookahead.secs(),
+        ParameterKind::ExecutionParallelism => f64::from(target.execution_parallelism),
+        ParameterKind::LearningRate => target.learning_rate.get(),
+    }
+}
+
 /// The parameters of the next cycle: one step from `current` towards those of `state`, whose row is `row`.
 ///
 /// `worse` says that the state was entered towards critical ([`is_worse`]): then, and in critical itself, they apply at

@@ -288,6 +288,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("series[].match", series::series_match),
     ("series[].kind", series::series_kind),
     ("series[].watch", series::series_watch),
+    ("series[].owner", series::series_owner),
     ("series[].page", series::series_page),
     ("budget", series::budget),
     ("series[].budget", series::series_budget),
@@ -320,6 +321,7 @@ fn keys() -> BTreeSet<String> {
         watch: Some(true),
         page: Some(true),
         budget: Some(Budget::ONE_PER_WEEK),
+        owner: Some("storage team".into()),
         sensitivity: Some(Sensitivity::DEFAULT),
         strategy: Some("sigma".into()),
     }];

@@ -4,7 +4,9 @@ use crate::world::{World, certain};
 use homeostat::budget::Budget;
 use homeostat::config::{Config, Kind, SeriesRule};
 use homeostat::event::{Alerted, Event, Phase};
+use homeostat::monitor::Sample;
 use homeostat::series::Selector;
+use homeostat::time::Span;
 use homeostat::units::Sensitivity;
 
 fn rule(selector: &str) -> SeriesRule {
@@ -74,6 +76,28 @@ pub fn series_page(_: &str) {
     assert_eq!(onset_pages(&mut world), [false]);
     world.reconfigure(|config| config.series = vec![SeriesRule { page: Some(true), ..rule("latency") }]);
     assert_eq!(onset_pages(&mut world), [true]);
+}
+
+pub fn series_owner(_: &str) {
+    let waits_after_five_days = |owner: Option<&str>| {
+        let mut config = certain();
+        config.series = vec![SeriesRule { owner: owner.map(Into::into), ..rule("latency") }];
+        let mut world = World::new(config);
+        let id = world.intern("latency");
+        for n in 0..9 * 288 {
+            // Two days at one level, seven at another.
+            let value = if n < 2 * 288 { 100.0 } else { 130.0 } + world.bell();
+            world.now = world.now + Span::minutes(5);
+            let observed = world.engine.observe(&[Sample { series: id, at: world.now, value }], world.now);
+            world.events.extend(observed.events);
+            world.cycle();
+        }
+        assert_eq!(world.series(id).owner(), owner);
+        let proposals = world.engine.knowledge().proposals();
+        assert_eq!(proposals.iter().count(), 1);
+        proposals.open().count()
+    };
+    assert_eq!((waits_after_five_days(None), waits_after_five_days(Some("storage team"))), (0, 1));
 }
 
 /// Onsets of alerts per series in 5,000 ordinary samples of each, one every ten seconds.

@@ -80,6 +80,11 @@ impl Client {
         Ok(answer.get_mut("data").map_or(Value::Null, Value::take))
     }
 
+    /// Where the page shows one series with its picture.
+    pub fn page_of(&self, series: &SeriesName) -> String {
+        format!("{}/#series={}", self.url, escaped(series.as_str()))
+    }
+
     /// All rows of a list, page by page.
     pub fn all(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<Value>, Failed> {
         let mut rows = Vec::new();
@@ -167,6 +172,20 @@ impl Client {
 }
 
 /// The three names most like `name`: those that contain it first, then by edits.
+/// As it stands in an address: all but letters, digits and what is never special as percent and two hex digits a byte.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => escaped.push(char::from(byte)),
+            byte => escaped.extend(['%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+        }
+    }
+    escaped
+}
+
+const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Vec<&'a str> {
     let mut ranked: Vec<(bool, usize, &str)> =
         known.iter().map(|known| (!known.contains(name), strsim::damerau_levenshtein(known, name), *known)).collect();
@@ -187,6 +206,11 @@ pub fn text(row: &Value, field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_in_an_address_has_nothing_special_left() {
+        assert_eq!(escaped(r#"up{job="a b",zone="é"}"#), "up%7Bjob%3D%22a%20b%22%2Czone%3D%22%C3%A9%22%7D");
+    }
 
     #[test]
     fn a_slip_of_the_hand_finds_its_series() {

@@ -2,6 +2,7 @@
 
 use super::client::{Daemon, text};
 use super::output::Out;
+use super::proposals::sentence;
 use super::status::budget;
 use super::{Done, Failed};
 use homeostat::series::SeriesName;
@@ -38,6 +39,9 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
     let part = |name: &str| said.get(name).filter(|part| !part.is_null());
     let list = |name: &str| said.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let mut pairs = vec![("series", name.to_string()), ("kind", text(&said, "kind"))];
+    if part("owner").is_some() {
+        pairs.push(("owner", text(&said, "owner")));
+    }
     if let Some(histogram) = part("histogram") {
         let of = format!("{} ({} limits)", text(histogram, "buckets"), text(histogram, "buckets_held"));
         let derived = histogram.get("derived").and_then(Value::as_bool) == Some(true);
@@ -95,6 +99,9 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
             pairs.push((label, text(&said, name)));
         }
     }
+    if let Some(proposal) = part("proposal") {
+        pairs.push(("proposal", sentence(proposal, name.as_str())));
+    }
     for rival in list("rivals") {
         let bounds = format!("{} to {}", text(rival, "lower"), text(rival, "upper"));
         pairs.push(("rival", format!("{}: {bounds}, loss {}", text(rival, "strategy"), text(rival, "loss"))));
@@ -109,10 +116,9 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
         let spoke: Vec<String> = pages.iter().map(|(feature, share)| format!("{feature} {share:.2}")).collect();
         pairs.push(("alert", format!("{}: {}", text(alert, "at"), spoke.join(", "))));
     }
-    for row in list("features") {
-        let number = |key: &str| row.get(key).and_then(Value::as_f64).unwrap_or_default();
-        let (feature, weight) = (text(row, "feature"), number("weight"));
-        let said = |of: &str| (number(&format!("{of}mattered")), number(&format!("{of}did_not")));
+    for row in list("weights") {
+        let (feature, weight) = (text(row, "feature"), number(row, "weight"));
+        let said = |of: &str| (number(row, &format!("{of}mattered")), number(row, &format!("{of}did_not")));
         let ((mattered, did_not), (all, all_not)) = (said(""), said("fleet_"));
         pairs.push((
             "heard",
@@ -121,17 +127,32 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
             ),
         ));
     }
+    for feature in list("features").iter().filter(|row| number(row, "one_in") > 1.5) {
+        let (one_in, beyond) = (number(feature, "one_in"), number(feature, "alerts_beyond"));
+        pairs.push((
+            "feature",
+            format!("{}: one ordinary sample in {one_in:.0}, alerts beyond one in {beyond:.0}", text(feature, "says")),
+        ));
+    }
     for verdict in list("latest_verdicts") {
         pairs.push(("verdict", judgement(verdict)));
     }
     if part("confidence_claims").is_some() {
         pairs.push(("claim", text(&said, "confidence_claims")));
     }
+    for sentence in list("confidence_rests_on").iter().filter_map(Value::as_str) {
+        pairs.push(("rests on", sentence.to_owned()));
+    }
     for sentence in list("confidence_would_change").iter().filter_map(Value::as_str) {
         pairs.push(("confidence", sentence.to_owned()));
     }
+    pairs.push(("picture", client.page_of(&name)));
     out.pairs(&pairs)?;
     Ok(Done::Quietly)
+}
+
+fn number(row: &Value, field: &str) -> f64 {
+    row.get(field).and_then(Value::as_f64).unwrap_or(0.0)
 }
 
 /// What was said, of what, and when it was heard.

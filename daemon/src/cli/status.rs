@@ -22,12 +22,14 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     let parameters = client.one("parameters")?;
     let loops = client.all("loops", &[])?;
     let statistics = client.one("statistics")?;
+    let proposals = client.all("proposals", &[("open", "true")])?.len();
     if out.is_json() {
         out.data(&json!({
             "state": state,
             "parameters": parameters,
             "loops": loops,
             "statistics": statistics,
+            "proposals_open": proposals,
         }))?;
         return Ok(Done::Quietly);
     }
@@ -43,6 +45,10 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     pairs.extend(refusals(&statistics));
     pairs.push(("anomaly_rate", text(&statistics, "anomaly_rate")));
     pairs.push(("alerts", budget(&statistics)));
+    pairs.extend(outcomes(&statistics));
+    if proposals > 0 {
+        pairs.push(("proposals", format!("{proposals} wait for an answer; `homeostat proposals` shows them")));
+    }
     pairs.extend(evidence(&state));
     for name in
         ["monitoring_interval_s", "analysis_depth", "planning_lookahead_s", "execution_parallelism", "learning_rate"]
@@ -121,6 +127,16 @@ fn refusals(statistics: &Value) -> Option<(&'static str, String)> {
         .collect();
     let because = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
     Some(("changes_refused", format!("{refused}{because}")))
+}
+
+/// What came of confidences whose week is over, once there are any.
+fn outcomes(statistics: &Value) -> Option<(&'static str, String)> {
+    let of = statistics.get("confidence_outcomes")?;
+    let count = |name: &str| of.get(name).and_then(Value::as_u64);
+    let share = |name: &str| of.get(name).and_then(Value::as_f64).map(number);
+    let (kept, all) = (count("kept")?, count("kept")? + count("broken")?);
+    let (said, had) = (share("said_ratio")?, share("kept_ratio")?);
+    Some(("confidence", format!("{kept} of {all} claims came true: {had}, and {said} was said")))
 }
 
 /// What the state was decided from, with the level at which it would be degraded.

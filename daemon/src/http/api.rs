@@ -56,7 +56,7 @@ pub fn single<T>(data: T) -> Json<Single<T>> {
 }
 
 /// A page and its parameters, `more` beside those that every list knows.
-fn page(uri: &Uri, list: List, more: &[&str]) -> Answer<(Page, Params)> {
+pub fn page(uri: &Uri, list: List, more: &[&str]) -> Answer<(Page, Params)> {
     let known: Vec<&str> = Page::PARAMS.iter().chain(more).copied().collect();
     let params = Params::read(uri, &known)?;
     Ok((Page::read(&params, list)?, params))

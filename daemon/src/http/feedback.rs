@@ -44,11 +44,7 @@ pub async fn feedback(State(app): State<App>, uri: Uri, body: Body) -> Answer<Js
         Some(value) => value.as_bool().ok_or_else(|| Problem::field("change_point", "is neither true nor false"))?,
     };
     let extent = Extent::of(at, until, change_point)?;
-    let comment = match fields.get("comment") {
-        None => None,
-        Some(Value::String(text)) if text.chars().count() <= COMMENT_MAX => Some(text.clone()),
-        Some(_) => return Err(Problem::field("comment", format!("is no text of at most {COMMENT_MAX} characters"))),
-    };
+    let comment = comment(&fields)?;
     let (names, several) = verdict_series(&app, &fields).await?;
     let mut ids = Vec::with_capacity(names.len());
     for name in names {
@@ -86,6 +82,15 @@ pub async fn feedback(State(app): State<App>, uri: Uri, body: Body) -> Answer<Js
     }
     let first = ids.first().copied().unwrap_or(0);
     Ok(Json(Id { id: first, ids: several.then_some(ids) }))
+}
+
+/// What is kept with an answer, for people.
+pub fn comment(fields: &Fields) -> Answer<Option<String>> {
+    match fields.get("comment") {
+        None => Ok(None),
+        Some(Value::String(text)) if text.chars().count() <= COMMENT_MAX => Ok(Some(text.clone())),
+        Some(_) => Err(Problem::field("comment", format!("is no text of at most {COMMENT_MAX} characters"))),
+    }
 }
 
 /// How much of a series' past a verdict is about.

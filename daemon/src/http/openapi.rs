@@ -6,8 +6,8 @@ use crate::http::feedback::Id;
 use crate::http::import::Imported;
 use crate::http::problem;
 use crate::http::rows::{
-    ActionRow, Explained, LoopRow, OptimizationRow, ParametersRow, Samples, SeriesRow, SignalRow, StateRow, Statistics,
-    TransitionRow,
+    ActionRow, Explained, LoopRow, OptimizationRow, ParametersRow, ProposalRow, Samples, SeriesRow, SignalRow,
+    StateRow, Statistics, TransitionRow,
 };
 use crate::view::ThresholdRow;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -138,7 +138,7 @@ fn stored() -> Value {
                 "properties": { "kind": { "type": "string", "enum": [
                     "series_added", "series_forgotten", "threshold_learned", "alerted", "forecasted", "state_changed",
                     "change_dispatched", "change_settled", "signalled", "adjusted", "withheld", "effect_measured",
-                    "loop_paused", "frozen", "cycle_completed",
+                    "loop_paused", "frozen", "level_shift_proposed", "level_shift_settled", "cycle_completed",
                 ] } },
                 "additionalProperties": true,
             },
@@ -245,6 +245,30 @@ fn build() -> Value {
     });
     let summary = "A verdict: it mattered, it did not, or it was missed. Answers once it is durable.";
     all.put("post", "/api/v1/feedback", operation(summary, &[], Some(verdict), json_answer("Its number.", id)));
+    let proposals: &[Parameter] = &[
+        LIMIT,
+        PAGE,
+        ("match[]", "array", "Only proposals about a series that one of these selects, as elsewhere."),
+        ("open", "boolean", "true: only those that wait for an answer; false: only the others."),
+    ];
+    let summary = "Levels that shifted, and what became of the question whether that is ordinary now; newest first.";
+    all.list::<ProposalRow>("/api/v1/proposals", summary, proposals);
+    let row = all.schema::<ProposalRow>();
+    let answer = json!({
+        "type": "object",
+        "required": ["answer"],
+        "properties": {
+            "answer": { "enum": ["accept", "refuse"], "description": "accept: since then it is another series, all of them. \
+                refuse: it is trouble; the level before stands again, and nothing is learned until it is back." },
+            "comment": { "type": "string", "maxLength": 2000 },
+        },
+    });
+    let summary = "Answers a proposal, for all of its series that wait for it. Answers once it is durable.";
+    let mut answered = operation(summary, &[], Some(answer), json_answer("Done, and durable.", wrapped(row)));
+    answered["parameters"] = json!([{
+        "name": "id", "in": "path", "required": true, "description": "Its number.", "schema": { "type": "integer" },
+    }]);
+    all.put("post", "/api/v1/proposals/{id}", answered);
     all.single::<Frozen>("/api/v1/freeze", "Whether all changes are stopped.", &[]);
     all.post::<Frozen>(
         "/api/v1/freeze",

@@ -3,6 +3,7 @@
 use crate::driver::Refused;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use homeostat::knowledge::proposals::NotAnswered;
 use serde::Serialize;
 
 /// An answer that is an error.
@@ -49,8 +50,8 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Problem {
         let status = match refused {
             Refused::NotStored(_) => StatusCode::INSUFFICIENT_STORAGE,
-            Refused::UnknownSeries(_) => StatusCode::NOT_FOUND,
-            Refused::FrozenByConfiguration => StatusCode::CONFLICT,
+            Refused::UnknownSeries(_) | Refused::NotAnswered(NotAnswered::Unknown(_)) => StatusCode::NOT_FOUND,
+            Refused::FrozenByConfiguration | Refused::NotAnswered(NotAnswered::Settled(_)) => StatusCode::CONFLICT,
             Refused::Configuration(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refused::Busy | Refused::Gone => StatusCode::SERVICE_UNAVAILABLE,
         };

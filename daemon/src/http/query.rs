@@ -134,6 +134,7 @@ pub enum List {
     Events,
     Transitions,
     Optimizations,
+    Proposals,
 }
 
 impl List {
@@ -145,6 +146,7 @@ impl List {
             List::Events => 'e',
             List::Transitions => 't',
             List::Optimizations => 'o',
+            List::Proposals => 'p',
         }
     }
 }
@@ -170,9 +172,12 @@ impl Token {
                     (0..bytes.len()).step_by(2).map(|at| Some((digit(at)? * 16 + digit(at + 1)?) as u8)).collect();
                 String::from_utf8(bytes?).ok().map(Token::Series)
             }
-            List::Signals | List::Actions | List::Events | List::Transitions | List::Optimizations => {
-                u64::from_str_radix(rest, 16).ok().map(|number| Token::Number(list, number))
-            }
+            List::Signals
+            | List::Actions
+            | List::Events
+            | List::Transitions
+            | List::Optimizations
+            | List::Proposals => u64::from_str_radix(rest, 16).ok().map(|number| Token::Number(list, number)),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod explain;
 mod history;
 mod loops;
+mod proposals;
 mod series;
 mod state;
 mod statistics;
@@ -13,6 +14,7 @@ mod statistics;
 pub use explain::Explained;
 pub use history::{OptimizationRow, TransitionRow, optimizations, transitions};
 pub use loops::{About, ActionRow, LoopRow, SignalRow, actions, loops, signals};
+pub use proposals::{ProposalRow, proposals};
 pub use series::{Samples, SeriesRow, series, thresholds};
 pub use state::{ParametersRow, StateRow};
 pub use statistics::Statistics;

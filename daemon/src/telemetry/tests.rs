@@ -58,3 +58,48 @@ fn a_total_does_not_shrink_when_a_series_is_forgotten() {
     let mut total = Growing::default();
     assert_eq!([5, 9, 4, 6].map(|sum| total.see(sum)), [5, 9, 9, 11]);
 }
+
+#[test]
+fn proposals_and_pages_they_mute_are_counted_once() {
+    let series = SeriesName::parse("up").expect("a series");
+    let alerted = |phase, muted| {
+        let bounds = (None, Some(1.0));
+        let at = homeostat::time::Timestamp::EPOCH;
+        let (series, value, pages, why, situation) = (series.clone(), 2.0, false, None, 0);
+        Event::Alerted(homeostat::event::Alerted {
+            series,
+            at,
+            phase,
+            value,
+            bounds,
+            pages,
+            muted,
+            why,
+            spoke: Default::default(),
+            situation,
+        })
+    };
+    let since = homeostat::time::Timestamp::EPOCH;
+    let proposed = |because| Event::LevelShiftProposed { id: 1, since, because, series: Vec::new(), situation: 0 };
+    let settled = Event::LevelShiftSettled {
+        id: 1,
+        settled: Settled::Refused,
+        series: vec![series.clone()],
+        comment: None,
+        situation: 0,
+    };
+    let mut counts = Counts::default();
+    for event in [
+        alerted(Phase::Onset, true),
+        alerted(Phase::End, true),
+        alerted(Phase::Onset, false),
+        proposed(Asked::Opened),
+        proposed(Asked::Joined),
+        proposed(Asked::Again),
+        settled,
+    ] {
+        counts.count(&event);
+    }
+    assert_eq!((counts.alerts, counts.muted, counts.proposed), (2, 1, 1));
+    assert_eq!(counts.proposals.into_iter().collect::<Vec<_>>(), [(Settled::Refused, 1)]);
+}

@@ -373,3 +373,32 @@ impl Stream {
         }
     }
 }
+
+/// Rows every five minutes, from so many hours ago until so many hours ago.
+fn rows_at(levels: &[(&str, f64)], hours: std::ops::Range<u64>) -> String {
+    let (now, mut text) = (now(), String::new());
+    for step in 0..(hours.end - hours.start) * 12 {
+        let at = now - hours.end * 3600 + step * 300;
+        for (series, level) in levels {
+            let noise = (step * 7919 % 101) as f64 / 101.0;
+            writeln!(text, r#"{{"series":"{series}","timestamp":{at},"value":{}}}"#, level + noise).expect("text");
+        }
+    }
+    text
+}
+
+/// A daemon to which `load` and `queue` shifted together, thirty hours ago, and `calm` did not; `load` is somebody's.
+pub fn shifted(dir: &Path) -> Daemon {
+    write(dir, "rows.jsonl", &rows_at(&[("load", 100.0), ("queue", 40.0), ("calm", 7.0)], 30..100));
+    let settings = format!(
+        "host: {{enabled: false}}\nfiles: [{{path: rows.jsonl}}, {{path: after.jsonl}}]\nlearning: {{learning_window: 7d}}\n\
+         states: {{healthy: {{monitoring_interval: 1s}}, {WHATEVER_THE_HOST_DOES}}}\n\
+         series: [{{match: load, owner: storage team}}]\n"
+    );
+    write(dir, "homeostat.yaml", &settings);
+    let daemon = Daemon::go_on(dir);
+    daemon.wait_for_thresholds(3);
+    write(dir, "after.jsonl", &rows_at(&[("load", 130.0), ("queue", 20.0), ("calm", 7.0)], 0..30));
+    wait_until("a proposal", || (!daemon.list("/api/v1/proposals").is_empty()).then_some(()));
+    daemon
+}

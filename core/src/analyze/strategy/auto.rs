@@ -11,7 +11,7 @@ mod scorer;
 mod season;
 mod tail;
 
-use super::{Asked, Baseline, Detector, DetectorState, Outlook};
+use super::{Asked, Baseline, Detector, DetectorState, Outlook, Voice};
 use crate::config::StrategyName;
 use crate::feedback::Verdict;
 use crate::feedback::weights::{PAGING, SCORING, Spoke};
@@ -84,7 +84,7 @@ impl State {
         self.see_interval(at);
         let tame = value.clamp(-LARGEST, LARGEST);
         let clock = at.millis();
-        let interval = if self.interval > 0.0 { self.interval } else { 60.0 };
+        let interval = self.usual_interval();
         let (pages, scores) = weights(asked, without);
         let scores = self.scorer.step(tame as f32, clock, &scores);
         let decision = self.decider.step(tame, clock, interval as f32, asked, &pages, without);
@@ -104,6 +104,17 @@ impl State {
             why: decision.why,
             spoke: decision.spoke.map_or_else(Spoke::default, |pages| Spoke::of(&pages, &scores.spoke)),
         }
+    }
+
+    /// The usual seconds between samples; a minute as long as nothing is known.
+    fn usual_interval(&self) -> f64 {
+        if self.interval > 0.0 { self.interval } else { 60.0 }
+    }
+
+    fn voices(&self, at: Timestamp, value: f64, asked: &Asked, without: Without) -> Vec<Voice> {
+        let (pages, _) = weights(asked, without);
+        let value = value.clamp(-LARGEST, LARGEST);
+        self.decider.voices(value, at.millis(), self.usual_interval() as f32, asked, &pages, without)
     }
 
     /// Follows the median of the gaps between samples: equal steps up and down, smaller ones as more were seen.
@@ -185,6 +196,12 @@ impl Detector for Auto {
         }
     }
 
+    fn calm(&self, state: &mut DetectorState) {
+        if let DetectorState::Auto(state) = state {
+            state.decider.calm();
+        }
+    }
+
     fn step(&self, state: &mut DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Judged {
         match state {
             DetectorState::Auto(state) => state.step(at, value, asked, self.without),
@@ -192,9 +209,16 @@ impl Detector for Auto {
         }
     }
 
+    fn voices(&self, state: &DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Vec<Voice> {
+        match state {
+            DetectorState::Auto(state) => state.voices(at, value, asked, self.without),
+            DetectorState::Numbers { .. } => Vec::new(),
+        }
+    }
+
     fn outlook(&self, state: &DetectorState) -> Option<Outlook> {
         match state {
-            DetectorState::Auto(state) if state.interval > 0.0 => Some(state.decider.outlook(state.interval)),
+            DetectorState::Auto(state) if state.interval > 0.0 => Some(state.decider.outlook()),
             _ => None,
         }
     }

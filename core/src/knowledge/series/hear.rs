@@ -39,6 +39,13 @@ impl Series {
         };
         if of_alert && verdict == Verdict::True {
             self.alerts.excuse(self.last_seen);
+            let at = match about {
+                Subject::Moment { at } | Subject::ChangePoint { at } => at,
+                Subject::Period { until, .. } => until,
+            };
+            if let Some(claim) = self.claim.as_mut().filter(|claim| claim.since <= at) {
+                claim.pages = claim.pages.saturating_sub(1);
+            }
         }
         if !of_alert && verdict != Verdict::Missed {
             return About::default();
@@ -112,7 +119,8 @@ impl Series {
     }
 
     /// From then on it is another series: neither bounds nor a detector know what came before.
-    fn begin_anew(&mut self, at: Timestamp, detector: Option<&dyn Detector>) {
+    pub(super) fn begin_anew(&mut self, at: Timestamp, detector: Option<&dyn Detector>) {
+        self.trouble.end(at);
         self.level_since(Some(at));
         self.relearn = self.learned.is_some();
         if let Some(detector) = detector.filter(|detector| detector.alerts()) {

@@ -186,8 +186,12 @@ impl Series {
 
     /// Begins with a detector that alerts by itself, from what the window holds of the present level.
     pub(super) fn start(&mut self, detector: &dyn Detector) {
+        if self.is_in_trouble() {
+            return;
+        }
         let (mut at, mut values, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
         self.window.copy_into(&mut at, &mut values);
+        self.trouble.leave_out_all(&mut at, &mut values);
         let before = self.level_since.map_or(0, |since| at.partition_point(|at| *at < since.millis()));
         at.drain(..before);
         values.drain(..before);

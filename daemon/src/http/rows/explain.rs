@@ -1,10 +1,11 @@
 //! One series in full, and why its threshold is as it is.
 
 use crate::driver::View;
-use crate::http::rows::{At, BoundsRow, SignalRow, fates};
+use crate::http::rows::{At, BoundsRow, ProposalRow, SignalRow, fates};
 use crate::view::{ThresholdRow, threshold_row};
-use homeostat::analyze::claim;
-use homeostat::analyze::claim::most_pages;
+use homeostat::analyze::claim::{Claim, most_pages};
+use homeostat::analyze::strategy::Voice;
+use homeostat::analyze::{claim, voices};
 use homeostat::config::StrategyName;
 use homeostat::execute::Measure;
 use homeostat::feedback::weights::{Feature, Spoke};
@@ -65,6 +66,36 @@ pub struct TallyRow {
     expected_share: f64,
 }
 
+/// How loudly one feature of the detector speaks of the newest sample, by what it knows now.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FeatureRow {
+    /// high, low, above, below, drifting, restless or stuck.
+    feature: &'static str,
+    /// What it says, of the series.
+    says: &'static str,
+    /// One ordinary sample in so many is so strange; 1: nothing special.
+    one_in: f64,
+    /// It alerts beyond one in so many.
+    alerts_beyond: f64,
+    /// The one over the other, on their logarithms: 0 to 1, more once it is beyond.
+    loudness: f64,
+}
+
+/// Rarer than this nothing is said to be: one in so many samples.
+const RAREST: f64 = 1e12;
+
+impl From<Voice> for FeatureRow {
+    fn from(voice: Voice) -> FeatureRow {
+        FeatureRow {
+            feature: voice.feature.word(),
+            says: voice.feature.as_str(),
+            one_in: 10f64.powf(voice.rarity).min(RAREST),
+            alerts_beyond: 10f64.powf(voice.level).min(RAREST),
+            loudness: voice.rarity / voice.level,
+        }
+    }
+}
+
 /// What a change that is out claims.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PendingRow {
@@ -123,6 +154,8 @@ pub struct Explained {
     series: SeriesName,
     kind: &'static str,
     watched: bool,
+    /// Whose it is, where the configuration says.
+    owner: Option<String>,
     /// Of a bucket, or a series made of buckets: which histogram.
     histogram: Option<HistogramRow>,
     /// The strategy that is asked for, and the one that gave the bounds.
@@ -136,11 +169,13 @@ pub struct Explained {
     /// Those that judge now; null: none do.
     in_force: Option<BoundsRow>,
     rivals: Vec<RivalRow>,
+    /// What the features of its detector say of the newest sample; empty where none alerts by itself, or it is too early.
+    features: Vec<FeatureRow>,
     /// How many verdicts were heard of it, and the latest of them.
     verdicts: u32,
     latest_verdicts: Vec<SignalRow>,
     /// Features of its detector that verdicts moved, of this series or of others.
-    features: Vec<FeatureRow>,
+    weights: Vec<WeightRow>,
     /// Its latest alerts, newest first, and which features spoke at their onset.
     latest_alerts: Vec<SpokeRow>,
     sensitivity: f64,
@@ -151,6 +186,8 @@ pub struct Explained {
     confidence: Option<f64>,
     /// What the confidence is the probability of, in a sentence; null: there is none yet.
     confidence_claims: Option<String>,
+    /// Sentences: what the claim rests on.
+    confidence_rests_on: Vec<String>,
     /// A threshold is used from this confidence on.
     confidence_min: f64,
     /// Sentences: what would raise or lower the confidence.
@@ -159,6 +196,8 @@ pub struct Explained {
     last_breach: Option<At>,
     #[schemars(with = "Option<String>")]
     alert_since: Option<Timestamp>,
+    /// The question that is open about its level, or the one in which its present level was called trouble.
+    proposal: Option<ProposalRow>,
     #[schemars(with = "Option<String>")]
     forecast: Option<Timestamp>,
     tally: TallyRow,
@@ -168,7 +207,7 @@ pub struct Explained {
 
 /// How far a feature is heard, and what people said of alerts in which it spoke.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct FeatureRow {
+pub struct WeightRow {
     /// high, low, above, below, drifting, restless and stuck page; score_… make the scores.
     feature: &'static str,
     /// A factor on how strange a sample is by it, 0.25 to 1.25; 1 where nobody said anything.
@@ -199,10 +238,10 @@ impl From<&(Timestamp, Spoke)> for SpokeRow {
 /// Alerts of which it is shown what spoke.
 const ALERTS_SHOWN: usize = 5;
 
-fn features(knowledge: &Knowledge, series: &Series) -> Vec<FeatureRow> {
+fn weights(knowledge: &Knowledge, series: &Series) -> Vec<WeightRow> {
     let row = |feature: Feature| {
         let (own, fleet) = (series.heard().of(feature), knowledge.heard().of(feature));
-        FeatureRow {
+        WeightRow {
             feature: feature.as_str(),
             weight: f64::from(series.weights().get(feature)),
             mattered: f64::from(own.mattered),
@@ -260,6 +299,7 @@ impl Explained {
             series: series.name().clone(),
             kind: series.kind().as_str(),
             watched: series.watched(),
+            owner: series.owner().map(str::to_owned),
             histogram: HistogramRow::of(knowledge, series),
             strategy: series.strategy().clone(),
             chosen_strategy: learned.map(|threshold| threshold.strategy.clone()),
@@ -276,20 +316,24 @@ impl Explained {
             threshold: threshold_row(series, view.now),
             in_force: series.in_force().map(|threshold| BoundsRow::of(threshold, view.now)),
             rivals: rivals(knowledge, series, view.now),
+            features: voices(knowledge, series).into_iter().map(FeatureRow::from).collect(),
             verdicts: series.verdicts(),
             latest_verdicts: latest_verdicts.take(VERDICTS_SHOWN).map(SignalRow::from).collect(),
-            features: features(knowledge, series),
+            weights: weights(knowledge, series),
             latest_alerts: series.spoken().rev().take(ALERTS_SHOWN).map(SpokeRow::from).collect(),
             sensitivity: series.sensitivity().get(),
             sensitivity_prior: series.sensitivity_prior().get(),
             trust: series.trust(view.now),
             confidence: learned.map(|threshold| threshold.confidence.get()),
             confidence_claims: learned.map(|threshold| claims(series, knowledge, threshold, view.now)),
+            confidence_rests_on: learned
+                .map_or_else(Vec::new, |threshold| rests_on(series, knowledge, threshold, view.now)),
             confidence_min,
             confidence_would_change: would_change(series, knowledge, confidence_min, view.now),
             last: window.newest().map(At::from),
             last_breach: series.last_breach().map(At::from),
             alert_since: series.alert_since(),
+            proposal: knowledge.proposals().of(series.name()).map(|one| ProposalRow::of(knowledge, one)),
             forecast: series.forecast(),
             budget: BudgetRow::of(knowledge, series, view.now),
             tally: TallyRow {
@@ -351,6 +395,42 @@ fn claims(series: &Series, knowledge: &Knowledge, threshold: &Threshold, now: Ti
         ),
         None => "That its bounds go on holding about the share of samples that they should.".to_owned(),
     }
+}
+
+/// What is known that the confidence was made of.
+fn rests_on(series: &Series, knowledge: &Knowledge, threshold: &Threshold, now: Timestamp) -> Vec<String> {
+    if threshold.strategy == IMPORTED {
+        return Vec::new();
+    }
+    let mut sentences = Vec::new();
+    if let Some(claim) = claim(knowledge, series, now) {
+        let Claim { asked, outlook, .. } = claim;
+        sentences.push(format!("{:.0} samples in {:.1} days were seen.", outlook.samples, claim.weeks() * 7.0));
+        sentences.push(match series.alerts().per_week(now) {
+            Some(lately) => format!("{lately:.2} alerts a week lately that nobody called true; {asked:.2} are asked."),
+            None => format!("It was judged for under an hour; {asked:.2} alerts a week are asked."),
+        });
+        sentences.push(match outlook.recent_pages {
+            ..0.05 => "No alert in the last day or so.".to_owned(),
+            recent => format!("{recent:.1} alerts in the last day, fading."),
+        });
+        if outlook.correction.abs() > 0.05 {
+            let times = 10f64.powf(outlook.correction.abs());
+            sentences.push(match outlook.correction > 0.0 {
+                true => format!("Alerts and verdicts raised its alert level: what alerts is {times:.1} times as rare."),
+                false => {
+                    format!("Verdicts and quiet lowered its alert level: what alerts is {times:.1} times as common.")
+                }
+            });
+        }
+    } else {
+        let independent = threshold.supporting.effective_count;
+        sentences.push(format!("{independent:.0} independent samples were learned from."));
+    }
+    if let Some((least, most)) = widths(threshold) {
+        sentences.push(format!("The narrowest strategy is {:.0} % as wide as the widest.", 100.0 * least / most));
+    }
+    sentences
 }
 
 /// What would move the confidence: time or number of samples, pages, steadiness, trend, agreement of the strategies, trust.

@@ -2,7 +2,7 @@
 
 use crate::http::query::{List, Page, Rows, Token, take};
 use homeostat::config::StrategyName;
-use homeostat::feedback::{Action, LoopKind, Signal};
+use homeostat::feedback::{Action, LoopKind, Signal, Target};
 use homeostat::knowledge::Knowledge;
 use homeostat::series::SeriesName;
 use homeostat::time::Timestamp;
@@ -84,8 +84,11 @@ pub struct ActionRow {
     #[schemars(with = "Option<String>")]
     series: Option<SeriesName>,
     parameter: String,
+    /// As it stood and as it stands then, in its unit: a parameter of the loop as the factor leaves it.
     old: f64,
     new: f64,
+    /// s, samples, tasks or sigmas; null: a ratio or a weight.
+    unit: Option<&'static str>,
     reason: String,
     /// Id of the signal that caused it.
     cause: u64,
@@ -96,14 +99,21 @@ pub struct ActionRow {
 impl From<&Action> for ActionRow {
     fn from(action: &Action) -> ActionRow {
         let adjustment = &action.adjustment;
+        let (old, new) = action.stands.unwrap_or((adjustment.from, adjustment.to));
+        let unit = match &adjustment.target {
+            Target::Factor(parameter) => parameter.unit().filter(|_| action.stands.is_some()),
+            Target::Sensitivity(_) => Some("sigmas"),
+            Target::Trust(_) | Target::Preference(_) => None,
+        };
         ActionRow {
             id: action.id,
             at: action.at,
             of: action.of.as_str(),
             series: adjustment.target.series().cloned(),
             parameter: adjustment.target.name(),
-            old: adjustment.from,
-            new: adjustment.to,
+            old,
+            new,
+            unit,
             reason: adjustment.reason.clone(),
             cause: adjustment.cause,
             outcome: action.outcome.map(|outcome| outcome.as_str()),

@@ -26,6 +26,8 @@ pub struct SeriesRow {
     strategy: StrategyName,
     /// Whether it is learned and judged.
     watched: bool,
+    /// Whose it is, where the configuration says.
+    owner: Option<String>,
     last: Option<At>,
     /// Samples of its window outside the bounds in force, judged anew.
     breaches: usize,
@@ -51,6 +53,7 @@ impl SeriesRow {
             span_s: window.span().secs(),
             strategy: series.strategy().clone(),
             watched: series.watched(),
+            owner: series.owner().map(str::to_owned),
             last: window.newest().map(At::from),
             breaches: series.breaches_in_last(window.len()),
             alert_since: series.alert_since(),
@@ -76,6 +79,11 @@ pub struct Samples {
     band: Option<Vec<BoundsRow>>,
     /// Which of the samples are outside of the bounds in force.
     breaches: Vec<i64>,
+    /// From when to when, in milliseconds, samples are not learned from, as long as they are few: those of alerts, and what a
+    /// person left out. Null: until now.
+    masked: Vec<(i64, Option<i64>)>,
+    /// Since when the series has its present level, in milliseconds; what came before is not learned from. Null: it did not shift.
+    level_since: Option<i64>,
 }
 
 impl Samples {
@@ -86,11 +94,20 @@ impl Samples {
             series: series.name().clone(),
             samples: last().map(|(at, value)| (at.millis(), value)).collect(),
             breaches: last().filter(|(at, value)| series.breaches(*at, *value)).map(|(at, _)| at.millis()).collect(),
+            masked: masked(series, last().next().map(|(at, _)| at)),
+            level_since: series.level().map(Timestamp::millis),
             min_data_points: view.settings.engine.learning.min_data_points,
             band: moving.map(|threshold| last().map(|(at, _)| BoundsRow::of(threshold, at)).collect()),
             bounds: series.in_force().map(|threshold| BoundsRow::of(threshold, view.now)),
         }
     }
+}
+
+/// What is not learned from, as far as it lies within the samples that are sent.
+fn masked(series: &Series, oldest: Option<Timestamp>) -> Vec<(i64, Option<i64>)> {
+    let in_view = |end: &Option<Timestamp>| end.is_none_or(|end| oldest.is_some_and(|oldest| oldest < end));
+    let stretches = series.masks().stretches().filter(|(_, end)| in_view(end));
+    stretches.map(|(from, end)| (from.millis(), end.map(Timestamp::millis))).collect()
 }
 
 fn by_series<T>(knowledge: &Knowledge, page: &Page, row: impl Fn(&Series) -> Option<T>) -> Rows<T> {

@@ -2,6 +2,7 @@
 
 use crate::driver::View;
 use crate::http::rows::fates;
+use homeostat::knowledge::claims::{Claims, Tenth};
 use homeostat::plan::guard::Refusal;
 use homeostat::series::SeriesName;
 use schemars::JsonSchema;
@@ -16,6 +17,24 @@ pub struct AnomalyRate {
     breached: u64,
     /// Breached over judged.
     rate: f64,
+}
+
+/// What came of confidences whose week is over: each said how likely the series' pages stay in its budget.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ConfidenceOutcomes {
+    kept: u64,
+    broken: u64,
+    /// Mean of what was said, and the share that was kept, which should be the same; null before the first.
+    said_ratio: Option<f64>,
+    kept_ratio: Option<f64>,
+}
+
+impl ConfidenceOutcomes {
+    fn of(claims: &Claims) -> ConfidenceOutcomes {
+        let Tenth { kept, broken, said } = claims.all();
+        let share = |of: f64| (kept + broken > 0).then(|| of / (kept + broken) as f64);
+        ConfidenceOutcomes { kept, broken, said_ratio: share(said), kept_ratio: share(kept as f64) }
+    }
 }
 
 /// How many entries each history holds.
@@ -49,6 +68,7 @@ pub struct Statistics {
     /// judged true (null: seen for under an hour).
     budget_per_week: Option<f64>,
     alerts_per_week: Option<f64>,
+    confidence_outcomes: ConfidenceOutcomes,
     history: HistoryCounts,
     cycles: u64,
     /// Share of settled expectations that came true; null under 10.
@@ -81,6 +101,7 @@ impl Statistics {
             anomaly_rates: Vec::new(),
             budget_per_week: knowledge.config().budget.per_week(),
             alerts_per_week: knowledge.alerts_per_week(view.now),
+            confidence_outcomes: ConfidenceOutcomes::of(knowledge.claims()),
             history: HistoryCounts {
                 signals: knowledge.signals().len(),
                 actions: knowledge.actions().len(),

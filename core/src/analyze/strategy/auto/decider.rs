@@ -10,7 +10,7 @@ use super::histogram::{HALF, Histogram, WHOLE, bin};
 use super::scorer::part_of;
 use super::season::Table;
 use super::tail::Tail;
-use crate::analyze::strategy::{AlertLevel, Asked, Outlook};
+use crate::analyze::strategy::{AlertLevel, Asked, Outlook, Voice};
 use crate::feedback::Verdict;
 use crate::feedback::weights::PAGING;
 use crate::monitor::Why;
@@ -350,13 +350,43 @@ impl Decider {
         Decision { alert: self.alert.is_some(), why, spoke, severity, bounds }
     }
 
-    pub fn outlook(&self, interval_s: f64) -> Outlook {
+    /// How strange the newest value is by each of the distances, by what is known now; nothing where it is too early to say.
+    /// What was collected from small distances is as it stands, with the newest one in it. What is heard half as far has to be
+    /// twice as rare, in decades.
+    pub fn voices(
+        &self,
+        value: f64,
+        clock: i64,
+        interval: f32,
+        asked: &Asked,
+        weights: &[f32; PAGING],
+        without: Without,
+    ) -> Vec<Voice> {
+        if self.count <= self.patience().0 {
+            return Vec::new();
+        }
+        let level = self.level(WEEK_S / interval, asked);
+        let mut plain = [1.0; PAGING];
+        plain[STUCK] = weights[STUCK];
+        let mut rarities = self.look(value, self.forecast(clock, without), level, &plain, without).rarities;
+        rarities[DRIFTING] = self.rarity(DRIFTING, self.drift.abs(), without);
+        rarities[RESTLESS] = self.rarity(RESTLESS, self.unrest, without);
+        let voice = |(of, feature): (usize, &Why)| Voice {
+            feature: *feature,
+            rarity: f64::from(rarities[of]),
+            level: f64::from(if of == STUCK { level } else { level / weights[of] }),
+        };
+        WHY.iter().enumerate().map(voice).collect()
+    }
+
+    pub fn outlook(&self) -> Outlook {
         Outlook {
             samples: f64::from(self.count),
-            interval_s,
             correction: self.correction,
             recent_pages: f64::from(self.storm),
             wander: f64::from((self.level_error + 1e-12) / (self.near_error + 1e-12)),
+            heaviness: f64::from(self.tails[UP].shape().max(self.tails[DOWN].shape())),
+            is_usual: self.is_usual,
         }
     }
 
@@ -525,6 +555,13 @@ impl Decider {
             Verdict::False => OCTAVE - STEP,
         };
         self.correction = (self.correction + step).clamp(CORRECTION.0, CORRECTION.1);
+    }
+
+    /// No alert holds, and nothing was collected for one.
+    pub fn calm(&mut self) {
+        self.alert = None;
+        self.beyond = false;
+        (self.drift, self.unrest) = (0.0, self.unrest.min(1.0));
     }
 
     /// Without pages the level comes down again, by as much a week as the asked ones would raise it.

@@ -68,6 +68,10 @@ impl Tail {
         Tail { from, share: ((count + 1.0) / (total + 2.0)), scale: (mean * (1.0 - shape)).max(0.08 * from), shape }
     }
 
+    pub fn shape(&self) -> f32 {
+        self.shape
+    }
+
     /// Minus the decimal logarithm of the chance that an ordinary value lies beyond; 0 where the tail does not reach.
     #[inline]
     pub fn rarity(&self, value: f32) -> f32 {
