@@ -9,6 +9,7 @@ use crate::config::{Config, ConfigError, Kind};
 use crate::event::{Alerted, CycleCompleted, Event, Forgotten, Phase, Settled};
 use crate::execute::{self, Change, Knob, Outcome, Setting};
 use crate::feedback::subscription::{Subscriber, Subscription, subscribe};
+use crate::feedback::weights::Spoke;
 use crate::feedback::{Adjustment, FeedbackLoop, LoopKind, Signal};
 use crate::knowledge::histogram::Derived;
 use crate::knowledge::proposals::{Answer, NotAnswered};
@@ -223,6 +224,7 @@ impl Engine {
             muted,
             why: noticed.judged.why,
             during: series.during(sample.at),
+            spoke: noticed.judged.spoke,
             situation: self.knowledge.situation(),
         };
         self.emit(Event::Alerted(alerted), now, events);
@@ -248,6 +250,7 @@ impl Engine {
             muted,
             why: None,
             during: series.during(at),
+            spoke: Spoke::default(),
             situation: self.knowledge.situation(),
         };
         self.emit(Event::Alerted(alerted), now, events);

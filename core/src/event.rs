@@ -6,6 +6,7 @@
 use crate::calendar::During;
 use crate::config::{Kind, Parameters};
 use crate::execute::{Change, Outcome};
+use crate::feedback::weights::Spoke;
 use crate::feedback::{Adjustment, LoopKind, Signal};
 use crate::knowledge::claims::Running;
 use crate::knowledge::proposals::Side;
@@ -265,6 +266,9 @@ pub struct Alerted {
     /// The entry of a calendar that was in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub during: Option<During>,
+    /// At an onset, which features spoke and how much, where the detector says so: what a verdict about it moves.
+    #[serde(default, skip_serializing_if = "Spoke::is_empty")]
+    pub spoke: Spoke,
     pub situation: u64,
 }
 

@@ -10,6 +10,7 @@ pub mod metrics_learning;
 pub mod performance_adaptation;
 pub mod resource_optimization;
 pub mod subscription;
+pub mod weights;
 
 use crate::config::StrategyName;
 use crate::event::Event;

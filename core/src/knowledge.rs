@@ -22,6 +22,7 @@ use crate::config::{Config, Kind, Parameters};
 use crate::event::{CycleCompleted, Event, Forgotten, Phase};
 use crate::execute::{Change, Knob, Measure, Outcome, Setting, Verification};
 use crate::feedback::effect::{Effect, Trial};
+use crate::feedback::weights::Heard;
 use crate::feedback::{Action, Adjustment, LoopKind, Signal, Target, Verdict};
 use crate::monitor::{Fate, Fates, Sample};
 use crate::plan::guard::{Dispatched, Refusal};
@@ -153,6 +154,12 @@ pub(crate) struct General {
     pub sharing: usize,
     #[serde(default)]
     pub watching: usize,
+    /// What verdicts said of each feature, of all series; and the same as of the last cycle, which new series start at and all
+    /// are shrunk to.
+    #[serde(default)]
+    pub features: Heard,
+    #[serde(default)]
+    pub fleet: Heard,
     #[serde(default)]
     pub claims: Claims,
     #[serde(default)]
@@ -232,6 +239,8 @@ impl Knowledge {
             frozen: false,
             sharing: 0,
             watching: 0,
+            features: Heard::default(),
+            fleet: Heard::default(),
             claims: Claims::default(),
             proposals: Proposals::default(),
         };
@@ -252,6 +261,11 @@ impl Knowledge {
 
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What verdicts said of each feature of the detectors, of all series.
+    pub fn heard(&self) -> &Heard {
+        &self.general.features
     }
 
     /// By how many the budget of all is shared where this series takes its part of it, as of the last cycle.
@@ -642,6 +656,7 @@ impl Knowledge {
             series.part = self.histograms.register(&series.name);
         }
         series.set_share(self.general.share_of(&series, &self.config));
+        series.set_weights(&self.general.fleet);
         let shard = (series.name.hash64() % self.shards.len() as u64) as u16;
         let name = series.name.clone();
         let id = self.shards[usize::from(shard)].insert(shard, series);
@@ -666,6 +681,16 @@ impl Knowledge {
         for series in shards.iter_mut().flat_map(Shard::iter_mut) {
             series.set_share(general.share_of(series, config));
         }
+    }
+
+    /// Where people said something since the last cycle, all series hear of it.
+    pub(crate) fn hear_of_fleet(&mut self) {
+        if self.general.fleet == self.general.features {
+            return;
+        }
+        self.general.fleet = self.general.features.clone();
+        let Knowledge { shards, general, .. } = self;
+        shards.iter_mut().flat_map(Shard::iter_mut).for_each(|series| series.set_weights(&general.fleet));
     }
 
     /// Series that were read as another kind than the configuration says now: what they hold is something else.

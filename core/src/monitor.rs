@@ -1,4 +1,5 @@
 //! M: what comes in, and what becomes of it.
+use crate::feedback::weights::Spoke;
 use crate::knowledge::SeriesId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -113,6 +114,8 @@ pub struct Judged {
     pub alert: bool,
     /// At an onset, what was strange, where the detector says so.
     pub why: Option<Why>,
+    /// At an onset, which features spoke, where the detector says so.
+    pub spoke: Spoke,
 }
 
 /// What was strange at the onset of an alert.

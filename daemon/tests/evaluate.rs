@@ -76,6 +76,59 @@ fn our_detector_is_scored_beside_one_that_knows_nothing() {
 }
 
 #[test]
+fn a_part_that_is_left_out_shows_what_it_is_worth() {
+    let folder = folder();
+    let labelled = labelled();
+    let ask = |more: &[&str]| {
+        let args: Vec<&str> = ["evaluate", text(&labelled), "--output", "json"].iter().chain(more).copied().collect();
+        run(&folder, &args)
+    };
+    let (whole, left) = (json(&ask(&[])), json(&ask(&["--without", "tail,score-spike"])));
+    assert_eq!((&whole["without"], &left["without"]), (&Value::Null, &serde_json::json!(["tail", "score-spike"])));
+    for by in ["score", "alert_score", "alert"] {
+        assert_ne!(row(&whole, Some("labelled"), by), row(&left, Some("labelled"), by), "{by}");
+    }
+    assert_eq!(row(&whole, Some("labelled"), "random"), row(&left, Some("labelled"), "random"));
+    let unknown = ask(&["--without", "tale"]);
+    assert!(unknown.code == 2 && unknown.err.contains("tale") && unknown.err.contains("'tail'"), "{}", unknown.err);
+    for more in [["--strategy", "sigma"], ["--scores", "."]] {
+        let ran = ask(&[&["--without", "tail"], &more[..]].concat());
+        assert_eq!(ran.code, 2, "{more:?} has no such parts: {}", ran.err);
+    }
+
+    // Each in its turn; without nothing it is as it was.
+    let each = json(&ask(&["--each-without"]));
+    let rows = each["data"].as_array().expect("a list");
+    let of = |without: Value| rows.iter().find(|row| row["without"] == without).unwrap_or_else(|| panic!("{without}"));
+    let (nothing, tail) = (of(Value::Null), of("tail".into()));
+    for (key, by) in [("nab_standard", "alert_score"), ("vus_pr", "score"), ("event_recall", "alert")] {
+        assert_eq!(nothing[key], row(&whole, Some("labelled"), by)[key], "{key}");
+    }
+    assert!(number(tail, "event_recall") < number(nothing, "event_recall"), "{tail}");
+    assert_eq!(of("siblings".into())["event_recall"], nothing["event_recall"], "a file's series is alone");
+    assert_eq!(rows.len(), 21);
+}
+
+#[test]
+fn worlds_from_seeds_are_scored_beside_folders_and_siblings_are_worth_something_there() {
+    let folder = folder();
+    let ask = |more: &[&str]| {
+        let args: Vec<&str> = ["evaluate", "--worlds", "6", "--output", "json"].iter().chain(more).copied().collect();
+        json(&run(&folder, &args))
+    };
+    let (whole, left) = (ask(&[]), ask(&["--without", "siblings"]));
+    for by in ["score", "alert"] {
+        let (with, without) = (row(&whole, Some("worlds without"), by), row(&left, Some("worlds without"), by));
+        assert_eq!(with, without, "a series by itself");
+        assert_eq!(with["events"], 0, "{with}");
+    }
+    let young = |answer: &Value| row(answer, Some("younger siblings"), "alert").clone();
+    assert_eq!(number(&young(&whole), "series"), 6.0);
+    assert_ne!(young(&whole), young(&left));
+    assert_eq!(run(&folder, &["evaluate"]).code, 2, "neither a folder nor worlds");
+}
+
+#[test]
 fn what_detect_wrote_scores_as_what_evaluate_runs() {
     let folder = folder();
     let mut list = String::new();

@@ -14,6 +14,7 @@ pub mod state;
 use crate::calendar::{Moment, PLAIN, Reckoning};
 use crate::config::{Kind, StrategyName};
 use crate::feedback::Verdict;
+use crate::feedback::weights::Weights;
 use crate::monitor::{Judged, Why};
 use crate::stats::{Scratch, Statistics, normal, sort_into};
 use crate::threshold::Bounds;
@@ -101,6 +102,8 @@ pub struct Asked {
     pub young: bool,
     /// How this time counts for the series.
     pub moment: Moment,
+    /// How far verdicts have each feature heard.
+    pub weights: Weights,
 }
 
 impl Default for Asked {
@@ -112,6 +115,7 @@ impl Default for Asked {
             shift: 0.0,
             young: false,
             moment: Moment::default(),
+            weights: Weights::default(),
         }
     }
 }
@@ -249,7 +253,7 @@ pub fn all() -> Vec<Box<dyn Strategy>> {
 
 /// The built-in detectors.
 pub fn detectors() -> Vec<Box<dyn Detector>> {
-    vec![Box::new(auto::Auto), Box::new(ewma::Ewma)]
+    vec![Box::new(auto::Auto::default()), Box::new(ewma::Ewma)]
 }
 
 impl Methods {
@@ -263,7 +267,9 @@ impl Methods {
         self
     }
 
+    /// Adds a detector, in place of the one of its name where there is one.
     pub fn with_detector(mut self, detector: Box<dyn Detector>) -> Methods {
+        self.detectors.retain(|known| known.name() != detector.name());
         self.detectors.push(detector);
         self
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::analyze::strategy::DetectorState;
 use crate::event::{Asked, Settled};
 use crate::feedback::Subject;
+use crate::knowledge::series::About;
 use crate::plan::parameters;
 
 impl Knowledge {
@@ -32,7 +33,7 @@ impl Knowledge {
                 if let Some((series, proposals)) = self.find_with_proposals(&alerted.series) {
                     match alerted.phase {
                         Phase::Onset => {
-                            let first = series.alert_begins(alerted.at);
+                            let first = series.alert_begins(alerted.at, alerted.spoke);
                             proposals.alert_began(series, first, alerted.at, alerted.pages, alerted.muted);
                         }
                         Phase::End => series.alert_ends(alerted.at),
@@ -304,12 +305,20 @@ impl Knowledge {
                 self.general.proposals.begins_anew(name, Settled::Accepted, signal.at);
             }
             let series = signal.series.as_ref().and_then(|name| self.find_mut(name));
-            let of_alert = series.map_or(verdict == Verdict::Missed, |series| {
+            let of = series.map_or(About { alert: verdict == Verdict::Missed, ..About::default() }, |series| {
                 let detector = methods.detector(series.strategy());
                 series.hear(verdict, about, detector)
             });
-            if of_alert {
+            if of.alert {
                 self.general.verdicts.push((signal.at, verdict));
+            }
+            if !of.worth.is_empty() {
+                self.general.features.add_of_one(&of.worth, verdict);
+                let fleet = std::mem::take(&mut self.general.fleet);
+                if let Some(series) = signal.series.as_ref().and_then(|name| self.find_mut(name)) {
+                    series.set_weights(&fleet);
+                }
+                self.general.fleet = fleet;
             }
         }
         let memory = self.loop_mut(signal.of);
@@ -349,6 +358,7 @@ impl Knowledge {
             }
         }
         self.count_sharing();
+        self.hear_of_fleet();
     }
 }
 

@@ -84,9 +84,15 @@ impl Masks {
     }
 
     pub fn covers(&self, at: Timestamp) -> bool {
+        self.covered_from(at).is_some()
+    }
+
+    /// Since when a time is covered, where it is.
+    pub(crate) fn covered_from(&self, at: Timestamp) -> Option<Timestamp> {
         // The last alert that began by then is the only one that can hold it: they do not overlap.
         let after = self.0.partition_point(|(from, _)| *from <= at);
-        after.checked_sub(1).is_some_and(|last| self.0[last].1.is_none_or(|end| at < end))
+        let (from, end) = self.0[after.checked_sub(1)?];
+        end.is_none_or(|end| at < end).then_some(from)
     }
 }
 

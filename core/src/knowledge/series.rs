@@ -4,6 +4,8 @@ mod hear;
 mod record;
 mod shift;
 
+pub(crate) use hear::About;
+
 use crate::analyze::claim::most_pages;
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
@@ -11,6 +13,7 @@ use crate::analyze::strategy::{AlertLevel, Asked, Detector, DetectorState};
 use crate::budget::{ALERT_SIGMAS, Budget};
 use crate::calendar::{During, Moment, Reckoning};
 use crate::config::{Config, Kind, StrategyName};
+use crate::feedback::weights::{Heard, Spoke, Weights};
 use crate::knowledge::alerts::Alerts;
 use crate::knowledge::claims::Running;
 use crate::knowledge::door::{self, Distinct, Door};
@@ -25,6 +28,7 @@ use crate::threshold::{Rival, Threshold};
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Samples a merit is worked out from at most: ten times as many as it is smoothed over.
@@ -68,6 +72,9 @@ impl Settings {
         settings
     }
 }
+
+/// Alerts of which it is remembered what spoke in them; the oldest is forgotten first.
+const SPOKEN_KEPT: usize = 32;
 
 /// The trust in a series' thresholds as it was set, and when.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -199,6 +206,11 @@ pub struct Series {
     pub(crate) trust: Trust,
     /// Verdicts that were heard about it.
     pub(crate) verdicts: u32,
+    /// What those said of each feature of its detector, and what spoke at the onset of its latest alerts, oldest first.
+    #[serde(default)]
+    features: Heard,
+    #[serde(default)]
+    spoken: VecDeque<(Timestamp, Spoke)>,
     /// Samples that are not learned from.
     #[serde(default)]
     masks: Masks,
@@ -256,6 +268,8 @@ impl Series {
             asked_zone,
             trust: Trust::FULL,
             verdicts: 0,
+            features: Heard::default(),
+            spoken: VecDeque::new(),
             tally: Tally::default(),
             alarm: Alarm::default(),
             alert_since: None,
@@ -324,7 +338,7 @@ impl Series {
     }
 
     /// Gives the first sample that belongs to it.
-    pub(crate) fn alert_begins(&mut self, at: Timestamp) -> Timestamp {
+    pub(crate) fn alert_begins(&mut self, at: Timestamp, spoke: Spoke) -> Timestamp {
         self.alert_since = Some(at);
         self.tally.alerts += 1;
         self.alerts.begin(at);
@@ -335,6 +349,12 @@ impl Series {
         let mut sustained = self.window.iter().rev().skip_while(|(time, _)| *time > at);
         let first = sustained.nth(usize::from(SUSTAINED) - 1).map_or(at, |(first, _)| first);
         self.masks.open(first);
+        if !spoke.is_empty() {
+            if self.spoken.len() == SPOKEN_KEPT {
+                self.spoken.pop_front();
+            }
+            self.spoken.push_back((at, spoke));
+        }
         first
     }
 
@@ -644,6 +664,26 @@ impl Series {
         self.settings.budget.is_none() && self.watched() && (self.pages() || !paging)
     }
 
+    /// How far each feature is heard, by what was said of this series and of all.
+    pub(crate) fn set_weights(&mut self, fleet: &Heard) {
+        self.asked.weights = Weights::of(&self.features, fleet);
+    }
+
+    /// How far each feature of its detector is heard.
+    pub fn weights(&self) -> &Weights {
+        &self.asked.weights
+    }
+
+    /// What verdicts about this series said of each feature.
+    pub fn heard(&self) -> &Heard {
+        &self.features
+    }
+
+    /// What spoke at the onset of its latest alerts, oldest first.
+    pub fn spoken(&self) -> impl DoubleEndedIterator<Item = &(Timestamp, Spoke)> {
+        self.spoken.iter()
+    }
+
     /// How often its ordinary samples may alert in a week. None: there is no budget.
     pub fn budget_per_week(&self) -> Option<f64> {
         match self.asked.alert {
@@ -672,6 +712,7 @@ impl Series {
             shift: normal::rarity(sigmas) - normal::rarity(ALERT_SIGMAS),
             young: false,
             moment: Moment::default(),
+            weights: self.asked.weights,
         };
     }
 

@@ -164,7 +164,7 @@ fn detect_file(input: &Path, out: &Path, config: &Config, progress: &indicatif::
     let world = |error: FileError| Failed::World(error.to_string());
     let mut rows = Rows::open(input).map_err(world)?;
     let mut sink = Sink::open(input, out)?;
-    let mut judges = Judges::new(config);
+    let mut judges = Judges::new(config, &Methods::built_in);
     let mut writer = RowWriter::default();
     let mut bad = BadRows::new(input);
     let mut count = 0u64;
@@ -222,6 +222,7 @@ impl Judge {
 /// One engine per series of a file.
 pub(super) struct Judges<'a> {
     config: &'a Config,
+    methods: &'a dyn Fn() -> Methods,
     /// By the file's number of the series; none where there was no room.
     list: Vec<Option<Judge>>,
     /// Rows of series beyond the limit.
@@ -231,8 +232,8 @@ pub(super) struct Judges<'a> {
 }
 
 impl<'a> Judges<'a> {
-    pub(super) fn new(config: &'a Config) -> Judges<'a> {
-        Judges { config, list: Vec::new(), refused: 0, any_judged: false }
+    pub(super) fn new(config: &'a Config, methods: &'a dyn Fn() -> Methods) -> Judges<'a> {
+        Judges { config, methods, list: Vec::new(), refused: 0, any_judged: false }
     }
 
     /// By what came before it, and it is learned from afterwards.
@@ -267,7 +268,7 @@ impl<'a> Judges<'a> {
     }
 
     fn start(&self, row: &Row<'_>) -> Option<Judge> {
-        let mut engine = Engine::with_methods(self.config.clone(), Methods::built_in(), 1, row.at);
+        let mut engine = Engine::with_methods(self.config.clone(), (self.methods)(), 1, row.at);
         // An engine with nothing in it has room for one.
         let series = engine.intern(row.name, None, row.at).ok()?;
         Some(Judge { engine, series })
@@ -430,7 +431,7 @@ mod tests {
             score: 0.25,
             alert_score: 0.0,
             alert: true,
-            why: None,
+            ..Judged::default()
         };
         assert_eq!(writer.row("2", "3", &judged), b"2,3,-1.5,,1,0.25,0,1\n");
     }
@@ -441,7 +442,7 @@ mod tests {
         let name = |text: &str| homeostat::series::SeriesName::parse(text).expect("a name");
         let names = [name("a"), name("b")];
         let judge = |order: &[(usize, i64)]| {
-            let mut judges = Judges::new(&config);
+            let mut judges = Judges::new(&config, &Methods::built_in);
             let mut said = vec![Vec::new(), Vec::new()];
             for (series, at) in order {
                 let value = f64::from((*at * 7 % 13) as i32);

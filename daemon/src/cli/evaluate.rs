@@ -5,22 +5,28 @@
 
 mod figures;
 mod labelled;
+mod worlds;
 
 use super::detect::unhurried;
 use super::offline::{MethodArgs, WindowAge};
 use super::output::Out;
 use super::{Done, Failed};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use figures::{Row, Scored, rows};
+use homeostat::analyze::strategy::Methods;
+use homeostat::analyze::strategy::auto::{Auto, Part, Without};
 use homeostat::budget::Budget;
 use homeostat::config::Config;
 use homeostat::time::Span;
 use homeostat_sim::score::RANDOM_SEED;
 use labelled::{Source, series_of};
+use serde::Serialize;
 use serde_json::json;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use worlds::series_of_seed;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -29,6 +35,9 @@ Examples:
   homeostat evaluate web hosts --budget '1 per day'    two folders, and both together
   homeostat evaluate labelled --scores theirs          another detector, from files it wrote
   homeostat evaluate labelled --strategy sigma --output json
+  homeostat evaluate labelled --worlds 102             200 series from seeds as well: drift, shifts, heavy tails, walks
+  homeostat evaluate labelled --without season,tail    what the detector is worth without two of its parts
+  homeostat evaluate labelled --each-without           the same for each part, one table
 
 A labelled file is CSV with timestamp,value,label: label is 1 where a person would want to know,
 else 0. A run of ones is an event; a series without any is clean, and each page in it a false one.
@@ -55,10 +64,17 @@ The first 15 % of a series, at most 750 rows, do not count, except for in alert 
   median delay        From the start of an event to its first flag, of those found.
   in alert            Share of samples in alert: of all series, and of the clean ones.
   F1 by sample        Of alert, mean over the series that have an event. To alert at random on as
-                      many samples as are labelled gets the share of those.")]
+                      many samples as are labelled gets the share of those.
+
+Parts of auto: score-… are the features of its scores, by which it does not page. near, usual, drifting, restless and stuck are
+what it pages for: far from its forecast, far from what it usually is, off for long, moving about, no longer moving. season is
+the forecast by the time of day; resolution the floor under every size by the smallest step; tail what is said of rarities beyond
+those that were seen; gap keeps incidents set apart out of the tail; quarantine keeps alerts out of what is learned; accepting
+takes what goes on paging for ordinary; siblings lets a new series begin with what one like it knows. A series in a file is alone:
+what siblings are worth shows in worlds.")]
 pub struct EvaluateArgs {
     /// Folders with labelled CSV files, or single files
-    #[arg(value_name = "DIR", required = true)]
+    #[arg(value_name = "DIR", required_unless_present = "worlds")]
     folders: Vec<PathBuf>,
     /// False pages of each series that the threshold of recall and precision may cost, and that the detector is asked to
     /// keep to [default: 1 per week]
@@ -67,15 +83,32 @@ pub struct EvaluateArgs {
     /// Score what another detector wrote instead; once for each DIR, in their order
     #[arg(long, value_name = "DIR2", conflicts_with_all = ["strategy", "sensitivity", "config"])]
     scores: Vec<PathBuf>,
+    /// Score worlds from so many seeds as well: a series of each by itself, and a young one beside one like it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with = "scores")]
+    worlds: Option<u32>,
+    /// Leave parts of auto out
+    #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = parts(), hide_possible_values = true, conflicts_with_all = ["scores", "strategy"])]
+    without: Vec<Part>,
+    /// Leave out each part of auto in turn, and show what that costs
+    #[arg(long, conflicts_with_all = ["scores", "strategy", "without"])]
+    each_without: bool,
     #[command(flatten)]
     method: MethodArgs,
 }
 
-/// One file to score, and the folder it belongs to.
+fn parts() -> impl TypedValueParser<Value = Part> {
+    PossibleValuesParser::new(Part::ALL.map(Part::as_str)).try_map(|name| name.parse::<Part>())
+}
+
+/// One file or world to score, and the folder it belongs to.
 struct Job {
     folder: usize,
-    path: PathBuf,
-    source: Source,
+    of: Of,
+}
+
+enum Of {
+    File(PathBuf, Source),
+    World(u64),
 }
 
 pub fn evaluate(args: &EvaluateArgs, out: &Out) -> Result<Done, Failed> {
@@ -85,26 +118,117 @@ pub fn evaluate(args: &EvaluateArgs, out: &Out) -> Result<Done, Failed> {
         Failed::Use("budget none: measures are compared at a budget; give one with --budget".to_owned())
     })?;
     let jobs = jobs(args)?;
-    let mut folders: Vec<Vec<Scored>> = args.folders.iter().map(|_| Vec::new()).collect();
-    for (job, scored) in jobs.iter().zip(score_all(&jobs, &config)?) {
-        folders[job.folder].extend(scored);
+    if args.each_without {
+        return each_without(args, &jobs, &config, per_week, out);
     }
+    let folders = scored(args, &jobs, &config, args.without.iter().copied().collect(), true)?;
     let mut all = Vec::new();
-    for (path, series) in args.folders.iter().zip(&folders) {
-        let series: Vec<&Scored> = series.iter().collect();
+    for (name, series) in &folders {
+        all.extend(rows(Some(name), &series.iter().collect::<Vec<_>>(), per_week));
+    }
+    if args.folders.len() > 1 {
+        let series = folders[..args.folders.len()].iter().flat_map(|(_, series)| series);
+        all.extend(rows(None, &series.collect::<Vec<_>>(), per_week));
+    }
+    let without: Vec<&str> = args.without.iter().map(|part| part.as_str()).collect();
+    if out.is_json() {
+        let mut answer = json!({ "data": all, "budget_per_week": per_week, "random_seed": RANDOM_SEED });
+        if !without.is_empty() {
+            answer["without"] = json!(without);
+        }
+        out.json(&answer)?;
+    } else {
+        table(&all, out)?;
+        if !without.is_empty() {
+            out.text(&format!("Without {}.", without.join(", ")))?;
+        }
+    }
+    Ok(Done::Quietly)
+}
+
+/// The series of each folder, with its name. Worlds stand last, as folders of their own.
+fn scored(
+    args: &EvaluateArgs,
+    jobs: &[Job],
+    config: &Config,
+    without: Without,
+    with_random: bool,
+) -> Result<Vec<(String, Vec<Scored>)>, Failed> {
+    let names = args.folders.iter().map(|path| name(path));
+    let mut folders: Vec<(String, Vec<Scored>)> = names.map(|name| (name, Vec::new())).collect();
+    if args.worlds.is_some() {
+        folders.extend(worlds::FOLDERS.map(|name| (name.to_owned(), Vec::new())));
+    }
+    for (folder, scored) in score_all(jobs, config, without, with_random)?.into_iter().flatten() {
+        folders[folder].1.push(scored);
+    }
+    for (path, (_, series)) in args.folders.iter().zip(&folders) {
         if series.is_empty() {
             return Err(Failed::World(format!("{}: no file has any rows; nothing can be scored", path.display())));
         }
-        all.extend(rows(Some(&name(path)), &series, per_week));
     }
-    if folders.len() > 1 {
-        all.extend(rows(None, &folders.iter().flatten().collect::<Vec<_>>(), per_week));
+    // Of few seeds there may be no world of a kind.
+    folders.retain(|(_, series)| !series.is_empty());
+    Ok(folders)
+}
+
+/// What is left where a part is left out.
+#[derive(Serialize)]
+struct Left {
+    folder: String,
+    /// None: nothing is left out.
+    without: Option<&'static str>,
+    series: usize,
+    events: usize,
+    /// Of `alert_score`.
+    nab_standard: Option<f64>,
+    /// Of `score`.
+    vus_pr: Option<f64>,
+    /// Of `alert`, as are the others.
+    event_recall: Option<f64>,
+    false_pages_per_week: Option<f64>,
+}
+
+fn each_without(args: &EvaluateArgs, jobs: &[Job], config: &Config, per_week: f64, out: &Out) -> Result<Done, Failed> {
+    let mut left = Vec::new();
+    for without in std::iter::once(None).chain(Part::ALL.map(Some)) {
+        for (folder, series) in scored(args, jobs, config, without.into_iter().collect(), false)? {
+            let rows = rows(Some(&folder), &series.iter().collect::<Vec<_>>(), per_week);
+            let by = |wanted: &str| rows.iter().find(|row| row.by == wanted);
+            let alert = by("alert");
+            left.push(Left {
+                folder,
+                without: without.map(Part::as_str),
+                series: series.len(),
+                events: alert.map_or(0, |row| row.events),
+                nab_standard: by("alert_score").and_then(|row| row.nab_standard),
+                vus_pr: by("score").and_then(|row| row.vus_pr),
+                event_recall: alert.and_then(|row| row.event_recall),
+                false_pages_per_week: alert.and_then(|row| row.false_pages_per_week),
+            });
+        }
     }
+    // Folder by folder, in the order in which they were named: what is compared stands under each other.
+    let order: Vec<String> =
+        left.iter().take_while(|row| row.without.is_none()).map(|row| row.folder.clone()).collect();
+    left.sort_by_key(|row| order.iter().position(|folder| *folder == row.folder));
     if out.is_json() {
-        out.json(&json!({ "data": all, "budget_per_week": per_week, "random_seed": RANDOM_SEED }))?;
-    } else {
-        table(&all, out)?;
+        out.json(&json!({ "data": left, "budget_per_week": per_week }))?;
+        return Ok(Done::Quietly);
     }
+    let figure = |value: Option<f64>, form: fn(f64) -> String| value.map_or_else(|| "-".to_owned(), form);
+    let lines = left.iter().map(|row| {
+        vec![
+            row.folder.clone(),
+            row.without.unwrap_or("nothing").to_owned(),
+            figure(row.nab_standard, points),
+            figure(row.vus_pr, share),
+            figure(row.event_recall, share),
+            figure(row.false_pages_per_week, share),
+        ]
+    });
+    let heads = ["folder", "without", "NAB standard", "VUS-PR", "event recall", "false pages a week"];
+    out.table(&heads, &lines.collect::<Vec<_>>())?;
     Ok(Done::Quietly)
 }
 
@@ -131,9 +255,11 @@ fn jobs(args: &EvaluateArgs) -> Result<Vec<Job>, Failed> {
                 Some(scores) if scores.is_file() => Source::Theirs(scores.clone()),
                 Some(scores) => Source::Theirs(scores.join(path.file_name().unwrap_or_default())),
             };
-            jobs.push(Job { folder, path, source });
+            jobs.push(Job { folder, of: Of::File(path, source) });
         }
     }
+    let worlds = 1..=u64::from(args.worlds.unwrap_or(0));
+    jobs.extend(worlds.map(|seed| Job { folder: args.folders.len(), of: Of::World(seed) }));
     Ok(jobs)
 }
 
@@ -160,14 +286,26 @@ pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, Failed> {
     }
 }
 
-/// Scores files side by side, one per core; the answers are in the order of the files.
-fn score_all(jobs: &[Job], config: &Config) -> Result<Vec<Vec<Scored>>, Failed> {
+/// A series with the number of its folder.
+type InFolder = (usize, Scored);
+
+fn score(job: &Job, config: &Config, without: Without, with_random: bool) -> Result<Vec<InFolder>, Failed> {
+    let methods = || Methods::built_in().with_detector(Box::new(Auto::without(without)));
+    let list = match &job.of {
+        Of::File(path, source) => series_of(path, source, config, &methods)?.into_iter().map(|one| (0, one)).collect(),
+        Of::World(seed) => series_of_seed(*seed, config, &methods)?,
+    };
+    Ok(list.into_iter().map(|(kind, one)| (job.folder + kind, Scored::new(one, with_random))).collect())
+}
+
+/// Scores files and worlds side by side, one per core; the answers are in their order.
+fn score_all(jobs: &[Job], config: &Config, without: Without, with_random: bool) -> Result<Vec<Vec<InFolder>>, Failed> {
     let progress = match io::stderr().is_terminal() {
         true => indicatif::ProgressBar::new(jobs.len() as u64),
         false => indicatif::ProgressBar::hidden(),
     };
     let next = AtomicUsize::new(0);
-    let done = Mutex::new(jobs.iter().map(|_| Ok(Vec::new())).collect::<Vec<Result<Vec<Scored>, Failed>>>());
+    let done = Mutex::new(jobs.iter().map(|_| Ok(Vec::new())).collect::<Vec<Result<Vec<InFolder>, Failed>>>());
     let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get()).min(jobs.len().max(1));
     std::thread::scope(|scope| {
         for _ in 0..workers {
@@ -175,8 +313,7 @@ fn score_all(jobs: &[Job], config: &Config) -> Result<Vec<Vec<Scored>>, Failed> 
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some(job) = jobs.get(number) else { break };
-                    let scored = series_of(&job.path, &job.source, config)
-                        .map(|series| series.into_iter().map(Scored::new).collect());
+                    let scored = score(job, config, without, with_random);
                     done.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[number] = scored;
                     progress.inc(1);
                 }

@@ -109,6 +109,27 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
         let bounds = format!("{} to {}", text(rival, "lower"), text(rival, "upper"));
         pairs.push(("rival", format!("{}: {bounds}, loss {}", text(rival, "strategy"), text(rival, "loss"))));
     }
+    for alert in list("latest_alerts") {
+        let spoke = alert.get("spoke").and_then(Value::as_object).into_iter().flatten();
+        let mut pages: Vec<(&String, f64)> = spoke
+            .filter(|(feature, _)| !feature.starts_with("score_"))
+            .filter_map(|(feature, share)| Some((feature, share.as_f64()?)))
+            .collect();
+        pages.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let spoke: Vec<String> = pages.iter().map(|(feature, share)| format!("{feature} {share:.2}")).collect();
+        pairs.push(("alert", format!("{}: {}", text(alert, "at"), spoke.join(", "))));
+    }
+    for row in list("weights") {
+        let (feature, weight) = (text(row, "feature"), number(row, "weight"));
+        let said = |of: &str| (number(row, &format!("{of}mattered")), number(row, &format!("{of}did_not")));
+        let ((mattered, did_not), (all, all_not)) = (said(""), said("fleet_"));
+        pairs.push((
+            "heard",
+            format!(
+                "{feature} {weight:.2}; mattered {mattered:.1}, did not {did_not:.1}, of all series {all:.1} and {all_not:.1}"
+            ),
+        ));
+    }
     for feature in list("features").iter().filter(|row| number(row, "one_in") > 1.5) {
         let (one_in, beyond) = (number(feature, "one_in"), number(feature, "alerts_beyond"));
         pairs.push((

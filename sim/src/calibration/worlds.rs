@@ -182,6 +182,14 @@ pub fn world(seed: u64) -> World {
 }
 
 impl World {
+    /// One of the same make with a chance of its own, at another level and scale: what a metric is on another host.
+    pub fn sibling(&self) -> World {
+        let mut chance = Chance::stream(self.chance.clone().next_u64(), "sibling");
+        let (level, noise) = (10_f64.powf(chance.between(-0.5, 0.5)), 10_f64.powf(chance.between(-0.5, 0.5)));
+        let now = Now { loudness: 1.0, ..Now::default() };
+        World { level: self.level * level, noise: self.noise * noise, now, chance, ..self.clone() }
+    }
+
     /// The value so long after the beginning, and whether it belongs to an incident. Asked for in the order of time, once
     /// for each sample.
     pub fn next(&mut self, at: Span) -> (f64, bool) {

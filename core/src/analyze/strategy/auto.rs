@@ -8,6 +8,7 @@ mod decider;
 mod histogram;
 #[cfg(test)]
 mod holidays;
+mod parts;
 mod scorer;
 mod season;
 mod tail;
@@ -15,16 +16,28 @@ mod tail;
 use super::{Asked, Baseline, Detector, DetectorState, Outlook, Voice};
 use crate::config::StrategyName;
 use crate::feedback::Verdict;
+use crate::feedback::weights::{PAGING, SCORING, Spoke};
 use crate::monitor::Judged;
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
 use decider::Decider;
+pub use parts::{Part, Without};
 use scorer::Scorer;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-pub struct Auto;
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Auto {
+    without: Without,
+}
+
+impl Auto {
+    /// Without some of its parts: to see what they are worth.
+    pub fn without(without: Without) -> Auto {
+        Auto { without }
+    }
+}
 
 /// The name it goes by.
 pub const AUTO: &str = "auto";
@@ -69,13 +82,14 @@ impl State {
         size_of::<State>()
     }
 
-    fn step(&mut self, at: Timestamp, value: f64, asked: &Asked) -> Judged {
+    fn step(&mut self, at: Timestamp, value: f64, asked: &Asked, without: Without) -> Judged {
         self.see_interval(at);
         let tame = value.clamp(-LARGEST, LARGEST);
         let clock = asked.moment.clock(at);
         let interval = self.usual_interval();
-        let scores = self.scorer.step(tame as f32, clock, asked.moment.holiday);
-        let decision = self.decider.step(tame, clock, interval as f32, asked);
+        let (pages, scores) = weights(asked, without);
+        let scores = self.scorer.step(tame as f32, clock, asked.moment.holiday, &scores);
+        let decision = self.decider.step(tame, clock, interval as f32, asked, &pages, without);
         let severity = decision.severity.min(1.0) + 0.3 * decision.severity.max(1.0).ln();
         self.severity += SEVERITY_RATE * (severity - self.severity);
         let score = (1.0 - SEVERITY_SHARE) * scores.lasting + SEVERITY_SHARE * 0.5 * (severity + self.severity);
@@ -90,6 +104,7 @@ impl State {
             alert_score: share(scores.onset),
             alert: decision.alert,
             why: decision.why,
+            spoke: decision.spoke.map_or_else(Spoke::default, |pages| Spoke::of(&pages, &scores.spoke)),
         }
     }
 
@@ -98,9 +113,11 @@ impl State {
         if self.interval > 0.0 { self.interval } else { 60.0 }
     }
 
-    fn voices(&self, at: Timestamp, value: f64, asked: &Asked) -> Vec<Voice> {
+    fn voices(&self, at: Timestamp, value: f64, asked: &Asked, without: Without) -> Vec<Voice> {
+        let (pages, _) = weights(asked, without);
         let value = value.clamp(-LARGEST, LARGEST);
-        self.decider.voices(value, asked.moment.clock(at), self.usual_interval() as f32, asked)
+        let clock = asked.moment.clock(at);
+        self.decider.voices(value, clock, self.usual_interval() as f32, asked, &pages, without)
     }
 
     /// Follows the median of the gaps between samples: equal steps up and down, smaller ones as more were seen.
@@ -121,6 +138,18 @@ impl State {
             self.interval = gap;
         }
     }
+}
+
+/// How far each feature is heard: of those that page, and of those that score. One that is left out is not.
+#[inline]
+fn weights(asked: &Asked, without: Without) -> ([f32; PAGING], [f32; SCORING]) {
+    let (mut pages, mut scores) = ([1.0; PAGING], [1.0; SCORING]);
+    if !asked.weights.is_default() || without != Without::NOTHING {
+        for (feature, weight) in pages.iter_mut().chain(&mut scores).enumerate() {
+            *weight = if without.silences(feature) { 0.0 } else { asked.weights.by_number(feature) };
+        }
+    }
+    (pages, scores)
 }
 
 /// A score that may be any size, between 0 and 1 in the same order.
@@ -147,14 +176,17 @@ impl Detector for Auto {
         }
         for (at, value) in baseline.at.iter().zip(baseline.values) {
             let at = Timestamp::from_millis(*at);
-            state.step(at, *value, &Asked { moment: baseline.reckoning.moment(at), ..Asked::default() });
+            let asked = Asked { moment: baseline.reckoning.moment(at), ..Asked::default() };
+            state.step(at, *value, &asked, self.without);
         }
         DetectorState::Auto(Box::new(state))
     }
 
     fn prior(&self, sibling: &DetectorState) -> Option<DetectorState> {
         match sibling {
-            DetectorState::Auto(state) if state.decider.is_settled() => Some(sibling.clone()),
+            DetectorState::Auto(state) if state.decider.is_settled() && !self.without.has(Part::Siblings) => {
+                Some(sibling.clone())
+            }
             _ => None,
         }
     }
@@ -177,14 +209,14 @@ impl Detector for Auto {
 
     fn step(&self, state: &mut DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Judged {
         match state {
-            DetectorState::Auto(state) => state.step(at, value, asked),
+            DetectorState::Auto(state) => state.step(at, value, asked, self.without),
             DetectorState::Numbers { .. } => Judged::default(),
         }
     }
 
     fn voices(&self, state: &DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Vec<Voice> {
         match state {
-            DetectorState::Auto(state) => state.voices(at, value, asked),
+            DetectorState::Auto(state) => state.voices(at, value, asked, self.without),
             DetectorState::Numbers { .. } => Vec::new(),
         }
     }

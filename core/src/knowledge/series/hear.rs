@@ -1,21 +1,41 @@
 //! What a person says of a series, and what that does to what it has learned.
 
 use super::Series;
-use crate::analyze::strategy::Detector;
+use crate::analyze::strategy::{AlertLevel, Asked, Baseline, Detector};
+use crate::feedback::weights::{Feature, Spoke};
 use crate::feedback::{Subject, Verdict};
-use crate::time::Timestamp;
+use crate::stats::Scratch;
+use crate::time::{Span, Timestamp};
+
+/// How much further down the level is looked for at which a missed time would have paged, and in which steps, in decades.
+const LOOSER_MAX: u32 = 24;
+const LOOSER: f64 = 0.25;
+
+/// What a verdict is about.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct About {
+    /// An alert, or one that was missed.
+    pub alert: bool,
+    /// What it is worth to the fleet that these features spoke in it, or would have.
+    pub worth: Vec<(Feature, f32)>,
+}
 
 impl Series {
-    /// What a person says of it. Returns whether that is about an alert, or one that was missed.
-    pub(crate) fn hear(&mut self, verdict: Verdict, about: Subject, detector: Option<&dyn Detector>) -> bool {
+    /// What a person says of it. Returns what that is about.
+    pub(crate) fn hear(&mut self, verdict: Verdict, about: Subject, detector: Option<&dyn Detector>) -> About {
         self.verdicts += 1;
-        let of_alert = match about {
-            Subject::Moment { at } => self.alerted_at(at),
-            Subject::Period { from, until } => self.hear_of_period(verdict, from, until),
+        let (from, until) = match about {
+            Subject::Moment { at } => (at, at + Span::from_millis(1)),
+            Subject::Period { from, until } => (from, until),
             Subject::ChangePoint { at } => {
                 self.begin_anew(at, detector);
-                return false;
+                return About::default();
             }
+        };
+        let mut spoke = self.spoke_in(from, until);
+        let of_alert = match about {
+            Subject::Period { .. } => self.hear_of_period(verdict, from, until),
+            _ => self.alerted_at(from),
         };
         if of_alert && verdict == Verdict::True {
             self.alerts.excuse(self.last_seen);
@@ -28,12 +48,59 @@ impl Series {
             }
         }
         if !of_alert && verdict != Verdict::Missed {
-            return false;
+            return About::default();
         }
+        if spoke.is_empty() && verdict == Verdict::Missed {
+            spoke = detector.map_or_else(Spoke::default, |detector| self.would_have_spoken(from, until, detector));
+        }
+        let worth = self.features.add(&spoke, verdict);
         if let (Some(detector), Some(state)) = (detector, &mut self.detector) {
             detector.told(state, verdict);
         }
-        true
+        About { alert: true, worth }
+    }
+
+    /// What spoke in the alerts of a time, as far back as they are remembered.
+    fn spoke_in(&self, from: Timestamp, until: Timestamp) -> Spoke {
+        // An alert that holds in the beginning of the time may have begun before it, or, by its first sample, a little later.
+        let holds = self.masks.covered_from(from);
+        let meant = |at: Timestamp| {
+            let covered = self.masks.covered_from(at);
+            covered.is_some() && (covered == holds || (from <= at && at < until))
+        };
+        let alerts = self.spoken.iter().filter(|(at, _)| meant(*at));
+        Spoke::mean(&alerts.map(|(_, spoke)| *spoke).collect::<Vec<_>>())
+    }
+
+    /// What would have paged in a time in which nothing did: the window is judged anew, in that time at one
+    /// level under the other until it pages.
+    fn would_have_spoken(&self, from: Timestamp, until: Timestamp, detector: &dyn Detector) -> Spoke {
+        let (mut at, mut values, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
+        self.window.copy_into(&mut at, &mut values);
+        let (first, end) =
+            (at.partition_point(|at| *at < from.millis()), at.partition_point(|at| *at < until.millis()));
+        // A moment lies between two samples, mostly: the one before it is meant.
+        let first = if first == end { first.saturating_sub(1) } else { first };
+        if first == 0 || first == end {
+            return Spoke::default();
+        }
+        let before = Baseline::sorted(self.kind(), &at[..first], &values[..first], &mut scratch);
+        let begun = detector.start(&before, None);
+        let meant = || at[first..end].iter().zip(&values[first..end]);
+        for looser in 0..=LOOSER_MAX {
+            let decades = f64::from(looser) * LOOSER;
+            let alert = match self.asked.alert {
+                AlertLevel::PerWeek(pages) => AlertLevel::PerWeek(pages * 10_f64.powf(decades)),
+                AlertLevel::Rarity(rarity) => AlertLevel::Rarity(rarity - decades),
+            };
+            let (asked, mut state) = (Asked { alert, young: false, ..self.asked }, begun.clone());
+            let mut said =
+                meant().map(|(at, value)| detector.step(&mut state, Timestamp::from_millis(*at), *value, &asked).spoke);
+            if let Some(spoke) = said.find(|spoke| !spoke.is_empty()) {
+                return spoke;
+            }
+        }
+        Spoke::default()
     }
 
     /// What mattered is no example of the ordinary, and what did not is one. Returns whether there was an alert in it.

@@ -4,7 +4,7 @@ use super::labelled::Series;
 use homeostat::time::Span;
 use homeostat_sim::score::nab::{self, nab};
 use homeostat_sim::score::pages::{self, Pages, at_budget, at_threshold};
-use homeostat_sim::score::{Event, events, f1_by_sample, finite, probation, random, vus};
+use homeostat_sim::score::{Event, events, f1_by_sample, finite, random, vus};
 use serde::Serialize;
 
 /// The score that knows nothing.
@@ -14,12 +14,14 @@ pub const RANDOM: &str = "random";
 pub struct Scored {
     labels: Vec<bool>,
     interval: Span,
+    /// Rows at the start that do not count.
+    probation: usize,
     /// All of them, and those after probation, counted from there.
     events: Vec<Event>,
     judged_events: Vec<Event>,
     score: Signal,
     alert_score: Option<Signal>,
-    random: Signal,
+    random: Option<Signal>,
     alert: Option<Vec<bool>>,
 }
 
@@ -58,9 +60,10 @@ pub struct Row {
 }
 
 impl Scored {
-    pub fn new(series: Series) -> Scored {
-        let Series { name, labels, values, interval, score, alert_score, alert } = series;
-        let from = probation(labels.len());
+    /// `with_random`: whether a score that knows nothing is scored beside it.
+    pub fn new(series: Series, with_random: bool) -> Scored {
+        let Series { name, labels, values, interval, score, alert_score, alert, probation } = series;
+        let from = probation.unwrap_or_else(|| homeostat_sim::score::probation(labels.len()));
         let period = vus::period(&values);
         let signal = |scores: &[f64]| {
             let scores = finite(scores);
@@ -68,11 +71,12 @@ impl Scored {
         };
         Scored {
             interval,
+            probation: from,
             events: events(&labels),
             judged_events: events(&labels[from..]),
             score: signal(&score),
             alert_score: alert_score.map(|scores| signal(&scores)),
-            random: signal(&random(&name, labels.len())),
+            random: with_random.then(|| signal(&random(&name, labels.len()))),
             alert,
             labels,
         }
@@ -144,13 +148,14 @@ pub fn rows(folder: Option<&str>, series: &[&Scored], per_week: f64) -> Vec<Row>
     let mut rows = vec![by_score("score", &series.iter().map(|one| &one.score).collect::<Vec<_>>())];
     rows.extend(alert_scores.map(|signals| by_score("alert_score", &signals)));
     rows.extend(alerts.map(|alerts| by_alert(&alerts)));
-    rows.push(by_score(RANDOM, &series.iter().map(|one| &one.random).collect::<Vec<_>>()));
+    let randoms: Option<Vec<&Signal>> = series.iter().map(|one| one.random.as_ref()).collect();
+    rows.extend(randoms.map(|signals| by_score(RANDOM, &signals)));
     rows
 }
 
 /// A series after probation.
 fn judged<'a>(series: &'a Scored, scores: &'a [f64]) -> pages::Series<'a> {
-    let from = probation(scores.len());
+    let from = series.probation;
     pages::Series { scores: &scores[from..], events: &series.judged_events, interval: series.interval }
 }
 

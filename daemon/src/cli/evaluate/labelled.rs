@@ -4,6 +4,7 @@ use super::super::Failed;
 use super::super::detect::Judges;
 use super::super::offline::BadRows;
 use crate::source::file::{FileError, Line, Rows};
+use homeostat::analyze::strategy::Methods;
 use homeostat::config::Config;
 use homeostat::monitor::Judged;
 use homeostat::time::{Span, Timestamp};
@@ -30,6 +31,8 @@ pub struct Series {
     pub score: Vec<f64>,
     pub alert_score: Option<Vec<f64>>,
     pub alert: Option<Vec<bool>>,
+    /// Rows at its start that do not count; none: as many as a file's.
+    pub probation: Option<usize>,
 }
 
 /// What is said of one row.
@@ -51,8 +54,13 @@ struct Labelled {
 }
 
 /// The series of a file; none when it has no rows.
-pub fn series_of(path: &Path, source: &Source, config: &Config) -> Result<Vec<Series>, Failed> {
-    let mut judges = Judges::new(config);
+pub fn series_of(
+    path: &Path,
+    source: &Source,
+    config: &Config,
+    methods: &dyn Fn() -> Methods,
+) -> Result<Vec<Series>, Failed> {
+    let mut judges = Judges::new(config, methods);
     let mut read = Read { rows: Vec::new(), said: Vec::new(), names: Vec::new() };
     let judges = match source {
         Source::Ours => Some(&mut judges),

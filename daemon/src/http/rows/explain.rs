@@ -8,6 +8,7 @@ use homeostat::analyze::strategy::Voice;
 use homeostat::analyze::{claim, voices};
 use homeostat::config::StrategyName;
 use homeostat::execute::Measure;
+use homeostat::feedback::weights::{Feature, Spoke};
 use homeostat::knowledge::Knowledge;
 use homeostat::knowledge::histogram::BUCKETS_MAX;
 use homeostat::knowledge::series::Series;
@@ -177,6 +178,10 @@ pub struct Explained {
     /// How many verdicts were heard of it, and the latest of them.
     verdicts: u32,
     latest_verdicts: Vec<SignalRow>,
+    /// Features of its detector that verdicts moved, of this series or of others.
+    weights: Vec<WeightRow>,
+    /// Its latest alerts, newest first, and which features spoke at their onset.
+    latest_alerts: Vec<SpokeRow>,
     sensitivity: f64,
     /// Where its sensitivity started.
     sensitivity_prior: f64,
@@ -202,6 +207,55 @@ pub struct Explained {
     tally: TallyRow,
     budget: BudgetRow,
     pending: Vec<PendingRow>,
+}
+
+/// How far a feature is heard, and what people said of alerts in which it spoke.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WeightRow {
+    /// high, low, above, below, drifting, restless and stuck page; score_… make the scores.
+    feature: &'static str,
+    /// A factor on how strange a sample is by it, 0.25 to 1.25; 1 where nobody said anything.
+    weight: f64,
+    /// Verdicts about this series; one about an alert in which the feature was half as loud as the loudest counts half.
+    mattered: f64,
+    did_not: f64,
+    /// The same of all series, which this one is shrunk to; a series that was judged often counts less each time.
+    fleet_mattered: f64,
+    fleet_did_not: f64,
+}
+
+/// What spoke at the onset of an alert.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SpokeRow {
+    #[schemars(with = "String")]
+    at: Timestamp,
+    /// By feature, how loud it was beside the loudest of those that page, or of those that score.
+    spoke: BTreeMap<&'static str, f64>,
+}
+
+impl From<&(Timestamp, Spoke)> for SpokeRow {
+    fn from((at, spoke): &(Timestamp, Spoke)) -> SpokeRow {
+        SpokeRow { at: *at, spoke: spoke.iter().map(|(feature, share)| (feature.as_str(), share)).collect() }
+    }
+}
+
+/// Alerts of which it is shown what spoke.
+const ALERTS_SHOWN: usize = 5;
+
+fn weights(knowledge: &Knowledge, series: &Series) -> Vec<WeightRow> {
+    let row = |feature: Feature| {
+        let (own, fleet) = (series.heard().of(feature), knowledge.heard().of(feature));
+        WeightRow {
+            feature: feature.as_str(),
+            weight: f64::from(series.weights().get(feature)),
+            mattered: f64::from(own.mattered),
+            did_not: f64::from(own.did_not),
+            fleet_mattered: f64::from(fleet.mattered),
+            fleet_did_not: f64::from(fleet.did_not),
+        }
+    };
+    let rows = Feature::ALL.into_iter().map(row);
+    rows.filter(|row| row.weight != 1.0 || row.mattered + row.did_not > 0.0).collect()
 }
 
 /// How often it may alert, and how often it did.
@@ -271,6 +325,8 @@ impl Explained {
             features: voices(knowledge, series).into_iter().map(FeatureRow::from).collect(),
             verdicts: series.verdicts(),
             latest_verdicts: latest_verdicts.take(VERDICTS_SHOWN).map(SignalRow::from).collect(),
+            weights: weights(knowledge, series),
+            latest_alerts: series.spoken().rev().take(ALERTS_SHOWN).map(SpokeRow::from).collect(),
             sensitivity: series.sensitivity().get(),
             sensitivity_prior: series.sensitivity_prior().get(),
             trust: series.trust(view.now),

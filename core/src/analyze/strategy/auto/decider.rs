@@ -4,12 +4,15 @@
 //! What belongs to an alert is kept out of what is learned, or one incident would hide the next; but only as long as alerts
 //! are rare, or a new way of life would page for ever.
 
+use super::Part;
+use super::Without;
 use super::histogram::{HALF, Histogram, WHOLE, bin};
 use super::scorer::part_of;
 use super::season::Table;
 use super::tail::Tail;
 use crate::analyze::strategy::{AlertLevel, Asked, Outlook, Voice};
 use crate::feedback::Verdict;
+use crate::feedback::weights::PAGING;
 use crate::monitor::Why;
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +100,7 @@ const RESTLESS: usize = 5;
 const COUNTED: usize = 6;
 const STUCK: usize = 6;
 
-const WHY: [Why; COUNTED + 1] = [Why::High, Why::Low, Why::Above, Why::Below, Why::Drifting, Why::Restless, Why::Stuck];
+const WHY: [Why; PAGING] = [Why::High, Why::Low, Why::Above, Why::Below, Why::Drifting, Why::Restless, Why::Stuck];
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Decider {
@@ -170,6 +173,8 @@ struct Before {
 pub(super) struct Decision {
     pub alert: bool,
     pub why: Option<Why>,
+    /// At an onset, by how many decades each distance lies beyond the level; 0 or less: it does not.
+    pub spoke: Option<[f32; PAGING]>,
     /// How rare this is, over how rare it has to be.
     pub severity: f32,
     /// Between these lies what is ordinary, at the sensitivity.
@@ -201,7 +206,8 @@ struct Seen {
     /// How many samples before it had the same value.
     run: f32,
     sizes: [f32; COUNTED],
-    rarities: [f32; COUNTED + 1],
+    /// As far as they are heard.
+    rarities: [f32; PAGING],
     /// The rarest, and how rare.
     of: usize,
     rarity: f32,
@@ -286,11 +292,20 @@ impl Decider {
     }
 
     /// Decides on a value by what came before it, then learns from it. `clock` is the local time in milliseconds, `interval`
-    /// the usual time between samples in seconds.
-    pub fn step(&mut self, value: f64, clock: i64, interval: f32, asked: &Asked) -> Decision {
+    /// the usual time between samples in seconds; `weights` says how far each distance is heard.
+    pub fn step(
+        &mut self,
+        value: f64,
+        clock: i64,
+        interval: f32,
+        asked: &Asked,
+        weights: &[f32; PAGING],
+        without: Without,
+    ) -> Decision {
         self.count = self.count.saturating_add(1);
         let per_week = WEEK_S / interval;
-        let seen = self.look(value, self.forecast(clock, asked.moment.holiday), self.level(per_week, asked));
+        let forecast = self.forecast(clock, asked.moment.holiday, without);
+        let seen = self.look(value, forecast, self.level(per_week, asked), weights, without);
         let mut evidence = self.evidence(seen.away);
         let (warm, bounded) = self.patience();
         let bounds = if self.count > bounded { self.bounds(&seen.forecast, asked.outside as f32) } else { None };
@@ -308,12 +323,13 @@ impl Decider {
             (hit, far) = (false, false);
             evidence = self.settle(seen.forecast.season);
         }
-        let mut why = None;
+        let (mut why, mut spoke) = (None, None);
         let mut alert = self.alert.take();
         match &mut alert {
             None if hit => {
                 why = Some(WHY[seen.of]);
-                alert = Some(self.begin(&seen, interval, asked));
+                spoke = Some(seen.rarities.map(|rarity| rarity - seen.level));
+                alert = Some(self.begin(&seen, interval, asked, weights));
                 self.calm = 0;
             }
             None => self.calm = self.calm.saturating_add(1),
@@ -333,26 +349,38 @@ impl Decider {
         self.alert = alert;
         self.ease(per_week, asked);
         let severity = if self.count > warm { seen.rarity / seen.level } else { 0.0 };
-        self.learn(&seen, evidence);
-        Decision { alert: self.alert.is_some(), why, severity, bounds }
+        self.learn(&seen, evidence, without);
+        Decision { alert: self.alert.is_some(), why, spoke, severity, bounds }
     }
 
     /// How strange the newest value is by each of the distances, by what is known now; nothing where it is too early to say.
-    /// What was collected from small distances is as it stands, with the newest one in it.
-    pub fn voices(&self, value: f64, clock: i64, interval: f32, asked: &Asked) -> Vec<Voice> {
+    /// What was collected from small distances is as it stands, with the newest one in it. What is heard half as far has to be
+    /// twice as rare, in decades.
+    pub fn voices(
+        &self,
+        value: f64,
+        clock: i64,
+        interval: f32,
+        asked: &Asked,
+        weights: &[f32; PAGING],
+        without: Without,
+    ) -> Vec<Voice> {
         if self.count <= self.patience().0 {
             return Vec::new();
         }
         let level = self.level(WEEK_S / interval, asked);
-        let mut rarities = self.look(value, self.forecast(clock, asked.moment.holiday), level).rarities;
-        rarities[DRIFTING] = self.rarity(DRIFTING, self.drift.abs());
-        rarities[RESTLESS] = self.rarity(RESTLESS, self.unrest);
-        let voice = |(feature, rarity): (&Why, f32)| Voice {
+        let mut plain = [1.0; PAGING];
+        plain[STUCK] = weights[STUCK];
+        let forecast = self.forecast(clock, asked.moment.holiday, without);
+        let mut rarities = self.look(value, forecast, level, &plain, without).rarities;
+        rarities[DRIFTING] = self.rarity(DRIFTING, self.drift.abs(), without);
+        rarities[RESTLESS] = self.rarity(RESTLESS, self.unrest, without);
+        let voice = |(of, feature): (usize, &Why)| Voice {
             feature: *feature,
-            rarity: f64::from(rarity),
-            level: f64::from(level),
+            rarity: f64::from(rarities[of]),
+            level: f64::from(if of == STUCK { level } else { level / weights[of] }),
         };
-        WHY.iter().zip(rarities).map(voice).collect()
+        WHY.iter().enumerate().map(voice).collect()
     }
 
     pub fn outlook(&self) -> Outlook {
@@ -368,13 +396,14 @@ impl Decider {
 
     /// The local mean, or the season with its present offset where that has been the better one. A holiday has none: it is
     /// expected to go on as it began.
-    fn forecast(&self, clock: i64, holiday: bool) -> Forecast {
+    fn forecast(&self, clock: i64, holiday: bool, without: Without) -> Forecast {
+        let smallest_step = if without.has(Part::Resolution) { 0.0 } else { self.smallest_step };
         let floor = LEVEL_FLOOR * self.usual.abs()
             + SPREAD_FLOOR * (self.usual_error + self.level_error)
-            + STEP_FLOOR * self.smallest_step
+            + STEP_FLOOR * smallest_step
             + 1e-12;
         let part = part_of(clock, DAY_MS, DAY_PARTS);
-        let met = self.season.met(part) >= 2;
+        let met = self.season.met(part) >= 2 && !without.has(Part::Season);
         let season = if met { self.season.mean(part) } else { 0.0 };
         let known = met && !holiday;
         let (value, error) = if known && self.season_error > 0.0 && self.season_error < 0.95 * self.near_error {
@@ -396,7 +425,7 @@ impl Decider {
         decades.max(RARITY_MIN)
     }
 
-    fn look(&self, exact: f64, forecast: Forecast, level: f32) -> Seen {
+    fn look(&self, exact: f64, forecast: Forecast, level: f32, weights: &[f32; PAGING], without: Without) -> Seen {
         let value = exact as f32;
         let away = (value - forecast.value) / forecast.size;
         let aside = (value - self.usual) / (self.usual_error + forecast.floor);
@@ -404,12 +433,13 @@ impl Decider {
         let evidence = self.evidence(away);
         let sizes =
             [away.max(0.0), (-away).max(0.0), aside.max(0.0), (-aside).max(0.0), evidence.drift.abs(), evidence.unrest];
-        let mut rarities = [0.0; COUNTED + 1];
+        let mut rarities = [0.0; PAGING];
         for at in 0..COUNTED {
-            rarities[at] = self.rarity(at, sizes[at]);
+            rarities[at] = weights[at] * self.rarity(at, sizes[at], without);
         }
         let moved = self.count > RUN_AFTER && self.moves > MOVES_MIN;
-        if moved && run >= RUN_MIN && run >= 2.0 * self.longest_run + 2.0 {
+        // It is as rare as ever: heard half as far, it has to last twice as long.
+        if moved && run >= RUN_MIN && weights[STUCK] * run >= 2.0 * self.longest_run + 2.0 {
             rarities[STUCK] = STUCK_RARITY;
         }
         let (mut of, mut rarity) = (STUCK, 0.0);
@@ -422,8 +452,13 @@ impl Decider {
     }
 
     /// By the tail; and where what it pages for was found to be usual, no rarer than it was.
-    fn rarity(&self, of: usize, size: f32) -> f32 {
+    fn rarity(&self, of: usize, size: f32, without: Without) -> f32 {
         let rarity = self.tails[of].rarity(size);
+        if without.has(Part::Tail) {
+            let histogram = &self.histograms[of];
+            let count = histogram.from(bin::<BINS>(size));
+            return if rarity > 0.0 { -((count + 1.0) / (histogram.total + 2.0)).log10() } else { 0.0 };
+        }
         if !self.is_usual || rarity <= RARITY_MIN {
             return rarity;
         }
@@ -450,7 +485,7 @@ impl Decider {
         (lower.is_finite() && upper.is_finite() && lower < upper).then_some((lower, upper))
     }
 
-    fn begin(&mut self, seen: &Seen, interval: f32, asked: &Asked) -> Alert {
+    fn begin(&mut self, seen: &Seen, interval: f32, asked: &Asked, weights: &[f32; PAGING]) -> Alert {
         if let AlertLevel::PerWeek(pages) = asked.alert {
             // Many pages in a day are one incident: each counts the less.
             let apart = (APART_S / interval).max(3.0);
@@ -463,9 +498,9 @@ impl Decider {
         let forecast = &seen.forecast;
         let aside = self.usual_error + forecast.floor;
         let reach = |near: usize, usual: usize, sign: f32| {
-            let by_near =
-                self.tails[near].value_at(seen.level).map(|size| forecast.value + sign * size * forecast.size);
-            let by_usual = self.tails[usual].value_at(seen.level).map(|size| self.usual + sign * size * aside);
+            let at_level = |of: usize| self.tails[of].value_at(seen.level / weights[of]);
+            let by_near = at_level(near).map(|size| forecast.value + sign * size * forecast.size);
+            let by_usual = at_level(usual).map(|size| self.usual + sign * size * aside);
             [by_near, by_usual].into_iter().flatten()
         };
         let upper = reach(UP, ABOVE, 1.0).fold(1e30, f32::min);
@@ -543,16 +578,17 @@ impl Decider {
         self.storm *= 1.0 - 7.0 / (per_week + 7.0);
     }
 
-    fn learn(&mut self, seen: &Seen, evidence: Evidence) {
+    fn learn(&mut self, seen: &Seen, evidence: Evidence, without: Without) {
         let value = seen.value;
         let on = self.alert.is_some();
         self.is_usual = if self.is_usual { self.correction > 0.0 } else { self.correction > USUAL_FROM };
-        let held = on && self.alert_share < ALERTS_MAX && !self.is_usual;
+        self.is_usual &= !without.has(Part::Accepting);
+        let held = on && self.alert_share < ALERTS_MAX && !self.is_usual && !without.has(Part::Quarantine);
         toward(&mut self.alert_share, if on { 1.0 } else { 0.0 }, 0.01);
         let hits = self.alert.map_or(0, |alert| alert.hits);
         let lasts = held && hits > 3;
         if self.count > SETTLED && !lasts && !(held && seen.is_beyond()) {
-            self.count_sizes(&seen.sizes);
+            self.count_sizes(&seen.sizes, without);
         }
         if seen.run == 0.0 && self.run > 0.0 {
             self.longest_run = self.longest_run.max(self.run);
@@ -589,7 +625,7 @@ impl Decider {
     }
 
     /// Counts the distances, none as farther than so many samples can tell: missed anomalies must not widen the tail.
-    fn count_sizes(&mut self, sizes: &[f32; COUNTED]) {
+    fn count_sizes(&mut self, sizes: &[f32; COUNTED], without: Without) {
         for (at, size) in sizes.iter().enumerate() {
             let (histogram, tail) = (&mut self.histograms[at], &mut self.tails[at]);
             let mut clipped = *size;
@@ -602,7 +638,7 @@ impl Decider {
             let counts = if self.count > CLIPPED && clipped < *size { HALF } else { WHOLE };
             histogram.add(bin::<BINS>(clipped), counts, HELD);
             if (self.count as usize + at).is_multiple_of(16) {
-                *tail = Tail::fit(histogram, !self.is_usual);
+                *tail = Tail::fit(histogram, !self.is_usual && !without.has(Part::Gap));
             }
         }
     }

@@ -19,7 +19,9 @@ fn usual(clock: i64) -> f32 {
 /// Scores samples ten minutes apart; the mean of the lasting score.
 fn follow(scorer: &mut Scorer, from: i64, days: i64, holiday: bool, value: impl Fn(i64) -> f32) -> f32 {
     let steps = days * 144;
-    let scores = (0..steps).map(|n| from + n * 600_000).map(|clock| scorer.step(value(clock), clock, holiday).lasting);
+    let scores = (0..steps)
+        .map(|n| from + n * 600_000)
+        .map(|clock| scorer.step(value(clock), clock, holiday, &[1.0; 8]).lasting);
     scores.sum::<f32>() / steps as f32
 }
 

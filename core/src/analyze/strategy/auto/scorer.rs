@@ -6,6 +6,7 @@
 use super::histogram::{Histogram, WHOLE, bin};
 use super::season::Table;
 use crate::calendar::on_sunday;
+use crate::feedback::weights::SCORING;
 use serde::{Deserialize, Serialize};
 
 /// Rates of the running means: of some twenty, fifty and a thousand samples, and of a few.
@@ -44,7 +45,7 @@ const STATE: usize = 4;
 const QUIET: usize = 5;
 const FAR: usize = 6;
 const SHORT: usize = 7;
-const FEATURES: usize = 8;
+const FEATURES: usize = SCORING;
 
 /// What each feature counts at an onset, and while something lasts.
 const ONSET: [f32; FEATURES] = [0.97, 0.84, 0.67, 0.87, 0.81, 0.85, 0.05, 0.0];
@@ -58,6 +59,9 @@ const RECORD_FADES: f32 = 0.99995;
 
 /// A value so many slow spreads away is no more than that for the slow means: one wild reading carries nothing away.
 const WILD: f32 = 200.0;
+
+/// From this strangeness on a feature speaks in an alert.
+const SPEAKS: f32 = 0.5;
 
 /// How much the largest feature counts beside the sum of all.
 const LARGEST: f32 = 0.5;
@@ -113,6 +117,8 @@ pub(super) struct Scores {
     pub lasting: f32,
     /// High when something begins, and quiet while it goes on.
     pub onset: f32,
+    /// How far each feature is beyond what is half as strange as never seen: what speaks in an alert.
+    pub spoke: [f32; FEATURES],
 }
 
 /// Which sequences of three coarse states were seen.
@@ -212,9 +218,10 @@ impl Scorer {
         self.past = Past { histogram: sibling.past.histogram.thinned(), record: sibling.past.record };
     }
 
-    /// Scores a value against what came before, then learns from it. `clock` is the local time in milliseconds. A holiday is
-    /// compared with Sundays, as far as those are known to be days of their own, and is part of no season.
-    pub fn step(&mut self, value: f32, clock: i64, holiday: bool) -> Scores {
+    /// Scores a value against what came before, then learns from it. `clock` is the local time in milliseconds; each feature
+    /// counts as much as its weight says. A holiday is compared with Sundays, as far as those are known to be days of their
+    /// own, and is part of no season.
+    pub fn step(&mut self, value: f32, clock: i64, holiday: bool, weights: &[f32; FEATURES]) -> Scores {
         self.count = self.count.saturating_add(1);
         let floor = LEVEL_FLOOR * self.slow.abs() + SPREAD_FLOOR * self.spread + 1e-12;
         let part = part_of(clock, DAY_MS, DAY_PARTS);
@@ -240,8 +247,8 @@ impl Scorer {
         features[SHORT] = short.abs() / (self.short + floor);
         let new_state = self.states.is_new((value - self.slow) / (2.0 * self.spread + 1e-12));
 
-        let (onset, lasting) = self.combine(&features, known, new_state);
-        let scores = self.smooth(onset, lasting);
+        let (onset, lasting, spoke) = self.combine(&features, known, new_state, weights);
+        let scores = Scores { spoke, ..self.smooth(onset, lasting) };
         self.learn(value, away, short, step, floor);
         if known && !holiday {
             let (day, week) = ((value - by_day).abs(), (value - by_week).abs());
@@ -260,7 +267,14 @@ impl Scorer {
     }
 
     /// Each feature against its past, and the past with it. Half the largest, half the sum.
-    fn combine(&mut self, features: &[f32; FEATURES], season_known: bool, new_state: bool) -> (f32, f32) {
+    fn combine(
+        &mut self,
+        features: &[f32; FEATURES],
+        season_known: bool,
+        new_state: bool,
+        weights: &[f32; FEATURES],
+    ) -> (f32, f32, [f32; FEATURES]) {
+        let mut spoke = [0.0; FEATURES];
         let (mut onset_sum, mut onset_most, mut lasting_sum, mut lasting_most) = (0.0, 0.0_f32, 0.0, 0.0_f32);
         let warm = self.count > WARM;
         let mut count_known = (0.0, 1.0);
@@ -293,15 +307,16 @@ impl Scorer {
             if !warm {
                 continue;
             }
-            let onset = (rank + RECORD_ONSET * octaves) * ONSET[feature];
-            let lasting = (rank + RECORD_LASTING * octaves) * LASTING[feature];
+            let onset = (rank + RECORD_ONSET * octaves) * ONSET[feature] * weights[feature];
+            let lasting = (rank + RECORD_LASTING * octaves) * LASTING[feature] * weights[feature];
+            spoke[feature] = (rank + octaves - SPEAKS) * weights[feature];
             onset_sum += onset;
             onset_most = onset_most.max(onset);
             lasting_sum += lasting;
             lasting_most = lasting_most.max(lasting);
         }
         let both = |most: f32, sum: f32| LARGEST * most + (1.0 - LARGEST) * sum;
-        (both(onset_most, onset_sum), both(lasting_most, lasting_sum))
+        (both(onset_most, onset_sum), both(lasting_most, lasting_sum), spoke)
     }
 
     fn smooth(&mut self, onset: f32, lasting: f32) -> Scores {
@@ -323,6 +338,7 @@ impl Scorer {
         Scores {
             lasting: (1.0 - RANK_SHARE) * lasting + RANK_SHARE * rank,
             onset: if stands_out { onset } else { 0.1 * onset },
+            ..Scores::default()
         }
     }
 
