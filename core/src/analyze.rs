@@ -8,12 +8,12 @@ pub mod strategy;
 
 use crate::analyze::claim::{Claim, Grounds};
 use crate::analyze::learn::{Request, learn};
-use crate::analyze::strategy::Voice;
+use crate::analyze::strategy::{Asked, Voice};
 use crate::config::StrategyName;
 use crate::event::Look;
 use crate::feedback::{Adjustment, LoopKind, Target};
 use crate::knowledge::Knowledge;
-use crate::knowledge::series::Series;
+use crate::knowledge::series::{Ordinary, Series};
 use crate::plan::state::{Evidence, EvidenceKind, SystemState};
 use crate::series::SeriesName;
 use crate::stats::{Scratch, Trend, normal};
@@ -117,7 +117,10 @@ fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp)
     if !series.watched() || series.learnable() < learning.min_data_points {
         return false;
     }
-    let Some(learned_at) = series.learned_at() else { return true };
+    // A first threshold waits until there is something ordinary to learn from.
+    let Some(learned_at) = series.learned_at() else {
+        return series.window().len() - series.set_aside() >= learning.min_data_points;
+    };
     let new = series.admitted() - series.learned_admitted();
     let early = if knowledge.state().state == SystemState::Optimizing { 0.5 } else { 1.0 };
     let interval_passed = now.since(learned_at) >= learning.optimization_interval.scaled(early)
@@ -241,7 +244,12 @@ fn with_request<T>(
     of: impl FnOnce(&Request, &mut Scratch) -> Option<T>,
 ) -> Option<T> {
     let (mut at, mut values) = (std::mem::take(&mut scratch.window_at), std::mem::take(&mut scratch.window_values));
-    let (level_since, masked) = ordinary(knowledge, series, &mut at, &mut values);
+    let Ordinary { level_since, masked, set_aside } = ordinary(knowledge, series, &mut at, &mut values);
+    // All that is ordinary lies in maintenance or a deploy: what was learned before stays.
+    if at.len() < knowledge.config().learning.min_data_points.min(series.window().len()) {
+        (scratch.window_at, scratch.window_values) = (at, values);
+        return None;
+    }
     let sensitivity = ordered.unwrap_or(series.sensitivity());
     // After a verdict the strategy stays, so that the bounds move with the sensitivity alone.
     let keep = series.learned().filter(|before| before.sensitivity != sensitivity).map(|before| &before.strategy);
@@ -252,6 +260,8 @@ fn with_request<T>(
         values: &values,
         level_since,
         masked,
+        set_aside,
+        reckoning: series.reckoning(),
         methods: knowledge.methods(),
         wanted: series.strategy(),
         keep,
@@ -287,30 +297,27 @@ pub fn voices(knowledge: &Knowledge, series: &Series) -> Vec<Voice> {
     let (Some(detector), Some((at, value))) = (knowledge.methods().detector(series.strategy()), newest) else {
         return Vec::new();
     };
-    series.detector.as_ref().map_or_else(Vec::new, |state| detector.voices(state, at, value, &series.asked()))
+    let asked = Asked { moment: series.reckoning().moment(at), ..series.asked() };
+    series.detector.as_ref().map_or_else(Vec::new, |state| detector.voices(state, at, value, &asked))
 }
 
-/// Copies what is to be learned from; says since when the series has its present level, where that shifted, and how many
-/// samples of alerts were left out.
+/// Copies what is to be learned from, and says what was left out of it.
 ///
 /// After a shift to a steady level what came before says nothing of what is ordinary now. A series that is still on its way
 /// has no new level yet: it wanders, and all of its window is what it does.
-fn ordinary(
-    knowledge: &Knowledge,
-    series: &Series,
-    at: &mut Vec<i64>,
-    values: &mut Vec<f64>,
-) -> (Option<Timestamp>, usize) {
+fn ordinary(knowledge: &Knowledge, series: &Series, at: &mut Vec<i64>, values: &mut Vec<f64>) -> Ordinary {
+    let least = knowledge.config().learning.min_data_points;
     let Some(shifted) = health::shifted(knowledge, series) else {
-        return series.ordinary(knowledge.config().learning.min_data_points, at, values);
+        return series.ordinary(least, at, values);
     };
     series.window().copy_into(at, values);
     let start = at.len() - shifted;
     let period = series.in_force().and_then(|threshold| threshold.bounds.period());
     if learn::recent_trend(&at[start..], &values[start..], period).trend != Trend::Stable {
-        return (None, 0);
+        return Ordinary { level_since: None, masked: 0, set_aside: series.leave_out(least, at, values) };
     }
     at.drain(..start);
     values.drain(..start);
-    (Some(Timestamp::from_millis(at[0])), 0)
+    let level_since = Some(Timestamp::from_millis(at[0]));
+    Ordinary { level_since, masked: 0, set_aside: series.leave_out(least, at, values) }
 }

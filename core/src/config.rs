@@ -4,9 +4,11 @@
 //! limit the engine relies on.
 
 use crate::budget::{Budget, Per};
+use crate::calendar::Calendar;
 use crate::plan::state::SystemState;
 use crate::series::Selector;
 use crate::time::Span;
+use crate::time::zone::Zone;
 use crate::units::{Confidence, Ratio, Sensitivity};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -33,6 +35,9 @@ pub struct Config {
     pub limits: Limits,
     /// Settings for the series a selector names; where several match, the last that says something wins.
     pub series: Vec<SeriesRule>,
+    /// Holidays, deploys and maintenance, as whoever reads the calendars gave them.
+    #[serde(skip)]
+    pub calendars: Vec<Arc<Calendar>>,
 }
 
 impl Default for Config {
@@ -45,6 +50,7 @@ impl Default for Config {
             execution: Execution::default(),
             limits: Limits::default(),
             series: Vec::new(),
+            calendars: Vec::new(),
         }
     }
 }
@@ -68,6 +74,8 @@ pub struct Learning {
     /// How bounds and alerts are found: auto, adaptive, percentile, sigma, iqr, robust, extreme_value, seasonal or ewma.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub strategy: StrategyName,
+    /// The time zone by whose clocks days and weeks are reckoned: a name of the IANA database, like Europe/Berlin.
+    pub timezone: Zone,
 }
 
 impl Default for Learning {
@@ -80,6 +88,7 @@ impl Default for Learning {
             confidence_min: Confidence::clamped(0.5),
             sensitivity: Sensitivity::DEFAULT,
             strategy: "auto".into(),
+            timezone: Zone::UTC,
         }
     }
 }

@@ -204,7 +204,9 @@ impl Engine {
     fn alert(&mut self, sample: &Sample, noticed: &Noticed, now: Timestamp, events: &mut Vec<Event>) {
         let Some(series) = self.knowledge.get(sample.series) else { return };
         let bounds = match series.in_force() {
-            Some(threshold) if !self.alerts_by_itself(series) => threshold.alert.at(sample.at),
+            Some(threshold) if !self.alerts_by_itself(series) => {
+                threshold.alert.on(sample.at, series.occasions(sample.at).holiday)
+            }
             _ => (noticed.judged.lower, noticed.judged.upper),
         };
         let proposals = self.knowledge.proposals();
@@ -222,6 +224,7 @@ impl Engine {
             muted,
             why: noticed.judged.why,
             spoke: noticed.judged.spoke,
+            during: series.during(sample.at),
             situation: self.knowledge.situation(),
         };
         self.emit(Event::Alerted(alerted), now, events);
@@ -247,6 +250,7 @@ impl Engine {
             muted,
             why: None,
             spoke: Spoke::default(),
+            during: series.during(at),
             situation: self.knowledge.situation(),
         };
         self.emit(Event::Alerted(alerted), now, events);

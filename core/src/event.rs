@@ -3,6 +3,7 @@
 //! One stream of events is the journal, the page's feed, the metrics and the test transcript. Applying the same events
 //! over the same samples gives the same memory.
 
+use crate::calendar::During;
 use crate::config::{Kind, Parameters};
 use crate::execute::{Change, Outcome};
 use crate::feedback::weights::Spoke;
@@ -265,6 +266,9 @@ pub struct Alerted {
     /// At an onset, which features spoke and how much, where the detector says so: what a verdict about it moves.
     #[serde(default, skip_serializing_if = "Spoke::is_empty")]
     pub spoke: Spoke,
+    /// The entry of a calendar that was in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub during: Option<During>,
     pub situation: u64,
 }
 

@@ -2,6 +2,7 @@
 
 pub mod analyze;
 pub mod budget;
+pub mod calendar;
 pub mod config;
 pub mod engine;
 pub mod event;

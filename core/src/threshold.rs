@@ -1,7 +1,9 @@
 //! A learned boundary: what is ordinary for a series, from which value on it is a breach, and from which a page.
 
+use crate::calendar::on_sunday;
 use crate::config::StrategyName;
 use crate::stats::{Statistics, Trend};
+use crate::time::zone::Offsets;
 use crate::time::{Span, Timestamp};
 use crate::units::{Confidence, Sensitivity};
 use serde::{Deserialize, Serialize};
@@ -16,8 +18,17 @@ pub enum Bounds {
     /// The same at all times.
     Constant { lower: Option<f64>, upper: Option<f64> },
     /// Repeats every `period`, counted from the epoch; each of the pairs holds for an equal part of it.
-    Periodic { period: Span, pairs: Box<[Pair]> },
+    Periodic {
+        period: Span,
+        pairs: Box<[Pair]>,
+        /// By these clocks, where the period is a day or a week; none: by UTC.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock: Option<Arc<Offsets>>,
+    },
 }
+
+const DAY: Span = Span::hours(24);
+const WEEK: Span = Span::hours(7 * 24);
 
 /// Such bounds would hold nothing: not finite, or lower not under upper.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -35,23 +46,57 @@ impl Bounds {
             return Err(NotBounds);
         }
         let pairs = pairs.into_iter().map(checked).collect::<Result<_, _>>()?;
-        Ok(Bounds::Periodic { period, pairs })
+        Ok(Bounds::Periodic { period, pairs, clock: None })
     }
 
-    /// The bounds that hold at `at`.
+    /// The same, read by these clocks: days and weeks alone are, what else repeats does so in elapsed time.
+    #[must_use]
+    pub fn by_clock(mut self, offsets: Option<Arc<Offsets>>) -> Bounds {
+        if let Bounds::Periodic { period: DAY | WEEK, clock, .. } = &mut self {
+            *clock = offsets;
+        }
+        self
+    }
+
+    /// The zone whose clocks they follow; None: they do not, or by UTC.
+    pub fn zone(&self) -> Option<&str> {
+        match self {
+            Bounds::Periodic { clock: Some(offsets), .. } => Some(offsets.zone()),
+            Bounds::Periodic { .. } | Bounds::Constant { .. } => None,
+        }
+    }
+
+    /// The bounds that hold at `at`, on an ordinary day.
     pub fn at(&self, at: Timestamp) -> Pair {
         match self {
             Bounds::Constant { lower, upper } => (*lower, *upper),
-            Bounds::Periodic { period, pairs } => {
-                let into = at.millis().rem_euclid(period.millis() as i64) as u64;
-                let parts = pairs.len() as u64;
-                // A period of many million years is divided the long way.
-                let part = match into.checked_mul(parts) {
-                    Some(product) => product / period.millis(),
-                    None => (u128::from(into) * u128::from(parts) / u128::from(period.millis())) as u64,
+            Bounds::Periodic { period, pairs, clock: None } => pairs[part(at.millis(), *period, pairs.len())],
+            Bounds::Periodic { period, pairs, clock: Some(clock) } => by_clock(clock, at, *period, pairs),
+        }
+    }
+
+    /// The bounds that hold at `at`. On a holiday those of a Sunday do; of bounds by the time of day alone what any time of a
+    /// day allows.
+    #[inline]
+    pub fn on(&self, at: Timestamp, holiday: bool) -> Pair {
+        if holiday { self.on_holiday(at) } else { self.at(at) }
+    }
+
+    #[cold]
+    fn on_holiday(&self, at: Timestamp) -> Pair {
+        match self {
+            Bounds::Periodic { period: DAY, pairs, .. } => {
+                let outermost = |one: Pair, other: &Pair| {
+                    let lower = one.0.zip(other.0).map(|(one, other)| one.min(other));
+                    (lower, one.1.zip(other.1).map(|(one, other)| one.max(other)))
                 };
-                pairs[part as usize]
+                pairs.iter().skip(1).fold(pairs[0], outermost)
             }
+            Bounds::Periodic { period: WEEK, pairs, clock } => {
+                let local = clock.as_ref().map_or(at.millis(), |clock| clock.local(at));
+                pairs[part(on_sunday(local), WEEK, pairs.len())]
+            }
+            Bounds::Periodic { .. } | Bounds::Constant { .. } => self.at(at),
         }
     }
 
@@ -71,8 +116,9 @@ impl Bounds {
                 let (lower, upper) = change((*lower, *upper));
                 Bounds::constant(lower, upper)
             }
-            Bounds::Periodic { period, pairs } => {
-                Bounds::periodic(*period, pairs.iter().copied().map(change).collect())
+            Bounds::Periodic { period, pairs, clock } => {
+                let bounds = Bounds::periodic(*period, pairs.iter().copied().map(change).collect())?;
+                Ok(bounds.by_clock(clock.clone()))
             }
         }
     }
@@ -87,10 +133,11 @@ impl Bounds {
 
     /// When they repeat, for a person: "by time of day, in 48 parts of 30m".
     pub fn rhythm(&self) -> Option<String> {
-        let Bounds::Periodic { period, pairs } = self else { return None };
+        let Bounds::Periodic { period, pairs, .. } = self else { return None };
+        let zone = self.zone().map_or(String::new(), |zone| format!(" in {zone}"));
         let by = match *period {
-            day if day == Span::hours(24) => "by time of day".to_owned(),
-            week if week == Span::hours(7 * 24) => "by time of week".to_owned(),
+            DAY => format!("by time of day{zone}"),
+            WEEK => format!("by time of week{zone}"),
             other => format!("by the part of {other}"),
         };
         let parts = pairs.len() as u64;
@@ -102,11 +149,34 @@ impl Bounds {
 
     /// The ordinary value at a time, of bounds around `center`: theirs where they stand, their middle where they move.
     pub fn center(&self, at: Timestamp, center: f64) -> f64 {
+        self.center_on(at, center, false)
+    }
+
+    /// The same on a holiday, when it is one.
+    pub fn center_on(&self, at: Timestamp, center: f64, holiday: bool) -> f64 {
         match self {
             Bounds::Constant { .. } => center,
-            Bounds::Periodic { .. } => middle(self.at(at), center),
+            Bounds::Periodic { .. } => middle(self.on(at, holiday), center),
         }
     }
+}
+
+/// By itself, so that who needs no clock pays for none.
+#[inline(never)]
+fn by_clock(clock: &Offsets, at: Timestamp, period: Span, pairs: &[Pair]) -> Pair {
+    pairs[part(clock.local(at), period, pairs.len())]
+}
+
+/// In which of so many equal parts of a period a time lies, in milliseconds.
+#[inline]
+fn part(at: i64, period: Span, parts: usize) -> usize {
+    let into = at.rem_euclid(period.millis() as i64) as u64;
+    // A period of many million years is divided the long way.
+    let part = match into.checked_mul(parts as u64) {
+        Some(product) => product / period.millis(),
+        None => (u128::from(into) * parts as u128 / u128::from(period.millis())) as u64,
+    };
+    part as usize
 }
 
 /// Between two bounds; of one the nearest to `center` that is inside.
@@ -214,5 +284,41 @@ mod tests {
         assert_eq!(upper(24 + 11), Some(1.0));
         assert_eq!(upper(-1), Some(2.0));
         assert!(Bounds::periodic(Span::ZERO, vec![(None, Some(1.0))]).is_err());
+    }
+
+    fn hourly(days: usize) -> Bounds {
+        let pairs = (0..24 * days).map(|hour| (Some(hour as f64), Some(hour as f64 + 0.5))).collect();
+        Bounds::periodic(Span::hours(24 * days as u64), pairs).expect("hours")
+    }
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).expect(text)
+    }
+
+    #[test]
+    fn bounds_by_the_clock_follow_it_over_a_change_also_when_they_were_stored() {
+        let learned = at("2026-03-20T00:00:00Z");
+        let zone = crate::time::zone::Zone::named("Europe/Berlin").expect("known");
+        let bounds = hourly(1).by_clock(zone.around(learned));
+        let json = serde_json::to_string(&bounds).expect("plain data");
+        let read: Bounds = serde_json::from_str(&json).expect(&json);
+        for bounds in [&bounds, &read, &bounds.map(|pair| pair).expect("the same")] {
+            for (time, hour) in [("2026-03-28T08:10:00Z", 9.0), ("2026-03-29T08:10:00Z", 10.0)] {
+                assert_eq!(bounds.at(at(time)).0, Some(hour), "{time}");
+            }
+            assert_eq!(bounds.rhythm().as_deref(), Some("by time of day in Europe/Berlin, in 24 parts of 1h"));
+        }
+        let ordinary = serde_json::to_string(&hourly(1)).expect("plain data");
+        assert!(!ordinary.contains("clock"), "by UTC they are stored as ever: {ordinary}");
+        let other = Bounds::periodic(Span::hours(5), vec![(None, Some(1.0))]).expect("one part");
+        assert_eq!(other.by_clock(zone.around(learned)).zone(), None, "elapsed time");
+    }
+
+    #[test]
+    fn on_a_holiday_sundays_bounds_hold_or_those_of_any_time_of_day() {
+        let (monday, sunday) = (at("2026-05-25T10:30:00Z"), at("2026-05-24T10:30:00Z"));
+        assert_eq!(hourly(7).on(monday, true), hourly(7).at(sunday));
+        assert_ne!(hourly(7).on(monday, true), hourly(7).at(monday));
+        assert_eq!(hourly(1).on(monday, true), (Some(0.0), Some(23.5)));
     }
 }

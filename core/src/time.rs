@@ -3,6 +3,8 @@
 //! The engine has no clock. Whoever calls it says what time it is, so a day can pass in a millisecond and a run can be
 //! repeated. Instants print as RFC 3339 in UTC; spans print as Prometheus durations (`1h30m`).
 
+pub mod zone;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 

@@ -295,7 +295,7 @@ fn extreme_value_reads_the_body_off_the_window_and_the_tail_off_its_fit() {
 #[test]
 fn seasonal_is_the_median_and_deviation_of_each_part_drawn_towards_most_parts() {
     let values = ordinary(&Seasonal, 5_000, 41);
-    let Bounds::Periodic { period, pairs } =
+    let Bounds::Periodic { period, pairs, .. } =
         propose(&Seasonal, &values, Level::Formula(k(2.0))).expect("a season").bounds
     else {
         panic!("a season repeats")

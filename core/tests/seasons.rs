@@ -146,6 +146,8 @@ fn from_window(times: &[i64], values: &[f64], strategy: &'static str) -> Option<
         values,
         level_since: None,
         masked: 0,
+        set_aside: 0,
+        reckoning: &homeostat::calendar::PLAIN,
         methods: &methods,
         wanted: &strategy.into(),
         keep: None,

@@ -13,6 +13,7 @@ pub mod tree;
 pub use layers::{Origin, Provenance};
 pub use show::changed;
 
+use crate::calendar::{self, CalendarSource};
 use homeostat::config::StrategyName;
 use homeostat::feedback::LoopKind;
 use homeostat::time::Span;
@@ -49,6 +50,8 @@ pub struct Daemon {
     pub prometheus: Prometheus,
     /// Traces of the daemon's own work.
     pub tracing: Tracing,
+    /// Holidays, deploys and maintenance, which are no ordinary times.
+    pub calendars: Vec<CalendarSource>,
     /// This host as a source.
     pub host: HostSource,
     /// Files as sources, each row read once, also over restarts. One that is there at the start is read to its end; one that
@@ -356,6 +359,8 @@ pub struct Flags {
     pub data: Option<PathBuf>,
     /// `--insecure`
     pub insecure: bool,
+    /// `--timezone NAME`
+    pub timezone: Option<String>,
 }
 
 /// A configuration that passed every check, and where its values came from.
@@ -407,8 +412,14 @@ impl Config {
         }
         let ignored = layers.environment(&env)?;
         layers.flags(flags)?;
-        let (config, provenance) = layers.finish()?;
+        let (mut config, provenance) = layers.finish()?;
         config.check(strategies, &provenance)?;
+        let zone = &config.engine.learning.timezone;
+        config.engine.calendars =
+            calendar::read(&config.daemon.calendars, zone, crate::driver::now()).map_err(|error| {
+                let place = provenance.place(&error.key);
+                ConfigError::Value { key: error.key, problem: error.problem, place }
+            })?;
         Ok(Loaded { config, provenance, ignored })
     }
 

@@ -4,6 +4,7 @@
 //! two batches. Events are durable before a verdict is acknowledged and before anybody hears of them. While they cannot be
 //! stored (a full disk), judging goes on, and the loop stands still until they can.
 
+use crate::calendar::Watch;
 use crate::config::{self, Config};
 use crate::source::feed::{FileFeed, Place};
 use crate::source::host::{Host, Usage};
@@ -71,6 +72,9 @@ pub struct Stats {
     /// Rows of files that were read, and those that were not usable.
     pub rows: u64,
     pub rows_bad: u64,
+    /// How often a calendar's file could not be read again, and what is wrong now, by the calendar's place.
+    pub calendar_errors: u64,
+    pub calendar_problems: Vec<(usize, String)>,
 }
 
 /// What a query sees.
@@ -229,6 +233,7 @@ struct Driver {
     host_read_at: Option<Timestamp>,
     /// Some series of this host has few samples yet.
     host_young: bool,
+    calendars: Watch,
     next_snapshot: Timestamp,
     /// How long after the next snapshot the one after it comes, unless the configuration wants it sooner.
     snapshot_after: Span,
@@ -261,6 +266,7 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
     let handle = Handle { inbox, live: live.clone() };
     let mut clock = Clock { latest: start.engine.knowledge().last_cycle() };
     let now = clock.now();
+    let calendars = Watch::new(&start.settings.daemon.calendars, now);
     let mut driver = Driver {
         started_with: start.settings.clone(),
         settings: start.settings,
@@ -275,6 +281,7 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
         retry_at: None,
         host_read_at: None,
         host_young: true,
+        calendars,
         next_snapshot: now,
         snapshot_after: FIRST_SNAPSHOT,
         ids: HashMap::new(),
@@ -305,6 +312,7 @@ impl Driver {
         for file in &self.files {
             next = next.min(file.next_due().unwrap_or(next));
         }
+        next = next.min(self.calendars.next_look().unwrap_or(next));
         let wait = Duration::from_millis(next.since(now).millis());
         match self.retry_at {
             Some(at) => at.saturating_duration_since(Instant::now()).min(wait.max(Duration::from_millis(100))),
@@ -322,6 +330,7 @@ impl Driver {
             self.read_host(now);
         }
         self.read_files(now);
+        self.read_calendars(now);
         // Events that cannot be stored stop the loop: a change that nobody recorded must not happen. Whether they can is
         // found out by a write, before there are any.
         if now >= self.engine.next_cycle() && self.backlog.is_empty() && self.tried().is_ok() {
@@ -451,6 +460,8 @@ impl Driver {
             self.host = Host::new(after);
             self.host_read_at = None;
         }
+        self.calendars.restart(&settings.daemon.calendars, now);
+        self.stats.calendar_problems.clear();
         self.settings = settings;
         self.commit(events);
         self.storable().map(|()| reloaded)
@@ -520,6 +531,25 @@ impl Driver {
             }
         }
         self.files = files;
+    }
+
+    /// Takes in what changed in the files of calendars.
+    fn read_calendars(&mut self, now: Timestamp) {
+        let (engine, daemon) = (&self.settings.engine, &self.settings.daemon);
+        let read = self.calendars.look(&daemon.calendars, &engine.calendars, &engine.learning.timezone, now);
+        if self.stats.calendar_errors != self.calendars.errors || !self.stats.calendar_problems.is_empty() {
+            self.stats.calendar_errors = self.calendars.errors;
+            self.stats.calendar_problems.clone_from(&self.calendars.problems);
+        }
+        let Some(calendars) = read else { return };
+        let config = homeostat::config::Config { calendars, ..engine.clone() };
+        match self.engine.reconfigure(config.clone(), now) {
+            Ok(events) => {
+                self.settings.engine = config;
+                self.commit(events);
+            }
+            Err(error) => tracing::error!("calendars stay as they were: {error}"),
+        }
     }
 
     fn backfill(&mut self, rows: &[(SeriesName, Timestamp, f64)], now: Timestamp) {

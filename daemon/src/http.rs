@@ -160,6 +160,7 @@ fn routes() -> Vec<(&'static str, &'static [&'static str], MethodRouter<App>)> {
         ("/api/v1/transitions", &["get"], get(api::transitions)),
         ("/api/v1/optimizations", &["get"], get(api::optimizations)),
         ("/api/v1/statistics", &["get"], get(api::statistics)),
+        ("/api/v1/calendar", &["get"], get(api::calendar)),
         ("/api/v1/feedback", &["post"], post(feedback::feedback)),
         ("/api/v1/proposals", &["get"], get(proposals::list)),
         ("/api/v1/proposals/{id}", &["post"], post(proposals::answer)),

@@ -38,7 +38,8 @@ pub fn notable<'a>(events: impl Iterator<Item = &'a Event>) {
                 match alerted.phase {
                     Phase::Onset => {
                         let why = alerted.why.map_or("outside its bounds", Why::as_str);
-                        tracing::warn!(%series, value, %at, pages = alerted.pages, "alert: {why}");
+                        let during = alerted.during.as_ref().map_or(String::new(), |during| format!(", {during}"));
+                        tracing::warn!(%series, value, %at, pages = alerted.pages, "alert: {why}{during}");
                     }
                     Phase::End => tracing::info!(%series, value, %at, "alert ended"),
                 }

@@ -6,6 +6,7 @@
 
 use crate::driver::View;
 use crate::webhook::Tally;
+use homeostat::calendar::{Calendar, Occasion};
 use homeostat::config::Kind;
 use homeostat::event::{Asked, Event, Phase, Settled};
 use homeostat::execute::{Knob, Verification};
@@ -149,6 +150,8 @@ pub struct Measured {
     forecasts_open: u64,
     budget_per_week: Option<f64>,
     alerts_per_week: Option<f64>,
+    /// Entries of calendars in force, by kind.
+    calendar: [(Occasion, u64); Occasion::ALL.len()],
     claims: Claims,
     thresholds_active: u64,
     thresholds_inactive: u64,
@@ -186,6 +189,12 @@ impl Measured {
             forecasts_open: 0,
             budget_per_week: knowledge.config().budget.per_week(),
             alerts_per_week: knowledge.alerts_per_week(view.now),
+            calendar: Occasion::ALL.map(|occasion| {
+                let calendars = &knowledge.config().calendars;
+                let in_force =
+                    |calendar: &&Arc<Calendar>| calendar.occasion() == occasion && calendar.at(view.now).is_some();
+                (occasion, calendars.iter().filter(in_force).count() as u64)
+            }),
             claims: knowledge.claims().clone(),
             thresholds_active: 0,
             thresholds_inactive: 0,
@@ -315,6 +324,14 @@ pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> V
     if let Some(pages) = m.alerts_per_week {
         realised.put([], pages);
     }
+    let calendar = all.gauge("homeostat_calendar_entries_in_force", "Entries of calendars in force now, by kind.");
+    for (occasion, count) in m.calendar {
+        calendar.put([("kind", occasion.as_str())], count as f64);
+    }
+    all.counter("homeostat_calendar_read_errors_total", "How often a calendar's file could not be read again.")
+        .put([], stats.calendar_errors as f64);
+    all.gauge("homeostat_calendar_problem", "1 while a calendar's file is spoiled and what was read before holds.")
+        .put([], number(!stats.calendar_problems.is_empty()));
     let outcomes = all.counter(
         "homeostat_confidence_outcomes_total",
         "Confidences whose week is over, by whether the pages stayed in the budget as claimed, and by tenths of what was said.",
@@ -459,7 +476,7 @@ impl Learned {
         let active = view.engine.knowledge().series().filter(|series| series.active());
         let learned = active.filter_map(|series| {
             let threshold = series.in_force()?;
-            let (lower, upper) = threshold.bounds.at(view.now);
+            let (lower, upper) = threshold.bounds.on(view.now, series.occasions(view.now).holiday);
             Some(Learned { series: series.name().clone(), lower, upper, confidence: threshold.confidence.get() })
         });
         learned.collect()

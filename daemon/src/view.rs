@@ -34,7 +34,9 @@ pub struct ThresholdRow {
 /// The latest threshold of a series with its bounds at `now`; none while nothing is learned.
 pub fn threshold_row(series: &Series, now: Timestamp) -> Option<ThresholdRow> {
     let threshold = series.learned()?;
-    let ((lower, upper), (alert_lower, alert_upper)) = (threshold.bounds.at(now), threshold.alert.at(now));
+    let holiday = series.occasions(now).holiday;
+    let (lower, upper) = threshold.bounds.on(now, holiday);
+    let (alert_lower, alert_upper) = threshold.alert.on(now, holiday);
     Some(ThresholdRow {
         series: series.name().to_string(),
         upper,

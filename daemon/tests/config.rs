@@ -370,6 +370,7 @@ fn every_key_at_the_top_that_a_file_sets_is_in_force() {
         "data": "elsewhere",
         "prometheus": {"enabled": false},
         "tracing": {"enabled": false},
+        "calendars": [{"kind": "holiday", "dates": ["2026-12-25"]}],
         "host": {"enabled": false},
         "files": [{"path": "a.csv", "speed": "10x"}],
         "webhooks": [{"url": "http://x/", "loops": ["decision_quality"], "timeout": "1s"}],

@@ -48,10 +48,19 @@ export const SETTLED = {
 export function pairAt(bounds, at) {
   if (bounds.Constant) return [bounds.Constant.lower, bounds.Constant.upper];
   if (!bounds.Periodic) return [null, null];
-  const { period, pairs } = bounds.Periodic;
+  const { period, pairs, clock: zone } = bounds.Periodic;
   const ms = spanMs(period);
-  const into = ((new Date(at).getTime() % ms) + ms) % ms;
+  const local = new Date(at).getTime() + offsetMs(zone, at);
+  const into = ((local % ms) + ms) % ms;
   return pairs[Math.floor((into * pairs.length) / ms)];
+}
+
+/** What the clocks of a zone are ahead of UTC at an instant; 0 where bounds follow none. */
+function offsetMs(zone, at) {
+  if (!zone) return 0;
+  const then = new Date(at).getTime();
+  const last = zone.changes.findLast(([since]) => new Date(since).getTime() <= then);
+  return 1000 * (last ? last[1] : zone.before_s);
 }
 
 const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
@@ -115,12 +124,14 @@ export function sentence(event) {
     }
     case 'alerted': {
       const at = value(event.value, unitOf(event.series));
+      // A calendar's entry was in force.
+      const during = event.during ? `, during ${event.during.occasion} ${event.during.name}` : '';
       if (event.phase === 'onset' && event.why) {
         const usual = event.bounds.some((bound) => bound !== null) ? `; usual is ${boundsText(event.bounds, event.series)}` : '';
-        return { series: event.series, text: `alert: ${at}, ${WHY[event.why] ?? event.why}${usual}${event.pages ? '; pages.' : event.muted ? '; does not page while its question is open.' : '.'}`, tone: 'bad' };
+        return { series: event.series, text: `alert: ${at}, ${WHY[event.why] ?? event.why}${usual}${during}${event.pages ? '; pages.' : event.muted ? '; does not page while its question is open.' : '.'}`, tone: 'bad' };
       }
       return event.phase === 'onset'
-        ? { series: event.series, text: `alert: ${at} is outside ${boundsText(event.bounds, event.series)}${event.pages ? ', pages.' : '.'}`, tone: 'bad' }
+        ? { series: event.series, text: `alert: ${at} is outside ${boundsText(event.bounds, event.series)}${during}${event.pages ? ', pages.' : '.'}`, tone: 'bad' }
         : { series: event.series, text: `alert ended at ${at}.`, tone: 'good' };
     }
     case 'forecasted':

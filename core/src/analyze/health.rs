@@ -33,6 +33,8 @@ pub(crate) fn of(knowledge: &Knowledge, now: Timestamp) -> Health {
         // A young threshold says little, and of all of a fresh start at once.
         let crosses_at = match threshold.young {
             true => None,
+            // What is done to a series on purpose leads nowhere, and says nothing of how the whole is doing.
+            false if series.occasions(now).silent => None,
             false => {
                 judged += 1;
                 breaching += usize::from(in_breach(series, depth));
@@ -71,7 +73,9 @@ pub(crate) fn shifted(knowledge: &Knowledge, series: &Series) -> Option<usize> {
         return None;
     }
     let step = (depth / 4).max(10);
-    let mut newest_first = series.window().iter().rev().map(|(at, value)| series.breaches(at, value));
+    // A deploy or maintenance makes no new level until it is over.
+    let breaches = |at, value| !series.occasions(at).masked && series.breaches(at, value);
+    let mut newest_first = series.window().iter().rev().map(|(at, value)| breaches(at, value));
     // Up to the earliest two in a row that breach, of those that were walked over.
     let (mut walked, mut shifted, mut before) = (0, 0, false);
     loop {
@@ -107,7 +111,7 @@ fn crossing(
     values.clear();
     // A known season is no trend: around bounds that depend on time, it is how far values lie from their middle.
     let ordinary = |time| match threshold.bounds.period() {
-        Some(_) => threshold.bounds.center(time, threshold.center),
+        Some(_) => threshold.bounds.center_on(time, threshold.center, series.occasions(time).holiday),
         None => 0.0,
     };
     for (time, value) in series.window().last(depth) {
@@ -116,7 +120,7 @@ fn crossing(
     }
     let line = trend(at, values, None);
     let then = now + lookahead;
-    let (lower, upper) = threshold.alert.at(then);
+    let (lower, upper) = threshold.alert.on(then, series.occasions(then).holiday);
     let (lower, upper) = (lower.map(|v| v - ordinary(then)), upper.map(|v| v - ordinary(then)));
     let newest = *values.last()?;
     let room = match line.trend {

@@ -4,6 +4,7 @@ use super::claim::{Claim, Grounds, Holding};
 use super::strategy::adaptive::{self, Candidate, Merit};
 use super::strategy::{ADAPTIVE, Baseline, Level, Methods, Proposal, Strategy, proposal, state};
 use crate::budget::ALERT_SIGMAS;
+use crate::calendar::Reckoning;
 use crate::config::{Kind, StrategyName};
 use crate::stats::trend::{Line, trend};
 use crate::stats::{self, Scratch, Statistics, Trend, normal, sort_into, tail};
@@ -20,8 +21,11 @@ pub struct Request<'a> {
     pub values: &'a [f64],
     /// The level shifted then, and these are the samples since.
     pub level_since: Option<Timestamp>,
-    /// Samples of alerts that were left out.
+    /// Samples of alerts that were left out, and those that a calendar says not to learn from.
     pub masked: usize,
+    pub set_aside: usize,
+    /// By which days and weeks are reckoned.
+    pub reckoning: &'a Reckoning,
     pub methods: &'a Methods,
     /// A strategy's name, a detector's, or `adaptive`.
     pub wanted: &'a StrategyName,
@@ -68,7 +72,14 @@ fn learn_with_grounds(request: &Request, scratch: &mut Scratch) -> Option<(Thres
     // Kept while a part of the window is sorted too: the buffers change places.
     let sorted = std::mem::replace(&mut scratch.sorted, std::mem::take(&mut scratch.window_sorted));
     let statistics = Statistics::of(request.values, &sorted);
-    let baseline = Baseline { kind: request.kind, at: request.at, values: request.values, sorted: &sorted, statistics };
+    let baseline = Baseline {
+        kind: request.kind,
+        at: request.at,
+        values: request.values,
+        sorted: &sorted,
+        statistics,
+        reckoning: request.reckoning,
+    };
     let threshold = from_baseline(request, &baseline, scratch);
     scratch.window_sorted = sorted;
     threshold
@@ -378,6 +389,10 @@ fn reasoning(request: &Request, baseline: &Baseline, chosen: &Chosen, formula: &
     }
     if request.masked > 0 {
         text += &format!(" without {} of alerts", request.masked);
+    }
+    if request.set_aside > 0 {
+        let and = if request.masked > 0 { " and" } else { "" };
+        text += &format!("{and} without {} that the calendar sets aside", request.set_aside);
     }
     if chosen.by_merit {
         let others = chosen.rivals.len().saturating_sub(1);

@@ -52,7 +52,13 @@ fn look_at(series: &Series, shift: &Shift, looks: &mut Vec<Look>) {
     if !is_due {
         return;
     }
-    let mut samples: Vec<(Timestamp, f64)> = series.window().iter().rev().take_while(|(at, _)| *at > done).collect();
+    // What is done on purpose, and a day that is none of the usual, says nothing of where the level is.
+    let ordinary = |at: Timestamp| {
+        let moment = series.occasions(at);
+        !moment.masked && !moment.holiday
+    };
+    let since = series.window().iter().rev().take_while(|(at, _)| *at > done);
+    let mut samples: Vec<(Timestamp, f64)> = since.filter(|(at, _)| ordinary(*at)).collect();
     samples.reverse();
     let mut rest = samples.as_slice();
     while let Some((from, _)) = rest.first()

@@ -11,6 +11,7 @@ pub mod seasonal;
 pub mod sigma;
 pub mod state;
 
+use crate::calendar::{Moment, PLAIN, Reckoning};
 use crate::config::{Kind, StrategyName};
 use crate::feedback::Verdict;
 use crate::feedback::weights::Weights;
@@ -32,6 +33,8 @@ pub struct Baseline<'a> {
     /// The same values in ascending order.
     pub sorted: &'a [f64],
     pub statistics: Statistics,
+    /// By which its days and weeks are reckoned.
+    pub reckoning: &'a Reckoning,
 }
 
 /// At which width bounds are wanted.
@@ -99,6 +102,8 @@ pub struct Asked {
     pub young: bool,
     /// How far verdicts have each feature heard.
     pub weights: Weights,
+    /// How this time counts for the series.
+    pub moment: Moment,
 }
 
 impl Default for Asked {
@@ -110,6 +115,7 @@ impl Default for Asked {
             shift: 0.0,
             young: false,
             weights: Weights::default(),
+            moment: Moment::default(),
         }
     }
 }
@@ -183,10 +189,15 @@ pub struct Outlook {
 }
 
 impl<'a> Baseline<'a> {
-    /// A window (ascending times, as many values, at least one, all finite), sorted into `scratch`.
+    /// A window (ascending times, as many values, at least one, all finite), sorted into `scratch`; its days are UTC's.
     pub fn sorted(kind: Kind, at: &'a [i64], values: &'a [f64], scratch: &'a mut Scratch) -> Baseline<'a> {
         let sorted = sort_into(values, scratch);
-        Baseline { kind, at, values, sorted, statistics: Statistics::of(values, sorted) }
+        Baseline { kind, at, values, sorted, statistics: Statistics::of(values, sorted), reckoning: &PLAIN }
+    }
+
+    /// The same, its days and weeks by these clocks and calendars.
+    pub fn reckoned(self, reckoning: &'a Reckoning) -> Baseline<'a> {
+        Baseline { reckoning, ..self }
     }
 
     /// A distance under which two values of this series are the same: half its smallest step seen around the middle, or,

@@ -206,8 +206,8 @@ impl Knowledge {
             {
                 let (mut at, mut values) = (Vec::new(), Vec::new());
                 series.ordinary(least, &mut at, &mut values);
-                series.detector =
-                    Some(detector.start(&Baseline::sorted(series.kind(), &at, &values, &mut scratch), None));
+                let baseline = Baseline::sorted(series.kind(), &at, &values, &mut scratch);
+                series.detector = Some(detector.start(&baseline.reckoned(series.reckoning()), None));
             }
         }
         self.scratch = scratch;

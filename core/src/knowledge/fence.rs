@@ -42,12 +42,12 @@ impl Fence {
     }
 
     #[inline]
-    pub(crate) fn of(threshold: &Threshold, at: Timestamp) -> Fence {
+    pub(crate) fn of(threshold: &Threshold, at: Timestamp, holiday: bool) -> Fence {
         let stands = [&threshold.bounds, &threshold.alert].iter().all(|b| matches!(b, Bounds::Constant { .. }));
         let fence = Fence::new(
-            threshold.bounds.at(at),
-            if threshold.young { (None, None) } else { threshold.alert.at(at) },
-            threshold.bounds.center(at, threshold.center),
+            threshold.bounds.on(at, holiday),
+            if threshold.young { (None, None) } else { threshold.alert.on(at, holiday) },
+            threshold.bounds.center_on(at, threshold.center, holiday),
             threshold.sensitivity,
             threshold.alert_sigmas,
         );

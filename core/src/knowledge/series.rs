@@ -11,6 +11,7 @@ use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
 use crate::analyze::strategy::{AlertLevel, Asked, Detector, DetectorState};
 use crate::budget::{ALERT_SIGMAS, Budget};
+use crate::calendar::{During, Moment, Reckoning};
 use crate::config::{Config, Kind, StrategyName};
 use crate::feedback::weights::{Heard, Spoke, Weights};
 use crate::knowledge::alerts::Alerts;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub sensitivity: Sensitivity,
     /// A budget of its own.
     pub budget: Option<Budget>,
+    /// How it reads the time.
+    pub reckoning: Reckoning,
     /// Whose it is.
     pub owner: Option<Arc<str>>,
 }
@@ -52,6 +55,7 @@ impl Settings {
         let mut settings = Settings {
             strategy: config.learning.strategy.clone(),
             sensitivity: config.learning.sensitivity,
+            reckoning: Reckoning::of(name, &config.learning.timezone, &config.calendars),
             ..Settings::default()
         };
         for rule in config.series.iter().filter(|rule| rule.selector.matches(name)) {
@@ -89,6 +93,32 @@ pub struct Tally {
     pub judged: u64,
     pub breached: u64,
     pub alerts: u64,
+}
+
+/// What was left out of a window before it was learned from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Ordinary {
+    /// Since when the series has its present level, where that shifted.
+    pub level_since: Option<Timestamp>,
+    /// Samples of alerts.
+    pub masked: usize,
+    /// Samples of deploys, maintenance and holidays.
+    pub set_aside: usize,
+}
+
+/// How the last sample's time counts, and between which milliseconds all others count the same. Looked up, never stored.
+#[derive(Clone, Copy, Debug, Default)]
+struct Present {
+    moment: Moment,
+    from: i64,
+    until: i64,
+}
+
+/// What is looked up anew when it is needed is no part of what a series is.
+impl PartialEq for Present {
+    fn eq(&self, _: &Present) -> bool {
+        true
+    }
 }
 
 /// What was noticed when a sample was recorded.
@@ -151,6 +181,8 @@ pub struct Series {
     pub(crate) settings: Settings,
     #[serde(skip)]
     asked: Asked,
+    #[serde(skip)]
+    present: Present,
     /// The latest threshold that was learned.
     pub(crate) learned: Option<Arc<Threshold>>,
     /// How the strategies did up to then, with the bounds that each would have set then.
@@ -168,6 +200,9 @@ pub struct Series {
     asked_strategy: StrategyName,
     #[serde(default)]
     asked_kind: Option<Kind>,
+    /// By which zone its days are reckoned; empty: UTC.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    asked_zone: String,
     pub(crate) trust: Trust,
     /// Verdicts that were heard about it.
     pub(crate) verdicts: u32,
@@ -206,9 +241,11 @@ impl Series {
         let sensitivity = settings.sensitivity;
         let door = Door::of(&name, declared);
         let (asked_strategy, asked_kind) = (settings.strategy.clone(), settings.kind);
+        let asked_zone = zone_of(&settings);
         let mut series = Series {
             name,
             asked: Asked::default(),
+            present: Present::default(),
             declared,
             derived_from: None,
             inherited: None,
@@ -228,6 +265,7 @@ impl Series {
             prior: sensitivity,
             asked_strategy,
             asked_kind,
+            asked_zone,
             trust: Trust::FULL,
             verdicts: 0,
             features: Heard::default(),
@@ -267,6 +305,14 @@ impl Series {
             self.relearn = self.learned.is_some();
             self.detector = None;
         }
+        // Tables of another clock would be off by hours.
+        let zone = zone_of(&self.settings);
+        if self.asked_zone != zone {
+            self.asked_zone = zone;
+            self.relearn = self.learned.is_some();
+            self.detector = None;
+        }
+        self.present = Present::default();
         self.set_asked();
         self.set_fence();
     }
@@ -277,7 +323,7 @@ impl Series {
     }
 
     fn set_fence(&mut self) {
-        self.fence = self.in_force.as_ref().map(|threshold| Fence::of(threshold, threshold.learned_at));
+        self.fence = self.in_force.as_ref().map(|threshold| Fence::of(threshold, threshold.learned_at, false));
     }
 
     pub(crate) fn put_in_force(&mut self, threshold: Arc<Threshold>) {
@@ -370,14 +416,9 @@ impl Series {
         self.level_since.filter(|since| self.window.oldest().is_some_and(|(oldest, _)| oldest < *since))
     }
 
-    /// Copies what may be learned from, times in milliseconds and values, into `at` and `values`: at least `least`. Returns
-    /// since when that is, where the level shifted, and how many samples of alerts were left out.
-    pub(crate) fn ordinary(
-        &self,
-        least: usize,
-        at: &mut Vec<i64>,
-        values: &mut Vec<f64>,
-    ) -> (Option<Timestamp>, usize) {
+    /// Copies what may be learned from, times in milliseconds and values, into `at` and `values`: at least `least`, unless more
+    /// lies in maintenance or deploys.
+    pub(crate) fn ordinary(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> Ordinary {
         self.window.copy_into(at, values);
         let trouble = self.trouble.leave_out_all(at, values);
         let since = self.level_since.map_or(0, |since| at.partition_point(|time| *time < since.millis()));
@@ -386,7 +427,48 @@ impl Series {
             at.drain(..since);
             values.drain(..since);
         }
-        (self.level().filter(|_| cut), trouble + self.masks.leave_out(least, at, values))
+        let set_aside = self.leave_out(least, at, values);
+        let masked = trouble + self.masks.leave_out(least, at, values);
+        Ordinary { level_since: self.level().filter(|_| cut), masked, set_aside }
+    }
+
+    /// Takes out what its calendars say not to learn from; how many samples that were.
+    pub(crate) fn leave_out(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
+        let (masked, holidays) = self.settings.reckoning.leave_out(least, at, values);
+        masked + holidays
+    }
+
+    /// By which clocks and calendars it reads the time.
+    pub fn reckoning(&self) -> &Reckoning {
+        &self.settings.reckoning
+    }
+
+    /// What its calendars say of an instant; the clocks aside.
+    #[inline]
+    pub fn occasions(&self, at: Timestamp) -> Moment {
+        self.settings.reckoning.occasions(at)
+    }
+
+    /// The strictest entry of its calendars that is in force at an instant.
+    pub fn during(&self, at: Timestamp) -> Option<During> {
+        self.settings.reckoning.during(at)
+    }
+
+    /// How many samples of the window lie in deploys or maintenance.
+    pub fn set_aside(&self) -> usize {
+        match self.settings.reckoning.calendars.is_empty() {
+            true => 0,
+            false => self.window.iter().filter(|(at, _)| self.occasions(*at).masked).count(),
+        }
+    }
+
+    /// How this instant counts, looked up where it counts otherwise than the sample before.
+    #[inline]
+    pub(super) fn turn_to(&mut self, at: Timestamp) {
+        if !(self.present.from..self.present.until).contains(&at.millis()) {
+            let (moment, from, until) = self.settings.reckoning.stretch(at);
+            self.present = Present { moment, from, until };
+        }
     }
 
     pub fn name(&self) -> &SeriesName {
@@ -483,7 +565,17 @@ impl Series {
         let faded = unseen.saturating_sub(MERIT_SAMPLES);
         for merit in &mut merits {
             merit.count += faded as u64;
-            self.window.last(unseen - faded).for_each(|(at, value)| merit.see(at, value, self.merit_level));
+            let seen = self.window.last(unseen - faded);
+            if self.settings.reckoning.calendars.is_empty() {
+                seen.for_each(|(at, value)| merit.see(at, value, self.merit_level));
+                continue;
+            }
+            for (at, value) in seen {
+                let moment = self.occasions(at);
+                if !moment.masked && !moment.holiday {
+                    merit.see(at, value, self.merit_level);
+                }
+            }
         }
         merits
     }
@@ -543,9 +635,10 @@ impl Series {
         self.last_seen
     }
 
-    /// Whether a value would be a breach by the bounds in force.
+    /// Whether a value would be a breach by the bounds in force. In maintenance none is.
     pub fn breaches(&self, at: Timestamp, value: f64) -> bool {
-        self.fence_at(at).is_some_and(|fence| fence.is_breached(value))
+        let moment = self.occasions(at);
+        !moment.silent && self.fence_at(at, moment.holiday).is_some_and(|fence| fence.is_breached(value))
     }
 
     /// How many of the last `depth` samples are breaches by the bounds in force; history judged anew.
@@ -554,10 +647,10 @@ impl Series {
     }
 
     #[inline]
-    fn fence_at(&self, at: Timestamp) -> Option<Fence> {
+    fn fence_at(&self, at: Timestamp, holiday: bool) -> Option<Fence> {
         match self.fence {
             Some(fence) if fence.stands => Some(fence),
-            _ => self.in_force.as_deref().map(|threshold| Fence::of(threshold, at)),
+            _ => self.in_force.as_deref().map(|threshold| Fence::of(threshold, at, holiday)),
         }
     }
 
@@ -619,6 +712,7 @@ impl Series {
             shift: normal::rarity(sigmas) - normal::rarity(ALERT_SIGMAS),
             young: false,
             weights: self.asked.weights,
+            moment: Moment::default(),
         };
     }
 
@@ -626,4 +720,9 @@ impl Series {
         self.sensitivity = sensitivity;
         self.set_asked();
     }
+}
+
+/// As it is stored: UTC, which is what was before zones could be named, is empty.
+fn zone_of(settings: &Settings) -> String {
+    settings.reckoning.zone.offsets().map_or(String::new(), |offsets| offsets.zone().to_owned())
 }

@@ -19,6 +19,7 @@ use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::series::Selector;
 use homeostat::time::Span;
+use homeostat::time::zone::Zone;
 use homeostat::units::{Confidence, Ratio, Sensitivity};
 use std::collections::BTreeSet;
 use world::{World, certain, name};
@@ -114,6 +115,33 @@ fn learning_strategy(_: &str) {
         let threshold = world.series(id).learned().expect("learned");
         assert_eq!(threshold.strategy, wanted);
     }
+}
+
+fn timezone(_: &str) {
+    let mut config = certain();
+    config.learning.strategy = "seasonal".into();
+    config.learning.learning_window = Span::hours(24 * 30);
+    let mut world = World::new(config);
+    let id = world.intern("load");
+    let step = Span::minutes(10);
+    let begin = world.now - Span::hours(24 * 14);
+    let history: Vec<_> = (0..14 * 144)
+        .map(|n| {
+            let turn = f64::from(n % 144) / 144.0 * std::f64::consts::TAU;
+            (begin + step.scaled(f64::from(n)), 50.0 * turn.sin() + world.bell())
+        })
+        .collect();
+    let _ = world.engine.backfill(id, &history, world.now);
+    world.cycle();
+    let zone = |world: &World| {
+        let threshold = world.series(id).learned().expect("learned");
+        assert_eq!(threshold.bounds.period(), Some(Span::hours(24)));
+        threshold.bounds.zone().map(str::to_owned)
+    };
+    assert_eq!(zone(&world), None);
+    world.reconfigure(|config| config.learning.timezone = Zone::named("Europe/Berlin").expect("known"));
+    world.cycle();
+    assert_eq!(zone(&world).as_deref(), Some("Europe/Berlin"));
 }
 
 // --- feedback -------------------------------------------------------------------------------------------------------
@@ -269,6 +297,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("learning.confidence_min", confidence_min),
     ("learning.sensitivity", learning_sensitivity),
     ("learning.strategy", learning_strategy),
+    ("learning.timezone", timezone),
     ("states.limits.optimizing_processor_max", states::optimizing_processor_max),
     ("states.limits.", states::state_limit),
     ("states.healthy.", states::row),

@@ -3,7 +3,7 @@
 use super::client::{Daemon, text};
 use super::output::Out;
 use super::proposals::sentence;
-use super::status::budget;
+use super::status::{budget, in_force};
 use super::{Done, Failed};
 use homeostat::series::SeriesName;
 use serde_json::Value;
@@ -58,6 +58,9 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
     if let Some(window) = part("window") {
         let (samples, span) = (text(window, "samples"), text(window, "span_s"));
         pairs.push(("samples", format!("{samples} over {span} s, the newest of {}", text(window, "newest"))));
+    }
+    if let Some(row) = part("during") {
+        pairs.push(("calendar", in_force(row)));
     }
     match part("threshold") {
         None => pairs.push(("threshold", "none yet".to_owned())),

@@ -28,7 +28,10 @@ pub struct MethodArgs {
     /// Width of the bounds in sigmas of a bell, 1 to 6; larger breaches less [default: 2]
     #[arg(long, value_name = "SIGMAS")]
     sensitivity: Option<f64>,
-    /// Configuration file; its budget and its sections learning, states, feedback and series are used
+    /// The time zone by whose clocks days and weeks are reckoned, like Europe/Berlin [default: UTC]
+    #[arg(long, value_name = "ZONE")]
+    timezone: Option<String>,
+    /// Configuration file; its budget, its calendars and its sections learning, states, feedback and series are used
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -38,7 +41,8 @@ impl MethodArgs {
     /// is what a flag says; that of the answer is each series' own, unless a rule gives it another.
     pub fn engine_config(&self, window: WindowAge, budget: Option<Budget>) -> Result<EngineConfig, Failed> {
         let strategies = Methods::built_in().names();
-        let loaded = Config::load(self.config.as_deref(), crate::config::environment(), &Flags::default(), &strategies)
+        let flags = Flags { timezone: self.timezone.clone(), ..Flags::default() };
+        let loaded = Config::load(self.config.as_deref(), crate::config::environment(), &flags, &strategies)
             .map_err(|error| Failed::Use(error.to_string()))?;
         let configured = |key: &str| *loaded.provenance.origin(key) != crate::config::Origin::Default;
         let (window_configured, budget_configured) = (configured("learning.learning_window"), configured("budget"));

@@ -53,7 +53,8 @@ pub struct RunArgs {
 
 impl RunArgs {
     fn load(&self) -> Result<Loaded, Failed> {
-        let flags = Flags { listen: self.listen.clone(), data: self.data.clone(), insecure: self.insecure };
+        let flags =
+            Flags { listen: self.listen.clone(), data: self.data.clone(), insecure: self.insecure, ..Flags::default() };
         config::load(self.config.as_deref(), &flags)
     }
 }

@@ -22,6 +22,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     let parameters = client.one("parameters")?;
     let loops = client.all("loops", &[])?;
     let statistics = client.one("statistics")?;
+    let calendar = client.one("calendar")?;
     let proposals = client.all("proposals", &[("open", "true")])?.len();
     if out.is_json() {
         out.data(&json!({
@@ -29,6 +30,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
             "parameters": parameters,
             "loops": loops,
             "statistics": statistics,
+            "calendar": calendar,
             "proposals_open": proposals,
         }))?;
         return Ok(Done::Quietly);
@@ -45,6 +47,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     pairs.extend(refusals(&statistics));
     pairs.push(("anomaly_rate", text(&statistics, "anomaly_rate")));
     pairs.push(("alerts", budget(&statistics)));
+    pairs.extend(calendars(&calendar));
     pairs.extend(outcomes(&statistics));
     if proposals > 0 {
         pairs.push(("proposals", format!("{proposals} wait for an answer; `homeostat proposals` shows them")));
@@ -74,6 +77,23 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
         .collect();
     out.table(&["loop", "signals", "actions", "withheld", "effectiveness", ""], &rows)?;
     Ok(Done::Quietly)
+}
+
+/// What the calendars say of now, what comes next, and what of them could not be read.
+fn calendars(row: &Value) -> Vec<(&'static str, String)> {
+    let list = |name: &str| row.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut pairs: Vec<_> = list("in_force").iter().map(|entry| ("calendar", in_force(entry))).collect();
+    pairs.extend(list("next").first().map(|entry| {
+        ("calendar", format!("next: {} {} from {}", text(entry, "kind"), text(entry, "name"), text(entry, "from")))
+    }));
+    let problems = list("calendars").iter().filter_map(|calendar| calendar.get("problem")?.as_str());
+    pairs.extend(problems.map(|problem| ("calendar", format!("not read again: {problem}"))));
+    pairs
+}
+
+/// An entry of a calendar that is in force.
+pub fn in_force(entry: &Value) -> String {
+    format!("{} {} until {}", text(entry, "kind"), text(entry, "name"), text(entry, "until"))
 }
 
 /// How often it alerts, beside how often it may: of all series, or of one.

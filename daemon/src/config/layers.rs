@@ -183,6 +183,9 @@ impl Layers {
             })?;
             self.set("data", json!(data), Origin::Flag("--data"));
         }
+        if let Some(timezone) = &flags.timezone {
+            self.set("learning.timezone", json!(timezone), Origin::Flag("--timezone"));
+        }
         if flags.insecure {
             self.set("http.insecure", json!(true), Origin::Flag("--insecure"));
         }

@@ -59,12 +59,14 @@ fn the_example_file_holds_every_key_with_its_default() {
             Some(item) if item.starts_with("- ") || item.starts_with("  ") && !item.starts_with("  homeostat") => {
                 with_items.push_str(item);
             }
-            _ if ["series: []", "files: []", "webhooks: []"].contains(&line) => continue,
+            _ if ["series: []", "files: []", "webhooks: []", "calendars: []"].contains(&line) => continue,
             _ => with_items.push_str(line),
         }
         if line.ends_with("For example:") {
             let of = |word: &str| line.contains(word);
-            let section = if of("selector") {
+            let section = if of("overlap") {
+                "calendars"
+            } else if of("selector") {
                 "series"
             } else if of("loops") {
                 "webhooks"
@@ -75,9 +77,15 @@ fn the_example_file_holds_every_key_with_its_default() {
         }
         with_items.push('\n');
     }
+    // The calendar's file has to be there.
+    let folder = tempfile::tempdir().expect("a folder");
+    let holidays = folder.path().join("holidays.ics");
+    std::fs::write(&holidays, "BEGIN:VCALENDAR\nEND:VCALENDAR\n").expect("written");
+    let with_items = with_items.replace("/etc/homeostat/holidays.ics", &holidays.display().to_string());
     let loaded = file(&with_items).expect("the examples in comments are usable");
     let daemon = &loaded.config.daemon;
     assert_eq!((loaded.config.engine.series.len(), daemon.files.len(), daemon.webhooks.len()), (1, 1, 1));
+    assert_eq!((daemon.calendars.len(), loaded.config.engine.calendars[0].entries().len()), (1, 3));
     let written = written_keys(&tree::Node::parse(&with_items).expect("read before"));
     let missing: Vec<_> = schema::known_keys()
         .iter()

@@ -5,8 +5,8 @@ use crate::driver::View;
 use crate::http::problem::Problem;
 use crate::http::query::{Fields, List, Page, Params, Rows};
 use crate::http::rows::{
-    About, ActionRow, Explained, LoopRow, OptimizationRow, ParametersRow, Samples, SeriesRow, SignalRow, StateRow,
-    Statistics, TransitionRow,
+    About, ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, Samples, SeriesRow, SignalRow,
+    StateRow, Statistics, TransitionRow,
 };
 use crate::http::{App, assets, events, openapi, rows};
 use crate::log;
@@ -199,6 +199,11 @@ pub async fn statistics(State(app): State<App>, uri: Uri) -> Answer<Json<Single<
     let params = Params::read(&uri, &["limit"])?;
     let limit = params.number("limit", 1)?.unwrap_or(100).min(1000) as usize;
     Ok(single(app.handle.query(Statistics::of).await?.ranked(limit)))
+}
+
+pub async fn calendar(State(app): State<App>, uri: Uri) -> Answer<Json<Single<CalendarRow>>> {
+    no_params(&uri)?;
+    Ok(single(app.handle.query(CalendarRow::of).await?))
 }
 
 pub async fn openapi(uri: Uri) -> Answer<Json<&'static Value>> {

@@ -6,8 +6,8 @@ use crate::http::feedback::Id;
 use crate::http::import::Imported;
 use crate::http::problem;
 use crate::http::rows::{
-    ActionRow, Explained, LoopRow, OptimizationRow, ParametersRow, ProposalRow, Samples, SeriesRow, SignalRow,
-    StateRow, Statistics, TransitionRow,
+    ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, ProposalRow, Samples, SeriesRow,
+    SignalRow, StateRow, Statistics, TransitionRow,
 };
 use crate::view::ThresholdRow;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -218,6 +218,8 @@ fn build() -> Value {
     let limit: &[Parameter] =
         &[("limit", "integer", "Series in anomaly_rates: 100 unless said otherwise, 1000 at most.")];
     all.single::<Statistics>("/api/v1/statistics", "How learning stands.", limit);
+    let summary = "What the calendars say of now, and what comes next: holidays, deploys, maintenance.";
+    all.single::<CalendarRow>("/api/v1/calendar", summary, &[]);
     let id = all.schema::<Id>();
     let verdict = json!({
         "type": "object",

@@ -3,6 +3,7 @@
 //! Copying is all that happens on the driver's thread; making text of the copies is the caller's work. The types are the
 //! reference: `openapi.json` is made from them. Here is what several of them share.
 
+mod calendar;
 mod explain;
 mod history;
 mod loops;
@@ -11,6 +12,7 @@ mod series;
 mod state;
 mod statistics;
 
+pub use calendar::{CalendarRow, EntryRow};
 pub use explain::Explained;
 pub use history::{OptimizationRow, TransitionRow, optimizations, transitions};
 pub use loops::{About, ActionRow, LoopRow, SignalRow, actions, loops, signals};
@@ -19,6 +21,7 @@ pub use series::{Samples, SeriesRow, series, thresholds};
 pub use state::{ParametersRow, StateRow};
 pub use statistics::Statistics;
 
+use homeostat::knowledge::series::Series;
 use homeostat::monitor::Fates;
 use homeostat::threshold::{Pair, Threshold};
 use homeostat::time::Timestamp;
@@ -50,9 +53,11 @@ pub struct BoundsRow {
 }
 
 impl BoundsRow {
-    fn of(threshold: &Threshold, now: Timestamp) -> BoundsRow {
+    /// As they stand for a series at `now`.
+    fn of(series: &Series, threshold: &Threshold, now: Timestamp) -> BoundsRow {
+        let holiday = series.occasions(now).holiday;
         let ((lower, upper), (alert_lower, alert_upper)): (Pair, Pair) =
-            (threshold.bounds.at(now), threshold.alert.at(now));
+            (threshold.bounds.on(now, holiday), threshold.alert.on(now, holiday));
         BoundsRow { lower, upper, alert_lower, alert_upper }
     }
 }

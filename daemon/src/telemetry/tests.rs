@@ -76,6 +76,7 @@ fn proposals_and_pages_they_mute_are_counted_once() {
             muted,
             why,
             spoke: Default::default(),
+            during: None,
             situation,
         })
     };

@@ -392,7 +392,7 @@ pub fn shifted(dir: &Path) -> Daemon {
     write(dir, "rows.jsonl", &rows_at(&[("load", 100.0), ("queue", 40.0), ("calm", 7.0)], 30..100));
     let settings = format!(
         "host: {{enabled: false}}\nfiles: [{{path: rows.jsonl}}, {{path: after.jsonl}}]\nlearning: {{learning_window: 7d}}\n\
-         states: {{healthy: {{monitoring_interval: 1s}}, {WHATEVER_THE_HOST_DOES}}}\n\
+         states: {{healthy: {{monitoring_interval: 1s}}, optimizing: {{monitoring_interval: 1s}}, {WHATEVER_THE_HOST_DOES}}}\n\
          series: [{{match: load, owner: storage team}}]\n"
     );
     write(dir, "homeostat.yaml", &settings);

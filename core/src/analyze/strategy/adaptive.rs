@@ -154,7 +154,7 @@ fn back_test<'a>(
     }
     let (Level::Holding(k) | Level::Formula(k)) = level;
     let quantile = normal::cdf(k.get());
-    let earlier = Baseline::sorted(baseline.kind, &baseline.at[..split], seen, scratch);
+    let earlier = Baseline::sorted(baseline.kind, &baseline.at[..split], seen, scratch).reckoned(baseline.reckoning);
     strategies
         .filter_map(|strategy| {
             let loss = match strategy.propose(&earlier, level)?.bounds {

@@ -6,6 +6,8 @@
 
 mod decider;
 mod histogram;
+#[cfg(test)]
+mod holidays;
 mod parts;
 mod scorer;
 mod season;
@@ -83,10 +85,10 @@ impl State {
     fn step(&mut self, at: Timestamp, value: f64, asked: &Asked, without: Without) -> Judged {
         self.see_interval(at);
         let tame = value.clamp(-LARGEST, LARGEST);
-        let clock = at.millis();
+        let clock = asked.moment.clock(at);
         let interval = self.usual_interval();
         let (pages, scores) = weights(asked, without);
-        let scores = self.scorer.step(tame as f32, clock, &scores);
+        let scores = self.scorer.step(tame as f32, clock, asked.moment.holiday, &scores);
         let decision = self.decider.step(tame, clock, interval as f32, asked, &pages, without);
         let severity = decision.severity.min(1.0) + 0.3 * decision.severity.max(1.0).ln();
         self.severity += SEVERITY_RATE * (severity - self.severity);
@@ -114,7 +116,7 @@ impl State {
     fn voices(&self, at: Timestamp, value: f64, asked: &Asked, without: Without) -> Vec<Voice> {
         let (pages, _) = weights(asked, without);
         let value = value.clamp(-LARGEST, LARGEST);
-        self.decider.voices(value, at.millis(), self.usual_interval() as f32, asked, &pages, without)
+        self.decider.voices(value, asked.moment.clock(at), self.usual_interval() as f32, asked, &pages, without)
     }
 
     /// Follows the median of the gaps between samples: equal steps up and down, smaller ones as more were seen.
@@ -172,7 +174,8 @@ impl Detector for Auto {
             state.decider.inherit(&prior.decider);
         }
         for (at, value) in baseline.at.iter().zip(baseline.values) {
-            state.step(Timestamp::from_millis(*at), *value, &Asked::default(), self.without);
+            let at = Timestamp::from_millis(*at);
+            state.step(at, *value, &Asked { moment: baseline.reckoning.moment(at), ..Asked::default() }, self.without);
         }
         DetectorState::Auto(Box::new(state))
     }

@@ -6,7 +6,8 @@ use super::{Baseline, Level, Proposal, Strategy};
 use crate::config::StrategyName;
 use crate::stats::{median_deviation, quantile, season, sort_few};
 use crate::threshold::{Bounds, Pair};
-use crate::time::Span;
+use crate::time::zone::{Stretch, Zone};
+use crate::time::{Span, Timestamp};
 
 pub struct Seasonal;
 
@@ -46,7 +47,9 @@ impl Strategy for Seasonal {
         let parts = parts(baseline, period)?;
         let floor = baseline.resolution();
         let pairs = pairs(&parts, k.get(), floor)?;
-        let bounds = Bounds::periodic(Span::from_millis(period), pairs).ok()?;
+        let learned = Timestamp::from_millis(baseline.at[baseline.at.len() - 1]);
+        let clock = baseline.reckoning.zone.around(learned);
+        let bounds = Bounds::periodic(Span::from_millis(period), pairs).ok()?.by_clock(clock);
         Some(Proposal { bounds, center: baseline.statistics.median })
     }
 }
@@ -73,8 +76,18 @@ fn parts(baseline: &Baseline, period: u64) -> Option<Vec<Option<Part>>> {
     let count = *ladder.iter().find(fits)?;
     let part =
         |at: i64| (u128::from(at.rem_euclid(period as i64) as u64) * count as u128 / u128::from(period)) as usize;
+    // Days and weeks are those of the clocks on the wall; what else repeats does so in elapsed time.
+    let zone = if period == DAY || period == WEEK { &baseline.reckoning.zone } else { &Zone::UTC };
+    // Times ascend: an offset is looked up where it changes.
+    let mut alike = Stretch::default();
+    let mut local = |at: i64| {
+        if !alike.holds(at) {
+            alike = zone.stretch(Timestamp::from_millis(at));
+        }
+        at + alike.offset_ms
+    };
     // Spread by part, then each part sorted.
-    let places: Vec<u16> = baseline.at.iter().map(|at| part(*at) as u16).collect();
+    let places: Vec<u16> = baseline.at.iter().map(|at| part(local(*at)) as u16).collect();
     let mut ends = vec![0_usize; count];
     places.iter().for_each(|place| ends[usize::from(*place)] += 1);
     let mut before = 0;

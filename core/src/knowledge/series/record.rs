@@ -150,6 +150,7 @@ impl Series {
         }
         let mut noticed = Noticed::only(Fate::Admitted);
         noticed.value = value;
+        self.turn_to(at);
         let own = self.detect(at, value, admission, detector);
         self.judge(at, value, own, &mut noticed);
         self.alerts.seen(at);
@@ -178,9 +179,14 @@ impl Series {
     ) -> Option<Own> {
         let detector = detector?;
         let seen_for = self.window.oldest().map_or(Span::ZERO, |(oldest, _)| at.since(oldest));
-        let asked = Asked { young: seen_for < admission.young_under, ..self.asked };
+        let moment = self.present.moment;
+        let asked = Asked { young: seen_for < admission.young_under, moment, ..self.asked };
         let state = self.detector.as_mut()?;
-        let judged = detector.step(state, at, value, &asked);
+        let judged = match moment.masked {
+            false => detector.step(state, at, value, &asked),
+            // What it says is said, and what it learned from it is forgotten.
+            true => detector.step(&mut state.clone(), at, value, &asked),
+        };
         Some(if detector.alerts() { Own::Alerts(judged) } else { Own::Bounds(judged) })
     }
 
@@ -195,18 +201,21 @@ impl Series {
         let before = self.level_since.map_or(0, |since| at.partition_point(|at| *at < since.millis()));
         at.drain(..before);
         values.drain(..before);
+        self.leave_out(1, &mut at, &mut values);
         if values.is_empty() {
             self.detector = None;
             return;
         }
-        let baseline = Baseline::sorted(self.kind(), &at, &values, &mut scratch);
-        self.detector = Some(detector.start(&baseline, self.inherited.take().as_ref()));
+        let prior = self.inherited.take();
+        let baseline = Baseline::sorted(self.kind(), &at, &values, &mut scratch).reckoned(&self.settings.reckoning);
+        self.detector = Some(detector.start(&baseline, prior.as_ref()));
     }
 
     /// Bounds are those in force; a detector's where it tracks, or where there are none. Alerts are a detector's own, or what
-    /// lies beyond the alert level.
+    /// lies beyond the alert level. In maintenance none is, and nothing is counted.
     fn judge(&mut self, at: Timestamp, value: f64, own: Option<Own>, noticed: &mut Noticed) {
-        let fence = self.fence_at(at);
+        let moment = self.present.moment;
+        let fence = self.fence_at(at, moment.holiday);
         let judged = &mut noticed.judged;
         let holds = match own {
             Some(Own::Alerts(said)) => {
@@ -224,11 +233,20 @@ impl Series {
                     fence = Fence::tracking(lower, upper, self.sensitivity, sigmas);
                 }
                 fence.judge(value, judged);
+                if moment.silent {
+                    noticed.end = self.alert_since.is_some();
+                    return;
+                }
                 judged.alert_score = self.alarm.hear(judged.score);
                 self.alarm.count(fence.side(value));
                 if self.alert_since.is_some() { !self.alarm.ends() } else { self.alarm.begins() }
             }
         };
+        if moment.silent {
+            judged.alert = false;
+            noticed.end = self.alert_since.is_some();
+            return;
+        }
         if judged.lower.is_some() || judged.upper.is_some() {
             self.tally.judged += 1;
         }

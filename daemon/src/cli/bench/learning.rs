@@ -160,6 +160,8 @@ fn hundred_series(samples: usize) -> Result<Option<Measured>, Failed> {
         values,
         level_since: None,
         masked: 0,
+        set_aside: 0,
+        reckoning: &homeostat::calendar::PLAIN,
         methods: &methods,
         wanted: &adaptive,
         keep: None,

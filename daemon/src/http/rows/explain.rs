@@ -1,7 +1,7 @@
 //! One series in full, and why its threshold is as it is.
 
 use crate::driver::View;
-use crate::http::rows::{At, BoundsRow, ProposalRow, SignalRow, fates};
+use crate::http::rows::{At, BoundsRow, EntryRow, ProposalRow, SignalRow, fates};
 use crate::view::{ThresholdRow, threshold_row};
 use homeostat::analyze::claim::{Claim, most_pages};
 use homeostat::analyze::strategy::Voice;
@@ -33,6 +33,8 @@ pub struct WindowRow {
     used: Option<usize>,
     /// Samples of the window that belong to alerts: left out when it is learned, as long as they are few.
     masked: usize,
+    /// Samples of the window in deploys or maintenance, by the calendars: nothing is learned from them.
+    set_aside: usize,
     /// The level shifted then; what came before is not learned from. Null: it did not within the window.
     #[schemars(with = "Option<String>")]
     level_since: Option<Timestamp>,
@@ -156,6 +158,8 @@ pub struct Explained {
     watched: bool,
     /// Whose it is, where the configuration says.
     owner: Option<String>,
+    /// The entry of a calendar that is in force for it, the strictest one: maintenance before a deploy before a holiday.
+    during: Option<EntryRow>,
     /// Of a bucket, or a series made of buckets: which histogram.
     histogram: Option<HistogramRow>,
     /// The strategy that is asked for, and the one that gave the bounds.
@@ -300,6 +304,7 @@ impl Explained {
             kind: series.kind().as_str(),
             watched: series.watched(),
             owner: series.owner().map(str::to_owned),
+            during: series.during(view.now).map(EntryRow::from),
             histogram: HistogramRow::of(knowledge, series),
             strategy: series.strategy().clone(),
             chosen_strategy: learned.map(|threshold| threshold.strategy.clone()),
@@ -310,11 +315,12 @@ impl Explained {
                 span_s: window.span().secs(),
                 used: learned.map(|threshold| threshold.supporting.statistics.count),
                 masked: series.masked(),
+                set_aside: series.set_aside(),
                 level_since: series.level(),
             },
             fates: fates(series.fates()),
             threshold: threshold_row(series, view.now),
-            in_force: series.in_force().map(|threshold| BoundsRow::of(threshold, view.now)),
+            in_force: series.in_force().map(|threshold| BoundsRow::of(series, threshold, view.now)),
             rivals: rivals(knowledge, series, view.now),
             features: voices(knowledge, series).into_iter().map(FeatureRow::from).collect(),
             verdicts: series.verdicts(),

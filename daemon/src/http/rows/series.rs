@@ -97,8 +97,8 @@ impl Samples {
             masked: masked(series, last().next().map(|(at, _)| at)),
             level_since: series.level().map(Timestamp::millis),
             min_data_points: view.settings.engine.learning.min_data_points,
-            band: moving.map(|threshold| last().map(|(at, _)| BoundsRow::of(threshold, at)).collect()),
-            bounds: series.in_force().map(|threshold| BoundsRow::of(threshold, view.now)),
+            band: moving.map(|threshold| last().map(|(at, _)| BoundsRow::of(series, threshold, at)).collect()),
+            bounds: series.in_force().map(|threshold| BoundsRow::of(series, threshold, view.now)),
         }
     }
 }

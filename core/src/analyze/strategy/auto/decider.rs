@@ -191,7 +191,9 @@ struct Forecast {
     part: usize,
     /// The season's mean now; 0 where it is not known yet.
     season: f32,
+    /// The season says what to expect; of a holiday it does not.
     known: bool,
+    holiday: bool,
 }
 
 /// What is seen in a value.
@@ -302,7 +304,13 @@ impl Decider {
     ) -> Decision {
         self.count = self.count.saturating_add(1);
         let per_week = WEEK_S / interval;
-        let seen = self.look(value, self.forecast(clock, without), self.level(per_week, asked), weights, without);
+        let seen = self.look(
+            value,
+            self.forecast(clock, asked.moment.holiday, without),
+            self.level(per_week, asked),
+            weights,
+            without,
+        );
         let mut evidence = self.evidence(seen.away);
         let (warm, bounded) = self.patience();
         let bounds = if self.count > bounded { self.bounds(&seen.forecast, asked.outside as f32) } else { None };
@@ -368,7 +376,8 @@ impl Decider {
         let level = self.level(WEEK_S / interval, asked);
         let mut plain = [1.0; PAGING];
         plain[STUCK] = weights[STUCK];
-        let mut rarities = self.look(value, self.forecast(clock, without), level, &plain, without).rarities;
+        let mut rarities =
+            self.look(value, self.forecast(clock, asked.moment.holiday, without), level, &plain, without).rarities;
         rarities[DRIFTING] = self.rarity(DRIFTING, self.drift.abs(), without);
         rarities[RESTLESS] = self.rarity(RESTLESS, self.unrest, without);
         let voice = |(of, feature): (usize, &Why)| Voice {
@@ -390,22 +399,24 @@ impl Decider {
         }
     }
 
-    /// The local mean, or the season with its present offset where that has been the better one.
-    fn forecast(&self, clock: i64, without: Without) -> Forecast {
+    /// The local mean, or the season with its present offset where that has been the better one. A holiday has none: it is
+    /// expected to go on as it began.
+    fn forecast(&self, clock: i64, holiday: bool, without: Without) -> Forecast {
         let smallest_step = if without.has(Part::Resolution) { 0.0 } else { self.smallest_step };
         let floor = LEVEL_FLOOR * self.usual.abs()
             + SPREAD_FLOOR * (self.usual_error + self.level_error)
             + STEP_FLOOR * smallest_step
             + 1e-12;
         let part = part_of(clock, DAY_MS, DAY_PARTS);
-        let known = self.season.met(part) >= 2 && !without.has(Part::Season);
-        let season = if known { self.season.mean(part) } else { 0.0 };
+        let met = self.season.met(part) >= 2 && !without.has(Part::Season);
+        let season = if met { self.season.mean(part) } else { 0.0 };
+        let known = met && !holiday;
         let (value, error) = if known && self.season_error > 0.0 && self.season_error < 0.95 * self.near_error {
             (season + self.offset, self.season_error.max(0.8 * self.season_square.sqrt()))
         } else {
             (self.near, self.near_error.max(0.8 * self.near_square.sqrt()))
         };
-        Forecast { value, size: error + floor, floor, part, season, known }
+        Forecast { value, size: error + floor, floor, part, season, known, holiday }
     }
 
     /// The rarity, in decades, beyond which a value pages.
@@ -604,7 +615,9 @@ impl Decider {
             self.follow(value, seen, held);
         }
         let of_season = if held { seen.forecast.value } else { value };
-        self.season.see(seen.forecast.part, of_season, 0.25, self.level_error);
+        if !seen.forecast.holiday {
+            self.season.see(seen.forecast.part, of_season, 0.25, self.level_error);
+        }
         let step = (seen.exact - self.previous).abs() as f32;
         if step > 0.0 {
             self.moves = self.moves.saturating_add(1);

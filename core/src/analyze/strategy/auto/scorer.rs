@@ -5,6 +5,7 @@
 
 use super::histogram::{Histogram, WHOLE, bin};
 use super::season::Table;
+use crate::calendar::on_sunday;
 use crate::feedback::weights::SCORING;
 use serde::{Deserialize, Serialize};
 
@@ -217,18 +218,20 @@ impl Scorer {
         self.past = Past { histogram: sibling.past.histogram.thinned(), record: sibling.past.record };
     }
 
-    /// Scores a value against what came before, then learns from it. `clock` is the local time in milliseconds; each feature
+    /// Scores a value against what came before, then learns from it. `clock` is the local time in milliseconds. A holiday is
+    /// compared with Sundays, as far as those are known to be days of their own, and is part of no season. Each feature
     /// counts as much as its weight says.
-    pub fn step(&mut self, value: f32, clock: i64, weights: &[f32; FEATURES]) -> Scores {
+    pub fn step(&mut self, value: f32, clock: i64, holiday: bool, weights: &[f32; FEATURES]) -> Scores {
         self.count = self.count.saturating_add(1);
         let floor = LEVEL_FLOOR * self.slow.abs() + SPREAD_FLOOR * self.spread + 1e-12;
         let part = part_of(clock, DAY_MS, DAY_PARTS);
-        let week_part = part_of(clock, WEEK_MS, WEEK_PARTS);
-        let known = self.day.met(part) >= 2;
+        let week_part = part_of(if holiday { on_sunday(clock) } else { clock }, WEEK_MS, WEEK_PARTS);
         let by_day = self.day.mean(part);
         let by_week = by_day + self.week.mean(week_part);
         let weekly = self.week.met(week_part) >= 2;
-        let expected = if weekly && self.week_error < self.day_error { by_week } else { by_day };
+        let tells = weekly && self.week_error < self.day_error;
+        let known = self.day.met(part) >= 2 && (tells || !holiday);
+        let expected = if tells { by_week } else { by_day };
 
         let away = [value - self.fast, self.medium - self.slow, value - expected, value - self.middle];
         let short = self.few + FEW * (value - self.few) - self.fast;
@@ -247,7 +250,7 @@ impl Scorer {
         let (onset, lasting, spoke) = self.combine(&features, known, new_state, weights);
         let scores = Scores { spoke, ..self.smooth(onset, lasting) };
         self.learn(value, away, short, step, floor);
-        if known {
+        if known && !holiday {
             let (day, week) = ((value - by_day).abs(), (value - by_week).abs());
             let size = away[2].abs().min(6.0 * self.season + floor);
             let rate = SLOW.max(1.0 / (self.count as f32));
@@ -256,7 +259,9 @@ impl Scorer {
             toward(&mut self.week_error, if weekly { week } else { day }, rate);
             self.week.see(week_part, value - by_day, 0.34, self.spread);
         }
-        self.day.see(part, value, 0.25, self.spread);
+        if !holiday {
+            self.day.see(part, value, 0.25, self.spread);
+        }
         self.previous = value;
         scores
     }
