@@ -84,7 +84,8 @@ impl Series {
         if first == 0 || first == end {
             return Spoke::default();
         }
-        let before = Baseline::sorted(self.kind(), &at[..first], &values[..first], &mut scratch);
+        let reckoning = &self.settings.reckoning;
+        let before = Baseline::sorted(self.kind(), &at[..first], &values[..first], &mut scratch).reckoned(reckoning);
         let begun = detector.start(&before, None);
         let meant = || at[first..end].iter().zip(&values[first..end]);
         for looser in 0..=LOOSER_MAX {
@@ -93,9 +94,12 @@ impl Series {
                 AlertLevel::PerWeek(pages) => AlertLevel::PerWeek(pages * 10_f64.powf(decades)),
                 AlertLevel::Rarity(rarity) => AlertLevel::Rarity(rarity - decades),
             };
-            let (asked, mut state) = (Asked { alert, young: false, ..self.asked }, begun.clone());
-            let mut said =
-                meant().map(|(at, value)| detector.step(&mut state, Timestamp::from_millis(*at), *value, &asked).spoke);
+            let mut state = begun.clone();
+            let mut said = meant().map(|(at, value)| {
+                let at = Timestamp::from_millis(*at);
+                let asked = Asked { alert, young: false, moment: reckoning.moment(at), ..self.asked };
+                detector.step(&mut state, at, *value, &asked).spoke
+            });
             if let Some(spoke) = said.find(|spoke| !spoke.is_empty()) {
                 return spoke;
             }
