@@ -88,5 +88,5 @@ fn the_fit_says_a_coefficient_for_each_ground() {
     let ran = run(&folder, &["calibrate", "--fit", "--worlds", "9", "--output", "json"]);
     let answer = json(&ran);
     let rows = answer["data"].as_array().expect("a list");
-    assert!(rows.len() == 11 && rows.iter().all(|row| row["coefficient"].is_f64()), "{answer}");
+    assert!(rows.len() == 14 && rows.iter().all(|row| row["coefficient"].is_f64()), "{answer}");
 }

@@ -74,7 +74,7 @@ pub const NAMES: [&str; GROUNDS] = [
 
 /// Of the log-odds. Fitted by `homeostat calibrate --fit --worlds 3000` to simulated worlds, at several budgets.
 const COEFFICIENTS: [f64; GROUNDS] =
-    [0.408, 0.348, 0.146, 0.942, -0.616, -0.634, 0.520, 0.118, 0.237, 4.170, 1.319, 0.0, 0.0, 0.0];
+    [0.737, 0.370, 0.175, -0.687, -0.452, -0.486, 0.542, 0.087, 0.329, 4.709, 1.185, -0.774, 2.148, 0.822];
 
 /// What a claim rests on, as numbers that a coefficient can weigh.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -176,8 +176,9 @@ mod tests {
         let usual = chance(|_, _| {});
         assert!((0.8..0.99).contains(&usual), "{usual}");
         type Worse = fn(&mut Claim, &mut Holding);
-        // A level that pages raised is no bad sign by itself: the pages count where they were, and it lets fewer through.
-        let worse: [(&str, Worse); 6] = [
+        let worse: [(&str, Worse); 8] = [
+            ("a heavy tail", |claim, _| claim.outlook.heaviness = 0.4),
+            ("a level raised by pages", |claim, _| claim.outlook.correction = 0.5),
             ("few samples", |claim, _| claim.outlook.samples = 100.0),
             ("pages lately", |claim, _| claim.outlook.recent_pages = 2.0),
             ("pages all along", |claim, _| claim.alerts_per_week = 8.0),

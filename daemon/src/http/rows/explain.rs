@@ -403,6 +403,9 @@ fn claims(series: &Series, knowledge: &Knowledge, threshold: &Threshold, now: Ti
     }
 }
 
+/// From this shape of the tail on a person would call it heavy: a fourth moment is none there.
+const HEAVY: f64 = 0.25;
+
 /// What is known that the confidence was made of.
 fn rests_on(series: &Series, knowledge: &Knowledge, threshold: &Threshold, now: Timestamp) -> Vec<String> {
     if threshold.strategy == IMPORTED {
@@ -428,6 +431,13 @@ fn rests_on(series: &Series, knowledge: &Knowledge, threshold: &Threshold, now: 
                     format!("Verdicts and quiet lowered its alert level: what alerts is {times:.1} times as common.")
                 }
             });
+        }
+        if outlook.heaviness > HEAVY {
+            sentences
+                .push("Its tail is heavy: what lies far out comes more often than a bell would have it.".to_owned());
+        }
+        if outlook.is_usual {
+            sentences.push("What it alerted for again and again was found to be what it does.".to_owned());
         }
     } else {
         let independent = threshold.supporting.effective_count;
