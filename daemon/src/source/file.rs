@@ -144,6 +144,8 @@ struct Names {
     fallback: SeriesName,
     list: Vec<SeriesName>,
     by_text: HashMap<Box<str>, usize>,
+    /// The number of the fallback, once a row had no name.
+    unnamed: Option<usize>,
 }
 
 impl Rows {
@@ -203,7 +205,7 @@ impl Rows {
             position: Position::default(),
             whole_only: false,
             buffer: Vec::new(),
-            names: Names { fallback, list: Vec::new(), by_text: HashMap::new() },
+            names: Names { fallback, list: Vec::new(), by_text: HashMap::new(), unnamed: None },
         }
     }
 
@@ -568,7 +570,12 @@ fn short(reason: &str) -> String {
 
 impl Names {
     fn number(&mut self, text: Option<&str>) -> Result<usize, String> {
-        let text = text.unwrap_or("");
+        // Most files have one series and no column for it: nothing has to be looked up for each of their rows.
+        let Some(text) = text else {
+            let number = self.unnamed.map_or_else(|| self.add(""), Ok)?;
+            self.unnamed = Some(number);
+            return Ok(number);
+        };
         match self.by_text.get(text) {
             Some(number) => Ok(*number),
             None => self.add(text),
