@@ -11,6 +11,11 @@ use crate::time::{Span, Timestamp};
 const LOOSER_MAX: u32 = 24;
 const LOOSER: f64 = 0.25;
 
+/// What is usual at a missed time is learned from at most so many samples before it, and of the time itself so many are
+/// judged: a verdict on many series at once must not hold up the loop.
+const USUAL_SAMPLES: usize = 2_000;
+const MISSED_SAMPLES: usize = 1_000;
+
 /// What a verdict is about.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct About {
@@ -85,7 +90,9 @@ impl Series {
             return Spoke::default();
         }
         let reckoning = &self.settings.reckoning;
-        let before = Baseline::sorted(self.kind(), &at[..first], &values[..first], &mut scratch).reckoned(reckoning);
+        let (usual, end) = (first.saturating_sub(USUAL_SAMPLES)..first, end.min(first + MISSED_SAMPLES));
+        let before =
+            Baseline::sorted(self.kind(), &at[usual.clone()], &values[usual], &mut scratch).reckoned(reckoning);
         let begun = detector.start(&before, None);
         let meant = || at[first..end].iter().zip(&values[first..end]);
         for looser in 0..=LOOSER_MAX {
