@@ -197,8 +197,9 @@ fn a_new_series_knows_from_those_like_it_what_to_expect() {
         };
         for name in siblings {
             let id = world.intern(name);
-            for _ in 0..3_000 {
-                let value = heavy(&mut world, 20.0);
+            let idle = name.contains("idle");
+            for _ in 0..if idle { 3_001 } else { 3_000 } {
+                let value = if idle { 20.0 } else { heavy(&mut world, 20.0) };
                 world.sample(id, value);
             }
         }
@@ -213,6 +214,8 @@ fn a_new_series_knows_from_those_like_it_what_to_expect() {
         (quiet, world.series(id).alert_since().is_some())
     };
     assert_eq!(alerts(&[r#"latency{host="old"}"#]), (0, true), "at its sixtieth sample it can tell");
+    let beside_idle = alerts(&[r#"latency{host="idle"}"#, r#"latency{host="old"}"#]);
+    assert_eq!(beside_idle, (0, true), "one that has more samples and never moved has nothing to tell");
     assert_eq!(alerts(&[]), (0, false), "alone it is too early");
     assert_eq!(alerts(&[r#"queue{host="old"}"#]), (0, false), "another metric says nothing of it");
 }

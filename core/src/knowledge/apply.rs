@@ -157,7 +157,8 @@ impl Knowledge {
         }
     }
 
-    /// What the best known of the series next to it, of the same metric, says of a new one.
+    /// What the best known of the series next to it, of the same metric, says of a new one; of those that have something to
+    /// say: one in trouble, or one that has not settled, has not.
     fn prior_of(&self, series: &Series) -> Option<DetectorState> {
         let name = series.name();
         let detector = self.methods.detector(series.strategy())?;
@@ -167,8 +168,9 @@ impl Knowledge {
         };
         let before = self.names.range(..name).rev().take(SIBLINGS_ASKED).filter_map(alike);
         let after = self.names.range(name..).take(SIBLINGS_ASKED).filter_map(alike);
-        let best = before.chain(after).max_by_key(|sibling| sibling.admitted)?;
-        detector.prior(best.detector.as_ref()?)
+        let mut siblings: Vec<&Series> = before.chain(after).collect();
+        siblings.sort_by_key(|sibling| sibling.admitted);
+        siblings.iter().rev().find_map(|sibling| detector.prior(sibling.detector.as_ref()?))
     }
 
     fn apply_forgotten(&mut self, name: &SeriesName, now: Timestamp) {
