@@ -96,6 +96,12 @@ fn a_part_that_is_left_out_shows_what_it_is_worth() {
         assert_eq!(ran.code, 2, "{more:?} has no such parts: {}", ran.err);
     }
 
+    write(&folder, "sigma.yaml", "learning: {strategy: sigma}\n");
+    for more in [&["--without", "tail"][..], &["--each-without"]] {
+        let ran = ask(&[more, &["--config", "sigma.yaml"]].concat());
+        assert!(ran.code == 2 && ran.err.contains("only auto has parts"), "{more:?}: {} {}", ran.code, ran.err);
+    }
+
     // Each in its turn; without nothing it is as it was.
     let each = json(&ask(&["--each-without"]));
     let rows = each["data"].as_array().expect("a list");

@@ -14,7 +14,7 @@ use super::{Done, Failed};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use figures::{Row, Scored, rows};
 use homeostat::analyze::strategy::Methods;
-use homeostat::analyze::strategy::auto::{Auto, Part, Without};
+use homeostat::analyze::strategy::auto::{AUTO, Auto, Part, Without};
 use homeostat::budget::Budget;
 use homeostat::config::Config;
 use homeostat::time::Span;
@@ -113,6 +113,16 @@ enum Of {
 
 pub fn evaluate(args: &EvaluateArgs, out: &Out) -> Result<Done, Failed> {
     let config = unhurried(args.method.engine_config(WindowAge::Configured, args.budget)?);
+    let rules = config.series.iter().filter_map(|rule| rule.strategy.as_ref());
+    if (args.each_without || !args.without.is_empty())
+        && !rules.chain([&config.learning.strategy]).any(|strategy| **strategy == *AUTO)
+    {
+        return Err(Failed::Use(format!(
+            "learning.strategy {}: only auto has parts to leave out; leave out --without and --each-without, or have auto in \
+             the configuration",
+            config.learning.strategy
+        )));
+    }
     let per_week = config.budget.per_week();
     let per_week = per_week.ok_or_else(|| {
         Failed::Use("budget none: measures are compared at a budget; give one with --budget".to_owned())
