@@ -380,6 +380,12 @@ fn a_drawer_explains_a_series_and_takes_a_verdict_from_its_picture() {
     let covered = daemon.data(&format!("/api/v1/series/samples?{of_series}&limit=5000"))["masked"].clone();
     assert!(covered[0][0].as_i64() < covered[0][1].as_i64(), "{covered}");
 
+    // Since when it is another series is one thing to say; else there are three.
+    let offered = "const about = document.querySelector('#v-about'); about.value = arguments[0]; about.dispatchEvent(new Event('change', { bubbles: true }));
+        return [...document.querySelectorAll('#v-buttons button')].map((button) => button.textContent);";
+    assert_eq!(browser.run(offered, &json!(["change"])), json!(["Another series since"]));
+    assert_eq!(browser.run(offered, &json!(["latest"])), json!(["True", "False", "Missed"]));
+
     // Everything has a name; the dark and a telephone have room for it.
     assert_eq!(browser.run(NAMELESS, &json!([])), json!([]), "everything that can be used has a name");
     browser.prefer("dark");

@@ -681,6 +681,10 @@ fn commands_reach_a_daemon_and_hindrances_are_told_with_a_remedy() {
         let said = ask(&[&["feedback", &series, "true", "--at", at], args].concat());
         assert_eq!(said.code, 0, "{}", said.err);
     }
+    for verdict in ["false", "missed"] {
+        let refused = ask(&["feedback", &series, verdict, "--at", at, "--change-point"]);
+        assert!(refused.code == 2 && refused.err.contains("said with true"), "{}", refused.err);
+    }
     let told = ask(&["explain", &series]).out;
     let verdicts: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("verdict\ttrue: ")).collect();
     assert_eq!(verdicts.len(), 3, "{told}");

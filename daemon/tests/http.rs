@@ -124,6 +124,8 @@ fn a_verdict_that_cannot_be_used_is_refused_with_its_field() {
         (json!({ "series": "load", "verdict": "true", "at": 1_700_000_000, "until": 1_700_000_000 }), 422, "not after"),
         (json!({ "series": "load", "verdict": "true", "change_point": true }), 422, "needs `at`"),
         (json!({ "series": "load", "verdict": "true", "at": 1, "until": 2, "change_point": true }), 422, "no end"),
+        (json!({ "series": "load", "verdict": "false", "at": 1, "change_point": true }), 422, "said with true"),
+        (json!({ "series": "load", "verdict": "missed", "at": 1, "change_point": true }), 422, "said with true"),
         (json!({ "series": "load", "verdict": "true", "comment": 7 }), 422, "comment"),
         (json!({ "series": "load", "match": "load", "verdict": "true" }), 422, "match"),
         (json!({ "match": "nobody", "verdict": "true" }), 422, "no series"),

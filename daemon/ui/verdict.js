@@ -10,11 +10,14 @@ const VERDICTS = [
   ['missed', 'Missed', 'It mattered and nothing was said: be more sensitive'],
 ];
 
+/** What can be said of a time since when the series is another one: nothing but that. */
+const CHANGE = [['true', 'Another series since', 'What came before is forgotten']];
+
 const HINTS = {
   latest: 'A click on the picture chooses a moment, a drag over it a period.',
   moment: 'Of the alert or breach that was then, or that should have been.',
   period: 'True and missed leave it out of what is learned; false has it learned as ordinary.',
-  change: 'Nothing older than this is learned from any longer, whichever of the three you say.',
+  change: 'Nothing older than this is learned from any longer.',
 };
 
 /** A field of time is local and has no zone. */
@@ -35,10 +38,7 @@ export class Verdict {
     this.now = Date.now();
     // What was picked on the picture, in milliseconds: a field of time has whole seconds only.
     this.exact = new Map();
-    this.buttons = VERDICTS.map(([verdict, word, title]) => el('button', {
-      type: 'button', class: `verdict ${verdict}`, title, 'data-verdict': verdict, 'aria-label': `${word}: ${title}`, onclick: () => this.send(verdict),
-    }, word));
-    byId('v-buttons').replaceChildren(...this.buttons);
+    this.offer(VERDICTS);
     const form = byId('verdict-form');
     form.reset();
     // Enter in a field would have to choose a verdict.
@@ -46,6 +46,16 @@ export class Verdict {
     form.onchange = () => this.changed();
     this.result('');
     this.changed();
+  }
+
+  /** Buttons for what can be said; those that stand there already stay, and so does the focus. */
+  offer(verdicts) {
+    if (this.offered === verdicts) return;
+    this.offered = verdicts;
+    this.buttons = verdicts.map(([verdict, word, title]) => el('button', {
+      type: 'button', class: `verdict ${verdict}`, title, 'data-verdict': verdict, 'aria-label': `${word}: ${title}`, onclick: () => this.send(verdict),
+    }, word));
+    byId('v-buttons').replaceChildren(...this.buttons);
   }
 
   /** What the daemon knows now: the sensitivity may have moved since a verdict. */
@@ -93,6 +103,7 @@ export class Verdict {
     byId('v-until-label').hidden = kind !== 'period';
     byId('v-from-word').textContent = { moment: 'At', period: 'From', change: 'Since' }[kind] ?? 'At';
     byId('v-hint').textContent = HINTS[kind];
+    this.offer(kind === 'change' ? CHANGE : VERDICTS);
     if (kind !== 'latest' && byId('v-from').value === '') byId('v-from').value = fieldOf(this.now);
     if (kind === 'period' && byId('v-until').value === '') byId('v-until').value = fieldOf(this.now);
     this.tell.chosen(this.about());

@@ -35,7 +35,7 @@ pub struct FeedbackArgs {
     /// It is about all of the time from --at until then
     #[arg(long, value_name = "T", requires = "at", conflicts_with = "change_point")]
     until: Option<String>,
-    /// Since --at the series is another one: nothing older is learned from, once there are samples enough since
+    /// With true: since --at the series is another one: nothing older is learned from, once there are samples enough since
     #[arg(long, requires = "at")]
     change_point: bool,
     /// It is about every series that SERIES selects
@@ -59,6 +59,13 @@ enum Said {
 }
 
 pub fn feedback(args: &FeedbackArgs, out: &Out) -> Result<Done, Failed> {
+    if args.change_point && args.verdict != Said::True {
+        return Err(Failed::Use(
+            "--change-point is said with true: the series is another one since then, and what came before is forgotten; for \
+             an alert that did not matter, or one that was missed, leave out --change-point"
+                .to_owned(),
+        ));
+    }
     let client = args.daemon.connect()?;
     let verdict = match args.verdict {
         Said::True => "true",

@@ -44,6 +44,7 @@ pub async fn feedback(State(app): State<App>, uri: Uri, body: Body) -> Answer<Js
         Some(value) => value.as_bool().ok_or_else(|| Problem::field("change_point", "is neither true nor false"))?,
     };
     let extent = Extent::of(at, until, change_point)?;
+    extent.takes(verdict)?;
     let comment = comment(&fields)?;
     let (names, several) = verdict_series(&app, &fields).await?;
     let mut ids = Vec::with_capacity(names.len());
@@ -115,6 +116,18 @@ impl Extent {
             (Some(_), Some(until), false) => Ok(Extent::Until(until)),
             (Some(_), None, true) => Ok(Extent::ChangePoint),
             (_, None, false) => Ok(Extent::Moment),
+        }
+    }
+
+    /// Since when a series is another one is no alert that did not matter, nor one that was missed.
+    fn takes(self, verdict: Verdict) -> Answer<()> {
+        match (self, verdict) {
+            (Extent::ChangePoint, Verdict::False | Verdict::Missed) => Err(Problem::field(
+                "verdict",
+                "a change point is said with true: what came before it is forgotten; for an alert that did not matter, or \
+                 one that was missed, leave out `change_point`",
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -239,7 +239,7 @@ fn build() -> Value {
             },
             "change_point": {
                 "type": "boolean",
-                "description": "Since `at` the series is another one: nothing older is learned from, once it has \
+                "description": "With the verdict true: since `at` the series is another one: nothing older is learned from, once it has \
                                 learning.min_data_points samples since.",
             },
             "comment": { "type": "string", "maxLength": 2000 },
