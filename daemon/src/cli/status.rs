@@ -149,14 +149,18 @@ fn refusals(statistics: &Value) -> Option<(&'static str, String)> {
     Some(("changes_refused", format!("{refused}{because}")))
 }
 
-/// What came of confidences whose week is over, once there are any.
+/// What came of confidences whose week is over, and how many run.
 fn outcomes(statistics: &Value) -> Option<(&'static str, String)> {
     let of = statistics.get("confidence_outcomes")?;
     let count = |name: &str| of.get(name).and_then(Value::as_u64);
     let share = |name: &str| of.get(name).and_then(Value::as_f64).map(number);
     let (kept, all) = (count("kept")?, count("kept")? + count("broken")?);
-    let (said, had) = (share("said_ratio")?, share("kept_ratio")?);
-    Some(("confidence", format!("{kept} of {all} claims came true: {had}, and {said} was said")))
+    let running = count("running").filter(|running| *running > 0);
+    let running = running.map(|running| format!("{running} claims run, for a week each"));
+    let settled = share("said_ratio").zip(share("kept_ratio"));
+    let settled = settled.map(|(said, had)| format!("{kept} of {all} claims came true: {had}, and {said} was said"));
+    let said: Vec<String> = settled.into_iter().chain(running).collect();
+    (!said.is_empty()).then(|| ("confidence", said.join("; ")))
 }
 
 /// What the state was decided from, with the level at which it would be degraded.

@@ -43,8 +43,9 @@ const DAY_PARTS: usize = 48;
 const DAY_MS: i64 = 86_400_000;
 const WEEK_S: f32 = 604_800.0;
 
-/// The floor of every size: a share of the level, of the spread, and half of the smallest step ever seen.
-const LEVEL_FLOOR: f32 = 0.002;
+/// The floor of every size: a share of the level, of the spread, and half of the smallest step ever seen. Of the level it is
+/// some hundred times what single precision can tell apart, and no more: an availability of 99.99 % moves by hundredths.
+const LEVEL_FLOOR: f32 = 0.000_05;
 const SPREAD_FLOOR: f32 = 0.02;
 const STEP_FLOOR: f32 = 0.5;
 
@@ -561,6 +562,29 @@ impl Decider {
             Verdict::False => OCTAVE - STEP,
         };
         self.correction = (self.correction + step).clamp(CORRECTION.0, CORRECTION.1);
+    }
+
+    /// What is usual is again as it was before: how far and how often, by season. Where the series is now, and what it
+    /// alerts for, stay.
+    pub fn forget(&mut self, before: Decider) {
+        *self = Decider {
+            near: self.near,
+            usual: self.usual,
+            recent: self.recent,
+            offset: self.offset,
+            previous: self.previous,
+            drift: self.drift,
+            unrest: self.unrest,
+            run: self.run,
+            correction: self.correction,
+            storm: self.storm,
+            alert_share: self.alert_share,
+            beyond: self.beyond,
+            calm: self.calm,
+            alert: self.alert,
+            before: self.before,
+            ..before
+        };
     }
 
     /// No alert holds, and nothing was collected for one.
