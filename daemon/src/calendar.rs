@@ -7,7 +7,7 @@
 mod ical;
 mod rule;
 
-use homeostat::calendar::{Calendar, Entry, Occasion};
+use homeostat::calendar::{Calendar, ENTRIES_MAX, Entry, Occasion};
 use homeostat::series::Selector;
 use homeostat::time::zone::Zone;
 use homeostat::time::{Span, Timestamp};
@@ -89,13 +89,24 @@ pub fn read(sources: &[CalendarSource], zone: &Zone, now: Timestamp) -> Result<V
         if let Some(path) = &source.file {
             entries.extend(from_file(path, zone, now).map_err(|problem| refuse(".file".to_owned(), problem))?);
         }
-        Ok(calendar(source, entries))
+        Ok(calendar(source, entries, now))
     };
     sources.iter().enumerate().map(read_one).collect()
 }
 
-fn calendar(source: &CalendarSource, entries: Vec<Entry>) -> Arc<Calendar> {
-    Arc::new(Calendar::new(source.kind, source.selector.clone(), entries))
+fn calendar(source: &CalendarSource, entries: Vec<Entry>, now: Timestamp) -> Arc<Calendar> {
+    Arc::new(Calendar::new(source.kind, source.selector.clone(), entries).near(now))
+}
+
+/// Said of a calendar that is too large; the key is for its reader.
+pub fn left_out(at: usize, calendar: &Calendar) -> Option<String> {
+    (calendar.left_out() > 0).then(|| {
+        format!(
+            "calendars[{at}]: {} entries are left out, over {ENTRIES_MAX}, far from today; a file that repeats is read \
+             anew every day, so they come in time, but give events that matter sooner a calendar of their own",
+            calendar.left_out()
+        )
+    })
 }
 
 fn civil_zone(zone: &Zone) -> Result<TimeZone, String> {
@@ -206,14 +217,17 @@ pub struct Watch {
 
 impl Watch {
     /// Of calendars that were just read.
-    pub fn new(sources: &[CalendarSource], now: Timestamp) -> Watch {
+    pub fn new(sources: &[CalendarSource], read: &[Arc<Calendar>], now: Timestamp) -> Watch {
         let mut watch = Watch::default();
-        watch.restart(sources, now);
+        watch.restart(sources, read, now);
         watch
     }
 
     /// The same for another configuration.
-    pub fn restart(&mut self, sources: &[CalendarSource], now: Timestamp) {
+    pub fn restart(&mut self, sources: &[CalendarSource], read: &[Arc<Calendar>], now: Timestamp) {
+        for said in read.iter().enumerate().filter_map(|(at, calendar)| left_out(at, calendar)) {
+            tracing::warn!("{said}");
+        }
         let with_file = sources.iter().enumerate().filter_map(|(at, source)| Some((at, source.file.clone()?)));
         self.files = with_file.map(|(at, path)| Watched { at, stamp: Stamp::of(&path), path }).collect();
         self.problems.clear();
@@ -256,7 +270,12 @@ impl Watch {
             self.problems.retain(|(at, _)| *at != file.at);
             match read {
                 Ok(entries) => {
-                    let read = calendar(source, entries);
+                    let read = calendar(source, entries, now);
+                    if place.left_out() == 0
+                        && let Some(said) = left_out(file.at, &read)
+                    {
+                        tracing::warn!("{said}");
+                    }
                     changed |= read != *place;
                     *place = read;
                     tracing::info!(entries = place.entries().len(), "calendar {} was read again", file.path.display());

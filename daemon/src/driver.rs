@@ -266,7 +266,7 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
     let handle = Handle { inbox, live: live.clone() };
     let mut clock = Clock { latest: start.engine.knowledge().last_cycle() };
     let now = clock.now();
-    let calendars = Watch::new(&start.settings.daemon.calendars, now);
+    let calendars = Watch::new(&start.settings.daemon.calendars, &start.settings.engine.calendars, now);
     let mut driver = Driver {
         started_with: start.settings.clone(),
         settings: start.settings,
@@ -460,7 +460,7 @@ impl Driver {
             self.host = Host::new(after);
             self.host_read_at = None;
         }
-        self.calendars.restart(&settings.daemon.calendars, now);
+        self.calendars.restart(&settings.daemon.calendars, &settings.engine.calendars, now);
         self.stats.calendar_problems.clear();
         self.settings = settings;
         self.commit(events);

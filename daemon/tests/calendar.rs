@@ -76,6 +76,28 @@ fn a_configuration_that_cannot_be_used_is_refused_with_its_place_and_a_remedy() 
 }
 
 #[test]
+fn of_too_many_entries_those_around_today_are_kept_and_it_is_said() {
+    let dir = folder();
+    // Forty jobs a day since two hundred days ago, of which one is under way now.
+    let mut events = String::new();
+    for n in 0..40 {
+        let from = now() - 200 * 86_400 - 600 + n * 2160;
+        let one = event(&format!("job {n}"), from, from + 1200);
+        events += &one.replace("END:VEVENT", "RRULE:FREQ=DAILY\r\nEND:VEVENT");
+    }
+    let daemon = Daemon::learned(dir.path(), &configured(dir.path(), &calendar(&events)));
+    let said = daemon.get("/api/v1/calendar").json()["data"].clone();
+    assert_eq!(said["in_force"][0]["name"], "job 0", "{said}");
+    assert_eq!(said["calendars"][0]["entries"], 20_000);
+    assert!(said["calendars"][0]["left_out"].as_u64() > Some(10_000), "{said}");
+    assert_eq!(said["calendars"][1]["left_out"], 0);
+    assert!(read(&dir, "err").contains("calendars[0]: ") && read(&dir, "err").contains("entries are left out"));
+    assert!(run(dir.path(), &["status", "--url", &daemon.url()]).out.contains("are left out, far from today"));
+    let checked = run(dir.path(), &["config", "check", "homeostat.yaml"]);
+    assert!(checked.code == 0 && checked.err.contains("entries are left out"), "{}", checked.err);
+}
+
+#[test]
 fn learn_reckons_days_by_the_zone_that_it_is_given() {
     let folder = folder();
     let mut text = "timestamp,value\n".to_owned();

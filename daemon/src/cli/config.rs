@@ -69,6 +69,8 @@ pub fn config(args: &ConfigArgs, out: &Out) -> Result<Done, Failed> {
                     Err(error) => return Err(Failed::Use(format!("files[{at}].path: {error}"))),
                 }
             }
+            let calendars = loaded.config.engine.calendars.iter().enumerate();
+            warnings.extend(calendars.filter_map(|(at, calendar)| crate::calendar::left_out(at, calendar)));
             warnings.iter().for_each(|warning| eprintln!("{warning}"));
             let set = loaded.entries().iter().filter(|(_, _, origin)| *origin != Origin::Default).count();
             match out.is_json() {
