@@ -128,6 +128,11 @@ fn what_cannot_be_read_is_refused_with_its_line_and_a_remedy() {
         (event("DTSTART:20260102\nRRULE:FREQ=SECONDLY"), 5, "SECONDLY"),
         (event("DTSTART:20260102\nRRULE:FREQ=DAILY;BYSETPOS=1"), 5, "`dates` or `periods`"),
         (event("DTSTART:20260102\nRDATE:20260103"), 5, "RDATE"),
+        (
+            event("DTSTART:20260103\nRECURRENCE-ID;RANGE=THISANDFUTURE;VALUE=DATE:20260102"),
+            5,
+            "RANGE is not understood; end the series",
+        ),
         (event("DTSTART;X=\"20260102"), 4, "no value"),
         ("BEGIN:A\n".repeat(100), 1, "BEGIN:VCALENDAR"),
         (format!("BEGIN:VCALENDAR\n{}", "BEGIN:A\n".repeat(100)), 9, "deep"),
