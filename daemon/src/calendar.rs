@@ -146,6 +146,11 @@ fn listed(source: &CalendarSource, zone: &Zone) -> Result<Vec<Entry>, (String, S
         }
         entries.push(Entry { from, until, name: period.name.as_deref().unwrap_or(of_all).into() });
     }
+        // More than a date can be read as one, and its time would be lost.
+        if text.trim().contains(|c: char| !c.is_ascii_digit() && c != '-') {
+            let problem = format!("`{text}` is more than a date, and dates are whole days; give times under `periods`");
+            return Err((format!(".dates[{at}]"), problem));
+        }
     Ok(entries)
 }
 

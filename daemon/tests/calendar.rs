@@ -52,6 +52,10 @@ fn a_configuration_that_cannot_be_used_is_refused_with_its_place_and_a_remedy() 
             "calendars:\n  - kind: deploy\n    dates: [1.1.2026]\n",
             &["calendars[0].dates[0]", "2026-12-25", "bad.yaml:3"],
         ),
+        (
+            "calendars:\n  - kind: holiday\n    dates: [2026-12-25, 2026-11-26T13:00]\n",
+            &["calendars[0].dates[1]", "`2026-11-26T13:00`", "under `periods`", "bad.yaml:3"],
+        ),
         ("calendars:\n  - kind: deploy\n    match: 'a{'\n    dates: [2026-01-01]\n", &["calendars[0].match"]),
         ("calendars:\n  - kind: deploy\n    flie: x.ics\n", &["did you mean `calendars[].file`?"]),
     ] {
