@@ -255,16 +255,29 @@ impl Reckoning {
             return (0, 0);
         }
         let moments: Vec<Moment> = at.iter().map(|at| self.occasions(Timestamp::from_millis(*at))).collect();
-        let masked = moments.iter().filter(|moment| moment.masked).count();
-        let holidays = moments.iter().filter(|moment| moment.holiday && !moment.masked).count();
-        let kept = at.len() - masked - holidays;
-        let without = kept >= least && holidays as f64 <= HOLIDAYS_MAX * (at.len() - masked) as f64;
+        let (masked, holidays) = left_out(least, moments.iter().copied());
+        let without = holidays > 0;
         let stays = |moment: &Moment| !(moment.masked || (moment.holiday && without));
         let (mut of_time, mut of_value) = (moments.iter(), moments.iter());
         at.retain(|_| of_time.next().is_some_and(stays));
         values.retain(|_| of_value.next().is_some_and(stays));
-        (masked, if without { holidays } else { 0 })
+        (masked, holidays)
     }
+}
+
+/// How many samples of such moments are left out of what is learned: those masked, and those of holidays as long as these are
+/// few and `least` remain.
+pub(crate) fn left_out(least: usize, moments: impl Iterator<Item = Moment>) -> (usize, usize) {
+    let (mut masked, mut holidays, mut kept) = (0, 0, 0);
+    for moment in moments {
+        match moment {
+            Moment { masked: true, .. } => masked += 1,
+            Moment { holiday: true, .. } => holidays += 1,
+            _ => kept += 1,
+        }
+    }
+    let without = kept >= least && holidays as f64 <= HOLIDAYS_MAX * (kept + holidays) as f64;
+    (masked, if without { holidays } else { 0 })
 }
 
 #[cfg(test)]
