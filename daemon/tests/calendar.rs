@@ -102,6 +102,31 @@ fn of_too_many_entries_those_around_today_are_kept_and_it_is_said() {
 }
 
 #[test]
+fn a_start_does_without_a_file_that_cannot_be_read_and_takes_it_in_later() {
+    let dir = folder();
+    let start = now();
+    let yaml = configured(dir.path(), "<html>502 Bad Gateway</html>")
+        + "  - {kind: deploy, file: later.ics, periods: [{from: 2000-01-01, until: 2100-01-01, name: long}]}\n";
+    let daemon = Daemon::learned(dir.path(), &yaml);
+    let said = || daemon.get("/api/v1/calendar").json()["data"].clone();
+    let problem = |at: usize| said()["calendars"][at]["problem"].as_str().unwrap_or_default().to_owned();
+    assert!(problem(0).contains("windows.ics line 1") && problem(2).contains("cannot read later.ics"), "{}", said());
+    assert_eq!((&said()["calendars"][0]["entries"], &said()["in_force"][0]["name"]), (&json!(0), &json!("long")));
+    assert!(run(dir.path(), &["status", "--url", &daemon.url()]).out.contains("not read: windows.ics line 1"));
+    assert!(daemon.get("/metrics").text.contains("homeostat_calendar_read_errors_total 2"), "each is counted once");
+    let told = read(&dir, "err");
+    assert!(told.contains("calendars[0].file: windows.ics line 1") && told.contains("once it is mended"), "{told}");
+    assert_eq!(run(dir.path(), &["config", "check", "homeostat.yaml"]).code, 2, "a check is strict");
+    assert!(daemon.post_text("/-/reload", "").problem(422).contains("windows.ics line 1"), "and so is a reload");
+    for (file, name) in [("windows.ics", "disks"), ("later.ics", "rollout")] {
+        write(&dir, file, &calendar(&event(name, start - 60, start + 3600)));
+    }
+    wait_until("both files", || (problem(0).is_empty() && problem(2).is_empty()).then_some(()));
+    assert_eq!((&said()["in_force"][0]["name"], &said()["calendars"][2]["entries"]), (&json!("disks"), &json!(1)));
+    assert_eq!(daemon.post_text("/-/reload", "").status, 200);
+}
+
+#[test]
 fn learn_reckons_days_by_the_zone_that_it_is_given() {
     let folder = folder();
     let mut text = "timestamp,value\n".to_owned();
@@ -214,7 +239,7 @@ fn a_running_daemon_says_what_is_in_force_and_follows_its_files() {
             && metrics().contains("homeostat_calendar_problem 1")
     );
     assert!(read(&dir, "err").contains("windows.ics line 2"));
-    assert!(run(dir.path(), &["status", "--url", &url]).out.contains("not read again"));
+    assert!(run(dir.path(), &["status", "--url", &url]).out.contains("not read: "));
     let refused = daemon.post_text("/-/reload", "").problem(422);
     assert!(refused.contains("windows.ics line 2") && refused.contains("calendars[0].file"), "{refused}");
     write(&dir, "windows.ics", &calendar(&event("again", start - 60, start + 3600)));

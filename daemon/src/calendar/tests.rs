@@ -223,7 +223,7 @@ fn a_file_is_read_again_when_it_changes_and_kept_when_it_is_spoiled() {
     let sources = [source(serde_json::json!({ "kind": "deploy", "file": path }))];
     let start = at("2026-01-01T00:00:00Z");
     let mut calendars = super::read(&sources, &Zone::UTC, start).expect("usable");
-    let mut watch = Watch::new(&sources, &calendars, start);
+    let mut watch = Watch::new(&sources, &calendars, Vec::new(), start);
     let later = |secs| start + Span::from_secs(secs);
     assert_eq!(watch.look(&sources, &calendars, &Zone::UTC, later(10)), None, "as it was");
     write(&event("DTSTART:20260101T100000Z\nDURATION:PT100M"));

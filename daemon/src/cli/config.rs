@@ -53,6 +53,12 @@ pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Failed> {
         .map_err(|error| Failed::Use(error.to_string()))
 }
 
+/// The same for a start, which a calendar's file that cannot be read does not hinder.
+pub fn load_to_start(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Failed> {
+    Config::load_to_start(file, crate::config::environment(), flags, &Methods::built_in().names())
+        .map_err(|error| Failed::Use(error.to_string()))
+}
+
 pub fn config(args: &ConfigArgs, out: &Out) -> Result<Done, Failed> {
     match &args.what {
         What::Check(file) => {

@@ -92,7 +92,7 @@ fn calendars(row: &Value) -> Vec<(&'static str, String)> {
         let (kind, file) = (text(calendar, "kind"), text(calendar, "file"));
         ("calendar", format!("{} entries of {kind} {file} are left out, far from today", calendar["left_out"]))
     }));
-    pairs.extend(problems.map(|problem| ("calendar", format!("not read again: {problem}"))));
+    pairs.extend(problems.map(|problem| ("calendar", format!("not read: {problem}"))));
     pairs
 }
 

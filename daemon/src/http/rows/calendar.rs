@@ -52,7 +52,7 @@ pub struct SourceRow {
     entries: usize,
     /// Entries far from today that found no room.
     left_out: usize,
-    /// Why its file could not be read again, since it was spoiled; what was read before stays in force. Null: it could.
+    /// Why its file could not be read, at the start or again; what was read before stays in force. Null: it could.
     problem: Option<String>,
 }
 
