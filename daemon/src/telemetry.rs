@@ -328,10 +328,13 @@ pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> V
     for (occasion, count) in m.calendar {
         calendar.put([("kind", occasion.as_str())], count as f64);
     }
-    all.counter("homeostat_calendar_read_errors_total", "How often a calendar's file could not be read again.")
+    all.counter("homeostat_calendar_read_errors_total", "How often a calendar's file could not be read.")
         .put([], stats.calendar_errors as f64);
-    all.gauge("homeostat_calendar_problem", "1 while a calendar's file is spoiled and what was read before holds.")
-        .put([], number(!stats.calendar_problems.is_empty()));
+    all.gauge(
+        "homeostat_calendar_problem",
+        "1 while a calendar's file is spoiled: what was read before holds, since a start nothing.",
+    )
+    .put([], number(!stats.calendar_problems.is_empty()));
     let outcomes = all.counter(
         "homeostat_confidence_outcomes_total",
         "Confidences whose week is over, by whether the pages stayed in the budget as claimed (void: little of the week was seen), and by tenths of what was said.",

@@ -460,12 +460,14 @@ impl Series {
         self.settings.reckoning.during(at)
     }
 
-    /// How many samples of the window lie in deploys or maintenance.
-    pub fn set_aside(&self) -> usize {
-        match self.settings.reckoning.calendars.is_empty() {
-            true => 0,
-            false => self.window.iter().filter(|(at, _)| self.occasions(*at).masked).count(),
+    /// How many samples of the window its calendars keep from being learned: deploys, maintenance, and holidays while they are
+    /// few and `least` others remain.
+    pub fn set_aside(&self, least: usize) -> usize {
+        if self.settings.reckoning.calendars.is_empty() {
+            return 0;
         }
+        let (masked, holidays) = crate::calendar::left_out(least, self.window.iter().map(|(at, _)| self.occasions(at)));
+        masked + holidays
     }
 
     /// How this instant counts, looked up where it counts otherwise than the sample before.

@@ -87,7 +87,12 @@ fn calendars(row: &Value) -> Vec<(&'static str, String)> {
         ("calendar", format!("next: {} {} from {}", text(entry, "kind"), text(entry, "name"), text(entry, "from")))
     }));
     let problems = list("calendars").iter().filter_map(|calendar| calendar.get("problem")?.as_str());
-    pairs.extend(problems.map(|problem| ("calendar", format!("not read again: {problem}"))));
+    let crowded = list("calendars").iter().filter(|calendar| calendar["left_out"].as_u64() > Some(0));
+    pairs.extend(crowded.map(|calendar| {
+        let (kind, file) = (text(calendar, "kind"), text(calendar, "file"));
+        ("calendar", format!("{} entries of {kind} {file} are left out, far from today", calendar["left_out"]))
+    }));
+    pairs.extend(problems.map(|problem| ("calendar", format!("not read: {problem}"))));
     pairs
 }
 
