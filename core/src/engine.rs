@@ -257,6 +257,7 @@ impl Engine {
     }
 
     /// Takes in history, in order of time, older than what is held or newer: learned from, never judged, never paged.
+    /// What lies more than ten minutes ahead of `now` is turned away, as too new.
     ///
     /// A histogram's buckets belong together: see [`backfill_buckets`](Engine::backfill_buckets).
     pub fn backfill(&mut self, series: SeriesId, history: &[(Timestamp, f64)], now: Timestamp) -> Observed {

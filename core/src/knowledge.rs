@@ -561,7 +561,7 @@ impl Knowledge {
             Some(series) => {
                 series.last_seen = now;
                 let before = series.admitted;
-                fates = series.backfill(history, &admission, methods.detector(&series.settings.strategy));
+                fates = series.backfill(history, now, &admission, methods.detector(&series.settings.strategy));
                 let ripe = before < ripe_at && series.admitted >= ripe_at;
                 self.general.hurry |= ripe;
             }

@@ -12,7 +12,7 @@ use homeostat::feedback::{LoopKind, Signal, Subject, Verdict};
 use homeostat::monitor::{Fate, Sample, Why};
 use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
-use homeostat::time::Span;
+use homeostat::time::{Span, Timestamp};
 use std::collections::BTreeMap;
 use world::{World, by_bounds, certain, name};
 
@@ -561,6 +561,28 @@ fn with_few_series_too_parallelism_says_how_many_are_learned_at_once() {
         learned.push(ids.iter().filter(|id| world.series(**id).in_force().is_some()).count());
     }
     assert_eq!(learned, [8, 16, 20]);
+}
+
+#[test]
+fn a_row_of_history_from_years_ahead_is_too_new_and_silences_nothing() {
+    let mut world = World::new(certain());
+    let ids = ["latency", "jobs_total", r#"wait_bucket{le="1"}"#].map(|name| world.intern(name));
+    for id in ids {
+        let mut history: Vec<(Timestamp, f64)> =
+            (0..50_u64).map(|n| (world.now - Span::minutes(50 - n), n as f64)).collect();
+        history.push((world.now + Span::minutes(10), 50.0));
+        history.push((world.now + Span::minutes(10) + Span::from_millis(1), 51.0));
+        history.push((world.now + Span::hours(24 * 3650), 52.0));
+        let fates = world.engine.backfill(id, &history, world.now).fates;
+        assert_eq!((fates.of(Fate::TooNew), fates.total()), (2, 53));
+        assert_eq!(world.series(id).fates().of(Fate::TooNew), 2, "counted of the series");
+    }
+    assert_eq!(world.engine.knowledge().fates().of(Fate::TooNew), 6);
+    world.now = world.now + Span::hours(1);
+    for id in &ids[..2] {
+        let observed = world.engine.observe(&[Sample { series: *id, at: world.now, value: 60.0 }], world.now);
+        assert_eq!(observed.fates.of(Fate::Admitted), 1, "what comes next is let in");
+    }
 }
 
 #[test]

@@ -171,10 +171,24 @@ pub(crate) fn turned_away(at: Timestamp, value: f64, now: Timestamp, admission: 
     if !value.is_finite() {
         return Some(if value.to_bits() == STALE_MARKER { Fate::Stale } else { Fate::NotFinite });
     }
-    if at > now + TOO_NEW {
+    if is_too_new(at, now) {
         return Some(Fate::TooNew);
     }
     (at < now - admission.window_age).then_some(Fate::TooOld)
+}
+
+/// Why a row of history is not even looked at, if it is not: it may be of whatever age, and still no later than now. One
+/// row from years ahead would make all that come before then out of order.
+pub(crate) fn history_turned_away(at: Timestamp, value: f64, now: Timestamp) -> Option<Fate> {
+    if !value.is_finite() {
+        return Some(Fate::NotFinite);
+    }
+    is_too_new(at, now).then_some(Fate::TooNew)
+}
+
+#[inline]
+fn is_too_new(at: Timestamp, now: Timestamp) -> bool {
+    at > now + TOO_NEW
 }
 
 /// Whether the name says that its value is a moment, or nothing at all: it is held and not watched.

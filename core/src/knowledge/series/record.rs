@@ -3,7 +3,7 @@
 use super::{Noticed, Series};
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::{Asked, Baseline, Detector};
-use crate::knowledge::door::{Admission, CONFIRM_SAMPLES, Door, Row, counts, late, turned_away};
+use crate::knowledge::door::{Admission, CONFIRM_SAMPLES, Door, Row, counts, history_turned_away, late, turned_away};
 use crate::knowledge::fence::Fence;
 use crate::knowledge::histogram::Histograms;
 use crate::monitor::{Fate, Fates, Judged};
@@ -128,7 +128,7 @@ impl Series {
         self.last_seen = now;
         let refused = match admission {
             Some(admission) => turned_away(at, value, now, admission),
-            None => (!value.is_finite()).then_some(Fate::NotFinite),
+            None => history_turned_away(at, value, now),
         };
         let fate = match (refused, self.part) {
             (Some(fate), _) => fate,
@@ -258,21 +258,22 @@ impl Series {
         noticed.end = !holds && self.alert_since.is_some();
     }
 
-    /// Takes samples older than the oldest it holds, or newer than the newest, without judging them. `history` is in order
-    /// of time. Returns what became of them.
+    /// Takes samples older than the oldest it holds, or newer than the newest, without judging them; not those from ahead of
+    /// `now`. `history` is in order of time. Returns what became of them.
     pub(crate) fn backfill(
         &mut self,
         history: &[(Timestamp, f64)],
+        now: Timestamp,
         admission: &Admission,
         detector: Option<&dyn Detector>,
     ) -> Fates {
         let mut fates = Fates::default();
         let mut rows: Vec<Row> = Vec::with_capacity(history.len());
         for &(at, value) in history {
-            match rows.last() {
-                _ if !value.is_finite() => fates.add(Fate::NotFinite),
-                Some(last) if at <= last.at => fates.add(late(at, value, last.at, last.value)),
-                _ => rows.push(Row { at, value, told: false }),
+            match (history_turned_away(at, value, now), rows.last()) {
+                (Some(fate), _) => fates.add(fate),
+                (None, Some(last)) if at <= last.at => fates.add(late(at, value, last.at, last.value)),
+                (None, _) => rows.push(Row { at, value, told: false }),
             }
         }
         let values = match self.door.confirmed(rows) {
