@@ -74,7 +74,7 @@ pub const NAMES: [&str; GROUNDS] = [
 
 /// Of the log-odds. Fitted by `homeostat calibrate --fit --worlds 3000` to simulated worlds, at several budgets.
 const COEFFICIENTS: [f64; GROUNDS] =
-    [0.609, 0.352, 0.166, -0.585, -0.495, -0.459, 0.504, 0.107, 0.302, 4.564, 1.377, -0.846, 2.526, 0.472];
+    [0.737, 0.370, 0.175, -0.687, -0.452, -0.486, 0.542, 0.087, 0.329, 4.709, 1.185, -0.774, 2.148, 0.822];
 
 /// What a claim rests on, as numbers that a coefficient can weigh.
 #[derive(Clone, Copy, PartialEq, Debug)]

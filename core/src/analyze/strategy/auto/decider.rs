@@ -43,9 +43,8 @@ const DAY_PARTS: usize = 48;
 const DAY_MS: i64 = 86_400_000;
 const WEEK_S: f32 = 604_800.0;
 
-/// The floor of every size: a share of the level, of the spread, and half of the smallest step ever seen. Of the level it is
-/// some hundred times what single precision can tell apart, and no more: an availability of 99.99 % moves by hundredths.
-const LEVEL_FLOOR: f32 = 0.000_05;
+/// The floor of every size: a share of the level, of the spread, and half of the smallest step ever seen.
+const LEVEL_FLOOR: f32 = 0.002;
 const SPREAD_FLOOR: f32 = 0.02;
 const STEP_FLOOR: f32 = 0.5;
 
