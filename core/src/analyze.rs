@@ -119,7 +119,7 @@ fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp)
     }
     // A first threshold waits until there is something ordinary to learn from.
     let Some(learned_at) = series.learned_at() else {
-        return series.window().len() - series.set_aside() >= learning.min_data_points;
+        return series.window().len() - series.set_aside(learning.min_data_points) >= learning.min_data_points;
     };
     let new = series.admitted() - series.learned_admitted();
     let early = if knowledge.state().state == SystemState::Optimizing { 0.5 } else { 1.0 };

@@ -5,13 +5,16 @@
 //! what is known by the time of day alone does not count, and neither learns from it.
 
 use crate::series::{Selector, SeriesName};
-use crate::time::Timestamp;
 use crate::time::zone::Zone;
+use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Entries of one calendar that are kept: the last ones.
+/// Entries of one calendar that are kept: those nearest to the present.
 pub const ENTRIES_MAX: usize = 20_000;
+
+/// What ended so long ago lies before the windows of all but the slowest series; where there are too many, it goes first.
+const BEHIND: Span = Span::hours(366 * 24);
 
 /// Holidays are left out of what bounds are learned from while they are no more than this share of a window.
 const HOLIDAYS_MAX: f64 = 0.25;
@@ -61,6 +64,7 @@ pub struct Calendar {
     occasion: Occasion,
     series: Option<Selector>,
     entries: Vec<Entry>,
+    left_out: usize,
 }
 
 impl Calendar {
@@ -75,8 +79,22 @@ impl Calendar {
             held = held.max(entry.until);
             entry.from < entry.until
         });
-        entries.drain(..entries.len().saturating_sub(ENTRIES_MAX));
-        Calendar { occasion, series, entries }
+        Calendar { occasion, series, entries, left_out: 0 }
+    }
+
+    /// No more than [`ENTRIES_MAX`] of them: what ended more than a year ago goes first, then what lies farthest ahead, and
+    /// where half are left ahead of `now`, what ended the longest ago.
+    #[must_use]
+    pub fn near(mut self, now: Timestamp) -> Calendar {
+        let over = self.entries.len().saturating_sub(ENTRIES_MAX);
+        let ended = |at: Timestamp| self.entries.partition_point(|entry| entry.until <= at);
+        let ahead = self.entries.len() - ended(now);
+        let old = over.min(ended(now - BEHIND));
+        let far = (over - old).min(ahead.saturating_sub(ENTRIES_MAX / 2));
+        self.entries.truncate(self.entries.len() - far);
+        self.entries.drain(..over - far);
+        self.left_out += over;
+        self
     }
 
     pub fn occasion(&self) -> Occasion {
@@ -91,6 +109,11 @@ impl Calendar {
     /// In order of time.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// How many found no room in it.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     pub fn is_about(&self, series: &SeriesName) -> bool {
@@ -232,16 +255,29 @@ impl Reckoning {
             return (0, 0);
         }
         let moments: Vec<Moment> = at.iter().map(|at| self.occasions(Timestamp::from_millis(*at))).collect();
-        let masked = moments.iter().filter(|moment| moment.masked).count();
-        let holidays = moments.iter().filter(|moment| moment.holiday && !moment.masked).count();
-        let kept = at.len() - masked - holidays;
-        let without = kept >= least && holidays as f64 <= HOLIDAYS_MAX * (at.len() - masked) as f64;
+        let (masked, holidays) = left_out(least, moments.iter().copied());
+        let without = holidays > 0;
         let stays = |moment: &Moment| !(moment.masked || (moment.holiday && without));
         let (mut of_time, mut of_value) = (moments.iter(), moments.iter());
         at.retain(|_| of_time.next().is_some_and(stays));
         values.retain(|_| of_value.next().is_some_and(stays));
-        (masked, if without { holidays } else { 0 })
+        (masked, holidays)
     }
+}
+
+/// How many samples of such moments are left out of what is learned: those masked, and those of holidays as long as these are
+/// few and `least` remain.
+pub(crate) fn left_out(least: usize, moments: impl Iterator<Item = Moment>) -> (usize, usize) {
+    let (mut masked, mut holidays, mut kept) = (0, 0, 0);
+    for moment in moments {
+        match moment {
+            Moment { masked: true, .. } => masked += 1,
+            Moment { holiday: true, .. } => holidays += 1,
+            _ => kept += 1,
+        }
+    }
+    let without = kept >= least && holidays as f64 <= HOLIDAYS_MAX * (kept + holidays) as f64;
+    (masked, if without { holidays } else { 0 })
 }
 
 #[cfg(test)]
@@ -273,11 +309,24 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_entries_are_kept_the_last_ones() {
-        let many: Vec<(i64, i64)> = (0..30_000).map(|n| (10 * n, 10 * n + 5)).collect();
-        let calendar = calendar(Occasion::Deploy, &many);
-        assert_eq!(calendar.entries().len(), ENTRIES_MAX);
-        assert_eq!(calendar.entries()[0].from, at(100_000));
+    fn too_many_entries_are_left_out_far_from_the_present() {
+        let kept = |days: std::ops::Range<i64>, per_day: i64, now: i64| {
+            let hour = |n: i64| n * 24 * 3600 / per_day;
+            let many: Vec<(i64, i64)> =
+                (days.start * per_day..days.end * per_day).map(|n| (hour(n), hour(n) + 60)).collect();
+            let all = many.len();
+            let calendar = calendar(Occasion::Deploy, &many).near(at(now * 86_400 + 30));
+            assert!(calendar.entries().len() == all.min(ENTRIES_MAX), "{days:?}");
+            assert_eq!(calendar.left_out(), all.saturating_sub(ENTRIES_MAX), "{days:?}");
+            assert!(calendar.at(at(now * 86_400 + 30)).is_some(), "{days:?}: what is in force stays");
+            let day = |entry: Option<&Entry>| entry.map_or(0, |entry| entry.from.millis().div_euclid(DAY_MS));
+            (day(calendar.entries().first()), day(calendar.entries().last()))
+        };
+        assert_eq!(kept(1000..1400, 40, 1100), (1000, 1399), "all have room");
+        assert_eq!(kept(0..1730, 40, 1000), (750, 1249), "half are ahead of two years");
+        assert_eq!(kept(0..600, 40, 590), (100, 599), "of the past the oldest go");
+        assert_eq!(kept(900..2000, 100, 1000), (900, 1099), "what is ahead goes first");
+        assert_eq!(kept(700..2000, 100, 1000), (900, 1099), "and then the oldest");
     }
 
     #[test]

@@ -443,7 +443,8 @@ impl Engine {
     fn settle_claims(&mut self, now: Timestamp, events: &mut Vec<Event>) {
         let over = |series: &Series| {
             let claim = *series.claim().filter(|claim| claim.is_over(now))?;
-            Some(Event::ClaimSettled { series: series.name().clone(), claim })
+            let kept = claim.outcome(series.admitted());
+            Some(Event::ClaimSettled { series: series.name().clone(), claim, kept })
         };
         let settled: Vec<Event> = self.knowledge.series().filter_map(over).collect();
         for event in settled {

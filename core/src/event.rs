@@ -60,10 +60,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         situation: Option<u64>,
     },
-    /// The week of what a confidence claimed is over: it was kept, or there were more pages.
+    /// The week of what a confidence claimed is over: it was kept, or there were more pages. `kept` is not there where too
+    /// little of the week was seen.
     ClaimSettled {
         series: SeriesName,
         claim: Running,
+        #[serde(default)]
+        kept: Option<bool>,
     },
     StateChanged {
         transition: Transition,

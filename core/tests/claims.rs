@@ -113,3 +113,26 @@ fn without_a_budget_nothing_is_claimed() {
     assert_eq!(world.series(id).claim(), None);
     assert_eq!(settled(&world), []);
 }
+
+#[test]
+fn one_alert_is_excused_once_however_often_it_is_called_true() {
+    let mut world = world(4);
+    let id = world.intern("load");
+    days(&mut world, id, 2, &[]);
+    let alerts: Vec<Timestamp> = (0..3).flat_map(|_| days(&mut world, id, 1, &[0])).collect();
+    let pages = world.series(id).claim().expect("a claim runs").pages;
+    assert!(pages >= 3, "{pages} pages at {alerts:?}");
+    (0..5).for_each(|_| say(&mut world, Verdict::True, alerts[0]));
+    assert_eq!(world.series(id).claim().expect("it still runs").pages, pages - 1);
+}
+
+#[test]
+fn a_week_of_which_little_was_seen_says_nothing() {
+    let mut world = world(5);
+    let id = world.intern("load");
+    days(&mut world, id, 2, &[]);
+    world.now = world.now + DAY.scaled(6.0);
+    days(&mut world, id, 1, &[]);
+    let all = world.engine.knowledge().claims().all();
+    assert_eq!((all.kept, all.broken, all.void, all.said), (0, 0, 1, 0.0));
+}

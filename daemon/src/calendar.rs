@@ -1,13 +1,14 @@
 //! Calendars of holidays, deploys and maintenance: from the configuration, and from iCalendar files that are read again when
 //! they change.
 //!
-//! What cannot be read at a start or a reload refuses it, as any mistake in a configuration does. A file that is spoiled later
-//! keeps what was read of it before, and says so in the log, the metrics and the API.
+//! What cannot be read at a reload refuses it, as any mistake in a configuration does. A file that is spoiled later keeps what
+//! was read of it before, and says so in the log, the metrics and the API. One that is spoiled at a start says the same, and
+//! is tried again: better to watch without a holiday than not at all.
 
 mod ical;
 mod rule;
 
-use homeostat::calendar::{Calendar, Entry, Occasion};
+use homeostat::calendar::{Calendar, ENTRIES_MAX, Entry, Occasion};
 use homeostat::series::Selector;
 use homeostat::time::zone::Zone;
 use homeostat::time::{Span, Timestamp};
@@ -78,24 +79,53 @@ pub struct CalendarError {
 }
 
 /// All calendars of a configuration.
+#[cfg(test)]
 pub fn read(sources: &[CalendarSource], zone: &Zone, now: Timestamp) -> Result<Vec<Arc<Calendar>>, CalendarError> {
+    let (calendars, problems) = read_to_start(sources, zone, now)?;
+    match problems.into_iter().next() {
+        Some((at, problem)) => Err(CalendarError { key: format!("calendars[{at}].file"), problem }),
+        None => Ok(calendars),
+    }
+}
+
+/// Calendars, and what is wrong with files of some, by place.
+pub type Usable = (Vec<Arc<Calendar>>, Vec<(usize, String)>);
+
+/// The same without the files that cannot be read, and what is wrong with them.
+pub fn read_to_start(sources: &[CalendarSource], zone: &Zone, now: Timestamp) -> Result<Usable, CalendarError> {
     if sources.len() > CALENDARS_MAX {
         let problem = format!("{} are over {CALENDARS_MAX}; put events of a kind in one file", sources.len());
         return Err(CalendarError { key: "calendars".to_owned(), problem });
     }
+    let mut problems = Vec::new();
     let read_one = |(at, source): (usize, &CalendarSource)| {
         let refuse = |key: String, problem: String| CalendarError { key: format!("calendars[{at}]{key}"), problem };
         let mut entries = listed(source, zone).map_err(|(key, problem)| refuse(key, problem))?;
         if let Some(path) = &source.file {
-            entries.extend(from_file(path, zone, now).map_err(|problem| refuse(".file".to_owned(), problem))?);
+            match from_file(path, zone, now) {
+                Ok(read) => entries.extend(read),
+                Err(problem) => problems.push((at, problem)),
+            }
         }
-        Ok(calendar(source, entries))
+        Ok(calendar(source, entries, now))
     };
-    sources.iter().enumerate().map(read_one).collect()
+    let calendars = sources.iter().enumerate().map(read_one).collect::<Result<_, _>>()?;
+    Ok((calendars, problems))
 }
 
-fn calendar(source: &CalendarSource, entries: Vec<Entry>) -> Arc<Calendar> {
-    Arc::new(Calendar::new(source.kind, source.selector.clone(), entries))
+fn calendar(source: &CalendarSource, entries: Vec<Entry>, now: Timestamp) -> Arc<Calendar> {
+    Arc::new(Calendar::new(source.kind, source.selector.clone(), entries).near(now))
+}
+
+/// Said of a calendar that is too large; the key is for its reader.
+pub fn left_out(at: usize, calendar: &Calendar) -> Option<String> {
+    (calendar.left_out() > 0).then(|| {
+        format!(
+            "calendars[{at}]: {} entries are left out, over {ENTRIES_MAX}, far from today; a file that repeats is read \
+             anew every day, so they come in time, but give events that matter sooner a calendar of their own",
+            calendar.left_out()
+        )
+    })
 }
 
 fn civil_zone(zone: &Zone) -> Result<TimeZone, String> {
@@ -116,6 +146,11 @@ fn listed(source: &CalendarSource, zone: &Zone) -> Result<Vec<Entry>, (String, S
     for (at, text) in source.dates.iter().enumerate() {
         let wrong = || (format!(".dates[{at}]"), format!("`{text}` is not a date like 2026-12-25"));
         let day: jiff::civil::Date = text.trim().parse().map_err(|_| wrong())?;
+        // More than a date can be read as one, and its time would be lost.
+        if text.trim().contains(|c: char| !c.is_ascii_digit() && c != '-') {
+            let problem = format!("`{text}` is more than a date, and dates are whole days; give times under `periods`");
+            return Err((format!(".dates[{at}]"), problem));
+        }
         let begin = |day: jiff::civil::Date| ical::instant(day.at(0, 0, 0, 0), &clocks);
         let next = day.tomorrow().map_err(|_| wrong())?;
         let (from, until) = begin(day).zip(begin(next)).ok_or_else(wrong)?;
@@ -177,9 +212,9 @@ struct Stamp {
 }
 
 impl Stamp {
-    /// None: it is not there.
+    /// None: it is not there, or not for us.
     fn of(path: &Path) -> Option<Stamp> {
-        let meta = std::fs::metadata(path).ok()?;
+        let meta = std::fs::File::open(path).and_then(|file| file.metadata()).ok()?;
         Some(Stamp { modified: meta.modified().ok(), len: meta.len() })
     }
 }
@@ -191,6 +226,18 @@ struct Watched {
     at: usize,
     path: PathBuf,
     stamp: Option<Stamp>,
+    /// It was spoiled at the start, and may have been made well before its stamp was taken.
+    again: bool,
+    /// Something of it is in force.
+    known: bool,
+}
+
+fn tell(at: usize, problem: &str, known: bool) {
+    let meanwhile = match known {
+        true => "What was read before stays in force",
+        false => "Nothing of it is in force; once it is mended it is read within seconds",
+    };
+    tracing::error!("calendars[{at}].file: {problem}. {meanwhile}");
 }
 
 /// The files of calendars, looked at from time to time.
@@ -199,23 +246,42 @@ pub struct Watch {
     files: Vec<Watched>,
     next_look: Timestamp,
     read_at: Timestamp,
-    /// How often a file could not be read again since the start, and what is wrong now, by place.
+    /// How often a file could not be read since the start, and what is wrong now, by place.
     pub errors: u64,
     pub problems: Vec<(usize, String)>,
 }
 
 impl Watch {
-    /// Of calendars that were just read.
-    pub fn new(sources: &[CalendarSource], now: Timestamp) -> Watch {
+    /// Of calendars that were just read, but for what is wrong with some.
+    pub fn new(
+        sources: &[CalendarSource],
+        read: &[Arc<Calendar>],
+        problems: Vec<(usize, String)>,
+        now: Timestamp,
+    ) -> Watch {
         let mut watch = Watch::default();
-        watch.restart(sources, now);
+        watch.restart(sources, read, now);
+        for (at, problem) in &problems {
+            watch.errors += 1;
+            tell(*at, problem, false);
+        }
+        for file in &mut watch.files {
+            file.again = problems.iter().any(|(at, _)| *at == file.at);
+            file.known = !file.again;
+        }
+        watch.problems = problems;
         watch
     }
 
     /// The same for another configuration.
-    pub fn restart(&mut self, sources: &[CalendarSource], now: Timestamp) {
+    pub fn restart(&mut self, sources: &[CalendarSource], read: &[Arc<Calendar>], now: Timestamp) {
+        for said in read.iter().enumerate().filter_map(|(at, calendar)| left_out(at, calendar)) {
+            tracing::warn!("{said}");
+        }
         let with_file = sources.iter().enumerate().filter_map(|(at, source)| Some((at, source.file.clone()?)));
-        self.files = with_file.map(|(at, path)| Watched { at, stamp: Stamp::of(&path), path }).collect();
+        let watched =
+            |(at, path): (usize, PathBuf)| Watched { at, stamp: Stamp::of(&path), path, again: false, known: true };
+        self.files = with_file.map(watched).collect();
         self.problems.clear();
         (self.read_at, self.next_look) = (now, now + LOOK);
     }
@@ -244,26 +310,34 @@ impl Watch {
         let (mut calendars, mut changed) = (before.to_vec(), false);
         for file in &mut self.files {
             let stamp = Stamp::of(&file.path);
-            if !anew && stamp == file.stamp {
+            if !anew && !file.again && stamp == file.stamp {
                 continue;
             }
-            file.stamp = stamp;
+            (file.stamp, file.again) = (stamp, false);
             let (Some(source), Some(place)) = (sources.get(file.at), calendars.get_mut(file.at)) else { continue };
             let read = listed(source, zone).map_err(|(_, problem)| problem).and_then(|mut entries| {
                 entries.extend(from_file(&file.path, zone, now)?);
                 Ok(entries)
             });
-            self.problems.retain(|(at, _)| *at != file.at);
+            let before = self.problems.iter().position(|(at, _)| *at == file.at).map(|at| self.problems.remove(at).1);
             match read {
                 Ok(entries) => {
-                    let read = calendar(source, entries);
+                    let read = calendar(source, entries, now);
+                    if place.left_out() == 0
+                        && let Some(said) = left_out(file.at, &read)
+                    {
+                        tracing::warn!("{said}");
+                    }
                     changed |= read != *place;
                     *place = read;
-                    tracing::info!(entries = place.entries().len(), "calendar {} was read again", file.path.display());
+                    file.known = true;
+                    tracing::info!(entries = place.entries().len(), "calendar {} was read", file.path.display());
                 }
                 Err(problem) => {
-                    self.errors += 1;
-                    tracing::error!("calendars[{}].file: {problem}. What was read before stays in force", file.at);
+                    if before.as_ref() != Some(&problem) {
+                        self.errors += 1;
+                        tell(file.at, &problem, file.known);
+                    }
                     self.problems.push((file.at, problem));
                 }
             }

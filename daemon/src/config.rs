@@ -370,6 +370,8 @@ pub struct Loaded {
     pub provenance: Provenance,
     /// Environment variables that look like ours and are none: worth one line in the log.
     pub ignored: Vec<String>,
+    /// What is wrong with files of calendars, by place; only where a start does without them.
+    pub calendar_problems: Vec<(usize, String)>,
 }
 
 /// Why there is no configuration to run with. Every one is wrong use: exit code 2.
@@ -402,6 +404,24 @@ impl Config {
         flags: &Flags,
         strategies: &[StrategyName],
     ) -> Result<Loaded, ConfigError> {
+        let loaded = Config::load_to_start(file, env, flags, strategies)?;
+        match loaded.calendar_problems.first() {
+            None => Ok(loaded),
+            Some((at, problem)) => {
+                let key = format!("calendars[{at}].file");
+                let place = loaded.provenance.place(&key);
+                Err(ConfigError::Value { key, problem: problem.clone(), place })
+            }
+        }
+    }
+
+    /// The same for a start, which a calendar's file that cannot be read does not hinder.
+    pub fn load_to_start(
+        file: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+        flags: &Flags,
+        strategies: &[StrategyName],
+    ) -> Result<Loaded, ConfigError> {
         let env: std::collections::BTreeMap<String, String> = env.collect();
         let mut layers = layers::Layers::new();
         if let Some(data) = default_data(&env) {
@@ -415,12 +435,13 @@ impl Config {
         let (mut config, provenance) = layers.finish()?;
         config.check(strategies, &provenance)?;
         let zone = &config.engine.learning.timezone;
-        config.engine.calendars =
-            calendar::read(&config.daemon.calendars, zone, crate::driver::now()).map_err(|error| {
+        let (calendars, calendar_problems) =
+            calendar::read_to_start(&config.daemon.calendars, zone, crate::driver::now()).map_err(|error| {
                 let place = provenance.place(&error.key);
                 ConfigError::Value { key: error.key, problem: error.problem, place }
             })?;
-        Ok(Loaded { config, provenance, ignored })
+        config.engine.calendars = calendars;
+        Ok(Loaded { config, provenance, ignored, calendar_problems })
     }
 
     /// JSON Schema of the configuration file.

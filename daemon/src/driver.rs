@@ -212,6 +212,8 @@ pub struct Start {
     pub store: Store,
     pub host: Host,
     pub files: Vec<FileFeed>,
+    /// What is wrong with files of calendars, by place.
+    pub calendar_problems: Vec<(usize, String)>,
 }
 
 /// The state of the driver's thread.
@@ -266,7 +268,14 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
     let handle = Handle { inbox, live: live.clone() };
     let mut clock = Clock { latest: start.engine.knowledge().last_cycle() };
     let now = clock.now();
-    let calendars = Watch::new(&start.settings.daemon.calendars, now);
+    let Config { daemon, engine } = &start.settings;
+    let calendars = Watch::new(&daemon.calendars, &engine.calendars, start.calendar_problems, now);
+    let stats = Stats {
+        started_at: now,
+        calendar_errors: calendars.errors,
+        calendar_problems: calendars.problems.clone(),
+        ..Stats::default()
+    };
     let mut driver = Driver {
         started_with: start.settings.clone(),
         settings: start.settings,
@@ -275,7 +284,7 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
         host: start.host,
         files: start.files,
         live,
-        stats: Stats { started_at: now, ..Stats::default() },
+        stats,
         clock,
         backlog: Vec::new(),
         retry_at: None,
@@ -460,7 +469,7 @@ impl Driver {
             self.host = Host::new(after);
             self.host_read_at = None;
         }
-        self.calendars.restart(&settings.daemon.calendars, now);
+        self.calendars.restart(&settings.daemon.calendars, &settings.engine.calendars, now);
         self.stats.calendar_problems.clear();
         self.settings = settings;
         self.commit(events);

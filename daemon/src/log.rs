@@ -83,9 +83,13 @@ pub fn notable<'a>(events: impl Iterator<Item = &'a Event>) {
             Event::ChangeDispatched { change } if matches!(change.knob, Knob::Parameters) => {
                 tracing::debug!("parameters: {}", change.because);
             }
-            Event::ClaimSettled { series, claim } => {
+            Event::ClaimSettled { series, claim, kept } => {
                 let (said, pages) = (claim.said, claim.pages);
-                let kept = if claim.holds() { "kept" } else { "broken" };
+                let kept = match kept {
+                    Some(true) => "kept",
+                    Some(false) => "broken",
+                    None => "not seen for long enough to count",
+                };
                 tracing::debug!(%series, said, pages, "a confidence's claim was {kept}");
             }
             Event::SeriesAdded { .. }

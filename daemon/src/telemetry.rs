@@ -328,18 +328,22 @@ pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> V
     for (occasion, count) in m.calendar {
         calendar.put([("kind", occasion.as_str())], count as f64);
     }
-    all.counter("homeostat_calendar_read_errors_total", "How often a calendar's file could not be read again.")
+    all.counter("homeostat_calendar_read_errors_total", "How often a calendar's file could not be read.")
         .put([], stats.calendar_errors as f64);
-    all.gauge("homeostat_calendar_problem", "1 while a calendar's file is spoiled and what was read before holds.")
-        .put([], number(!stats.calendar_problems.is_empty()));
+    all.gauge(
+        "homeostat_calendar_problem",
+        "1 while a calendar's file is spoiled: what was read before holds, since a start nothing.",
+    )
+    .put([], number(!stats.calendar_problems.is_empty()));
     let outcomes = all.counter(
         "homeostat_confidence_outcomes_total",
-        "Confidences whose week is over, by whether the pages stayed in the budget as claimed, and by tenths of what was said.",
+        "Confidences whose week is over, by whether the pages stayed in the budget as claimed (void: little of the week was seen), and by tenths of what was said.",
     );
     let ends = ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0"];
     for (tenth, end) in m.claims.tenths().iter().zip(ends) {
         outcomes.put([("said_up_to", end), ("outcome", "kept")], tenth.kept as f64);
         outcomes.put([("said_up_to", end), ("outcome", "broken")], tenth.broken as f64);
+        outcomes.put([("said_up_to", end), ("outcome", "void")], tenth.void as f64);
     }
     all.counter("homeostat_confidence_said_total", "Sum of the same confidences: as many should have been kept.")
         .put([], m.claims.all().said);

@@ -52,6 +52,10 @@ fn a_configuration_that_cannot_be_used_is_refused_with_its_place_and_a_remedy() 
             "calendars:\n  - kind: deploy\n    dates: [1.1.2026]\n",
             &["calendars[0].dates[0]", "2026-12-25", "bad.yaml:3"],
         ),
+        (
+            "calendars:\n  - kind: holiday\n    dates: [2026-12-25, 2026-11-26T13:00]\n",
+            &["calendars[0].dates[1]", "`2026-11-26T13:00`", "under `periods`", "bad.yaml:3"],
+        ),
         ("calendars:\n  - kind: deploy\n    match: 'a{'\n    dates: [2026-01-01]\n", &["calendars[0].match"]),
         ("calendars:\n  - kind: deploy\n    flie: x.ics\n", &["did you mean `calendars[].file`?"]),
     ] {
@@ -73,6 +77,53 @@ fn a_configuration_that_cannot_be_used_is_refused_with_its_place_and_a_remedy() 
     assert_eq!(run(&folder, &["config", "show", "shown.yaml", "--output", "json"]).code, 0, "{shown}");
     let ran = run(&folder, &["learn", "--timezone", "Mars", "well.ics"]);
     assert!(ran.code == 2 && ran.err.contains("`Mars`") && ran.err.contains("--timezone"), "{}", ran.err);
+}
+
+#[test]
+fn of_too_many_entries_those_around_today_are_kept_and_it_is_said() {
+    let dir = folder();
+    // Forty jobs a day since two hundred days ago, of which one is under way now.
+    let mut events = String::new();
+    for n in 0..40 {
+        let from = now() - 200 * 86_400 - 600 + n * 2160;
+        let one = event(&format!("job {n}"), from, from + 1200);
+        events += &one.replace("END:VEVENT", "RRULE:FREQ=DAILY\r\nEND:VEVENT");
+    }
+    let daemon = Daemon::learned(dir.path(), &configured(dir.path(), &calendar(&events)));
+    let said = daemon.get("/api/v1/calendar").json()["data"].clone();
+    assert_eq!(said["in_force"][0]["name"], "job 0", "{said}");
+    assert_eq!(said["calendars"][0]["entries"], 20_000);
+    assert!(said["calendars"][0]["left_out"].as_u64() > Some(10_000), "{said}");
+    assert_eq!(said["calendars"][1]["left_out"], 0);
+    assert!(read(&dir, "err").contains("calendars[0]: ") && read(&dir, "err").contains("entries are left out"));
+    assert!(run(dir.path(), &["status", "--url", &daemon.url()]).out.contains("are left out, far from today"));
+    let checked = run(dir.path(), &["config", "check", "homeostat.yaml"]);
+    assert!(checked.code == 0 && checked.err.contains("entries are left out"), "{}", checked.err);
+}
+
+#[test]
+fn a_start_does_without_a_file_that_cannot_be_read_and_takes_it_in_later() {
+    let dir = folder();
+    let start = now();
+    let yaml = configured(dir.path(), "<html>502 Bad Gateway</html>")
+        + "  - {kind: deploy, file: later.ics, periods: [{from: 2000-01-01, until: 2100-01-01, name: long}]}\n";
+    let daemon = Daemon::learned(dir.path(), &yaml);
+    let said = || daemon.get("/api/v1/calendar").json()["data"].clone();
+    let problem = |at: usize| said()["calendars"][at]["problem"].as_str().unwrap_or_default().to_owned();
+    assert!(problem(0).contains("windows.ics line 1") && problem(2).contains("cannot read later.ics"), "{}", said());
+    assert_eq!((&said()["calendars"][0]["entries"], &said()["in_force"][0]["name"]), (&json!(0), &json!("long")));
+    assert!(run(dir.path(), &["status", "--url", &daemon.url()]).out.contains("not read: windows.ics line 1"));
+    assert!(daemon.get("/metrics").text.contains("homeostat_calendar_read_errors_total 2"), "each is counted once");
+    let told = read(&dir, "err");
+    assert!(told.contains("calendars[0].file: windows.ics line 1") && told.contains("once it is mended"), "{told}");
+    assert_eq!(run(dir.path(), &["config", "check", "homeostat.yaml"]).code, 2, "a check is strict");
+    assert!(daemon.post_text("/-/reload", "").problem(422).contains("windows.ics line 1"), "and so is a reload");
+    for (file, name) in [("windows.ics", "disks"), ("later.ics", "rollout")] {
+        write(&dir, file, &calendar(&event(name, start - 60, start + 3600)));
+    }
+    wait_until("both files", || (problem(0).is_empty() && problem(2).is_empty()).then_some(()));
+    assert_eq!((&said()["in_force"][0]["name"], &said()["calendars"][2]["entries"]), (&json!("disks"), &json!(1)));
+    assert_eq!(daemon.post_text("/-/reload", "").status, 200);
 }
 
 #[test]
@@ -188,7 +239,7 @@ fn a_running_daemon_says_what_is_in_force_and_follows_its_files() {
             && metrics().contains("homeostat_calendar_problem 1")
     );
     assert!(read(&dir, "err").contains("windows.ics line 2"));
-    assert!(run(dir.path(), &["status", "--url", &url]).out.contains("not read again"));
+    assert!(run(dir.path(), &["status", "--url", &url]).out.contains("not read: "));
     let refused = daemon.post_text("/-/reload", "").problem(422);
     assert!(refused.contains("windows.ics line 2") && refused.contains("calendars[0].file"), "{refused}");
     write(&dir, "windows.ics", &calendar(&event("again", start - 60, start + 3600)));

@@ -174,7 +174,7 @@ export function sentence(event) {
     }
     case 'claim_settled': {
       const { said, pages, most } = event.claim;
-      return { series: event.series, text: `a week ago ${number(said)} was the confidence that it pages ${number(most)} times at most: it did ${plural(pages, 'time')}.`, tone: 'quiet' };
+      return { series: event.series, text: `a week ago ${number(said)} was the confidence that it pages ${number(most)} times at most: it did ${plural(pages, 'time')}${event.kept === null ? ', but little of that week was seen' : ''}.`, tone: 'quiet' };
     }
     case 'level_shift_settled':
       return { series: event.series.length === 1 ? event.series[0] : null, text: `proposal ${event.id} ${SETTLED[event.settled] ?? event.settled}${event.series.length > 1 ? `, for ${event.series.length} series` : ''}.`, tone: event.settled === 'refused' ? 'warn' : 'good' };

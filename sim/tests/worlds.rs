@@ -218,7 +218,7 @@ impl Invariants {
                 ensure(to.is_finite() && from != to, || format!("{:?}: {from} -> {to}", adjustment.target))
             }
             Event::StateChanged { transition, .. } => self.see_transition(transition),
-            Event::ClaimSettled { series, claim } => {
+            Event::ClaimSettled { series, claim, .. } => {
                 ensure(claim.is_over(now) && (0.0..=1.0).contains(&claim.said), || {
                     format!("{series}: {claim:?} is settled at {now}")
                 })

@@ -138,6 +138,12 @@ pub trait Detector: Send + Sync {
     /// says bounds alone: scores and alerts are made of them by the engine.
     fn step(&self, state: &mut DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Judged;
 
+    /// The same of a value that is no example of what is ordinary: it is judged, an alert that it begins goes on, and nothing
+    /// is learned of what is usual. Where nothing may alert (`silent`), nothing is left of it.
+    fn step_aside(&self, state: &mut DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Judged {
+        self.step(&mut state.clone(), at, value, asked)
+    }
+
     /// What a person says of an alert of its, or of one that it missed.
     fn told(&self, _state: &mut DetectorState, _verdict: Verdict) {}
 

@@ -45,8 +45,8 @@ impl Knowledge {
                     series.forecast = *crosses_at;
                 }
             }
-            Event::ClaimSettled { series, claim } => {
-                self.general.claims.settle(claim.said, claim.holds());
+            Event::ClaimSettled { series, claim, kept } => {
+                self.general.claims.settle(claim.said, *kept);
                 if let Some(series) = self.find_mut(series) {
                     series.claim = None;
                 }

@@ -22,11 +22,27 @@ pub struct Running {
     pub most: f64,
     /// Pages so far that nobody called true.
     pub pages: u32,
+    /// Samples that were admitted before it, and how many a week usually has.
+    #[serde(default)]
+    pub admitted: u64,
+    #[serde(default)]
+    pub usual: f64,
 }
 
+/// A claim of whose week fewer samples were seen than this share of the usual says nothing.
+const SEEN_MIN: f64 = 0.9;
+
 impl Running {
-    pub(crate) fn new(said: f64, most: f64, since: Timestamp) -> Running {
-        Running { since, said, most, pages: 0 }
+    pub(crate) fn new(said: f64, most: f64, since: Timestamp, admitted: u64, interval: Span) -> Running {
+        let usual = CLAIMED.secs() / interval.secs().max(1e-3);
+        Running { since, said, most, pages: 0, admitted, usual }
+    }
+
+    /// What came of it, when so many samples had been admitted in the end. None: too few of its week were seen to say that
+    /// it was kept.
+    pub fn outcome(&self, admitted: u64) -> Option<bool> {
+        let seen = admitted.saturating_sub(self.admitted) as f64;
+        if self.holds() && seen < SEEN_MIN * self.usual { None } else { Some(self.holds()) }
     }
 
     pub fn is_over(&self, now: Timestamp) -> bool {
@@ -43,6 +59,9 @@ impl Running {
 pub struct Tenth {
     pub kept: u64,
     pub broken: u64,
+    /// Of whose weeks too little was seen; they count no further.
+    #[serde(default)]
+    pub void: u64,
     /// Sum of what was said: what it would be if all came as said, kept.
     pub said: f64,
 }
@@ -52,11 +71,16 @@ pub struct Tenth {
 pub struct Claims([Tenth; TENTHS]);
 
 impl Claims {
-    pub(crate) fn settle(&mut self, said: f64, kept: bool) {
+    pub(crate) fn settle(&mut self, said: f64, kept: Option<bool>) {
         let tenth = &mut self.0[((said * TENTHS as f64) as usize).min(TENTHS - 1)];
-        tenth.kept += u64::from(kept);
-        tenth.broken += u64::from(!kept);
-        tenth.said += said;
+        match kept {
+            Some(true) => tenth.kept += 1,
+            Some(false) => tenth.broken += 1,
+            None => tenth.void += 1,
+        }
+        if kept.is_some() {
+            tenth.said += said;
+        }
     }
 
     /// Of confidences from 0 to .1, and so on.
@@ -68,6 +92,7 @@ impl Claims {
         self.0.iter().fold(Tenth::default(), |all, tenth| Tenth {
             kept: all.kept + tenth.kept,
             broken: all.broken + tenth.broken,
+            void: all.void + tenth.void,
             said: all.said + tenth.said,
         })
     }

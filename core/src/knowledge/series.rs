@@ -216,6 +216,9 @@ pub struct Series {
     masks: Masks,
     #[serde(default)]
     alerts: Alerts,
+    /// When the alert began that a person called true last.
+    #[serde(default)]
+    excused: Option<Timestamp>,
     /// What its confidence claimed last, while the week of it runs.
     #[serde(default)]
     pub(crate) claim: Option<Running>,
@@ -276,6 +279,7 @@ impl Series {
             masks: Masks::default(),
             trouble: Masks::default(),
             alerts: Alerts::default(),
+            excused: None,
             claim: None,
             level_since: None,
             last_breach: None,
@@ -363,7 +367,9 @@ impl Series {
     pub(crate) fn claim_begins(&mut self, detector: Option<&dyn Detector>, now: Timestamp) {
         let pages = detector.is_some_and(|detector| detector.alerts()) && self.detector.is_some();
         if let (None, Some(asked), Some(learned), true) = (&self.claim, self.budget_per_week(), &self.learned, pages) {
-            self.claim = Some(Running::new(learned.confidence.get(), most_pages(asked), now));
+            let gaps = self.window.len().saturating_sub(1).max(1) as f64;
+            let interval = self.window.span().scaled(1.0 / gaps);
+            self.claim = Some(Running::new(learned.confidence.get(), most_pages(asked), now, self.admitted, interval));
         }
     }
 
@@ -454,12 +460,14 @@ impl Series {
         self.settings.reckoning.during(at)
     }
 
-    /// How many samples of the window lie in deploys or maintenance.
-    pub fn set_aside(&self) -> usize {
-        match self.settings.reckoning.calendars.is_empty() {
-            true => 0,
-            false => self.window.iter().filter(|(at, _)| self.occasions(*at).masked).count(),
+    /// How many samples of the window its calendars keep from being learned: deploys, maintenance, and holidays while they are
+    /// few and `least` others remain.
+    pub fn set_aside(&self, least: usize) -> usize {
+        if self.settings.reckoning.calendars.is_empty() {
+            return 0;
         }
+        let (masked, holidays) = crate::calendar::left_out(least, self.window.iter().map(|(at, _)| self.occasions(at)));
+        masked + holidays
     }
 
     /// How this instant counts, looked up where it counts otherwise than the sample before.

@@ -259,6 +259,12 @@ impl Draft {
                     self.except.push((zones.when(property, one.trim(), line)?, line));
                 }
             }
+            "RECURRENCE-ID" if property.parameter("RANGE").is_some() => {
+                return wrong(
+                    line,
+                    "RANGE is not understood; end the series before it with UNTIL, and let another event go on from there",
+                );
+            }
             "RECURRENCE-ID" => self.stands_in_for = Some((zones.when(property, value, line)?, line)),
             "STATUS" => self.cancelled = value.eq_ignore_ascii_case("CANCELLED"),
             "RDATE" | "EXRULE" => {

@@ -128,6 +128,11 @@ fn what_cannot_be_read_is_refused_with_its_line_and_a_remedy() {
         (event("DTSTART:20260102\nRRULE:FREQ=SECONDLY"), 5, "SECONDLY"),
         (event("DTSTART:20260102\nRRULE:FREQ=DAILY;BYSETPOS=1"), 5, "`dates` or `periods`"),
         (event("DTSTART:20260102\nRDATE:20260103"), 5, "RDATE"),
+        (
+            event("DTSTART:20260103\nRECURRENCE-ID;RANGE=THISANDFUTURE;VALUE=DATE:20260102"),
+            5,
+            "RANGE is not understood; end the series",
+        ),
         (event("DTSTART;X=\"20260102"), 4, "no value"),
         ("BEGIN:A\n".repeat(100), 1, "BEGIN:VCALENDAR"),
         (format!("BEGIN:VCALENDAR\n{}", "BEGIN:A\n".repeat(100)), 9, "deep"),
@@ -218,7 +223,7 @@ fn a_file_is_read_again_when_it_changes_and_kept_when_it_is_spoiled() {
     let sources = [source(serde_json::json!({ "kind": "deploy", "file": path }))];
     let start = at("2026-01-01T00:00:00Z");
     let mut calendars = super::read(&sources, &Zone::UTC, start).expect("usable");
-    let mut watch = Watch::new(&sources, start);
+    let mut watch = Watch::new(&sources, &calendars, Vec::new(), start);
     let later = |secs| start + Span::from_secs(secs);
     assert_eq!(watch.look(&sources, &calendars, &Zone::UTC, later(10)), None, "as it was");
     write(&event("DTSTART:20260101T100000Z\nDURATION:PT100M"));

@@ -53,6 +53,12 @@ pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Failed> {
         .map_err(|error| Failed::Use(error.to_string()))
 }
 
+/// The same for a start, which a calendar's file that cannot be read does not hinder.
+pub fn load_to_start(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Failed> {
+    Config::load_to_start(file, crate::config::environment(), flags, &Methods::built_in().names())
+        .map_err(|error| Failed::Use(error.to_string()))
+}
+
 pub fn config(args: &ConfigArgs, out: &Out) -> Result<Done, Failed> {
     match &args.what {
         What::Check(file) => {
@@ -69,6 +75,8 @@ pub fn config(args: &ConfigArgs, out: &Out) -> Result<Done, Failed> {
                     Err(error) => return Err(Failed::Use(format!("files[{at}].path: {error}"))),
                 }
             }
+            let calendars = loaded.config.engine.calendars.iter().enumerate();
+            warnings.extend(calendars.filter_map(|(at, calendar)| crate::calendar::left_out(at, calendar)));
             warnings.iter().for_each(|warning| eprintln!("{warning}"));
             let set = loaded.entries().iter().filter(|(_, _, origin)| *origin != Origin::Default).count();
             match out.is_json() {

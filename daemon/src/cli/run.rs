@@ -52,15 +52,21 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    fn load(&self) -> Result<Loaded, Failed> {
-        let flags =
-            Flags { listen: self.listen.clone(), data: self.data.clone(), insecure: self.insecure, ..Flags::default() };
-        config::load(self.config.as_deref(), &flags)
+    fn flags(&self) -> Flags {
+        Flags { listen: self.listen.clone(), data: self.data.clone(), insecure: self.insecure, ..Flags::default() }
+    }
+
+    fn load_to_start(&self) -> Result<Loaded, Failed> {
+        config::load_to_start(self.config.as_deref(), &self.flags())
+    }
+
+    fn reload(&self) -> Result<Loaded, Failed> {
+        config::load(self.config.as_deref(), &self.flags())
     }
 }
 
 pub fn run(args: &RunArgs, out: &Out) -> Result<Done, Failed> {
-    let Loaded { config, ignored, .. } = args.load()?;
+    let Loaded { config, ignored, calendar_problems, .. } = args.load_to_start()?;
     crate::log::init(&config.daemon.log, out.color);
     if !ignored.is_empty() {
         tracing::info!("ignored environment variables, which are none of ours: {}", ignored.join(", "));
@@ -72,11 +78,17 @@ pub fn run(args: &RunArgs, out: &Out) -> Result<Done, Failed> {
         .enable_all()
         .build()
         .map_err(|error| Failed::World(format!("cannot start: {error}")))?;
-    runtime.block_on(serve(args.clone(), config, &data, out))?;
+    runtime.block_on(serve(args.clone(), config, calendar_problems, &data, out))?;
     Ok(Done::Quietly)
 }
 
-async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<(), Failed> {
+async fn serve(
+    args: RunArgs,
+    config: Config,
+    calendar_problems: Vec<(usize, String)>,
+    data: &Path,
+    out: &Out,
+) -> Result<(), Failed> {
     let world = |error: &dyn std::fmt::Display| Failed::World(error.to_string());
     // Signals first: one that comes while memory is brought back waits for its turn instead of killing.
     let mut signals = Signals::new().map_err(|error| world(&error))?;
@@ -88,12 +100,13 @@ async fn serve(args: RunArgs, config: Config, data: &Path, out: &Out) -> Result<
     });
     let files = files.collect::<Result<Vec<_>, _>>()?;
     let host = Host::new(&config.daemon.host);
-    let start = Start { settings: config, engine, store, host, files };
+    let start = Start { settings: config, engine, store, host, files, calendar_problems };
     let served = start.settings.clone();
     let (handle, thread) = driver::spawn(start).map_err(|error| world(&error))?;
     let webhooks = crate::webhook::spawn(&served.daemon.webhooks, &handle).map_err(|error| world(&error))?;
 
-    let reread: Reread = Arc::new(move || args.load().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));
+    let reread: Reread =
+        Arc::new(move || args.reload().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));
     let (stop, stopping) = watch::channel(false);
     let mut server = {
         let (handle, reread) = (handle.clone(), Arc::clone(&reread));

@@ -87,7 +87,12 @@ fn calendars(row: &Value) -> Vec<(&'static str, String)> {
         ("calendar", format!("next: {} {} from {}", text(entry, "kind"), text(entry, "name"), text(entry, "from")))
     }));
     let problems = list("calendars").iter().filter_map(|calendar| calendar.get("problem")?.as_str());
-    pairs.extend(problems.map(|problem| ("calendar", format!("not read again: {problem}"))));
+    let crowded = list("calendars").iter().filter(|calendar| calendar["left_out"].as_u64() > Some(0));
+    pairs.extend(crowded.map(|calendar| {
+        let (kind, file) = (text(calendar, "kind"), text(calendar, "file"));
+        ("calendar", format!("{} entries of {kind} {file} are left out, far from today", calendar["left_out"]))
+    }));
+    pairs.extend(problems.map(|problem| ("calendar", format!("not read: {problem}"))));
     pairs
 }
 
@@ -149,14 +154,18 @@ fn refusals(statistics: &Value) -> Option<(&'static str, String)> {
     Some(("changes_refused", format!("{refused}{because}")))
 }
 
-/// What came of confidences whose week is over, once there are any.
+/// What came of confidences whose week is over, and how many run.
 fn outcomes(statistics: &Value) -> Option<(&'static str, String)> {
     let of = statistics.get("confidence_outcomes")?;
     let count = |name: &str| of.get(name).and_then(Value::as_u64);
     let share = |name: &str| of.get(name).and_then(Value::as_f64).map(number);
     let (kept, all) = (count("kept")?, count("kept")? + count("broken")?);
-    let (said, had) = (share("said_ratio")?, share("kept_ratio")?);
-    Some(("confidence", format!("{kept} of {all} claims came true: {had}, and {said} was said")))
+    let running = count("running").filter(|running| *running > 0);
+    let running = running.map(|running| format!("{running} claims run, for a week each"));
+    let settled = share("said_ratio").zip(share("kept_ratio"));
+    let settled = settled.map(|(said, had)| format!("{kept} of {all} claims came true: {had}, and {said} was said"));
+    let said: Vec<String> = settled.into_iter().chain(running).collect();
+    (!said.is_empty()).then(|| ("confidence", said.join("; ")))
 }
 
 /// What the state was decided from, with the level at which it would be degraded.

@@ -108,6 +108,12 @@ impl State {
         }
     }
 
+    /// What is usual is again as it was before; where the series is now, and the alert that holds, stay.
+    fn forget(&mut self, before: State) {
+        self.scorer.forget(before.scorer);
+        self.decider.forget(before.decider);
+    }
+
     /// The usual seconds between samples; a minute as long as nothing is known.
     fn usual_interval(&self) -> f64 {
         if self.interval > 0.0 { self.interval } else { 60.0 }
@@ -212,6 +218,16 @@ impl Detector for Auto {
             DetectorState::Auto(state) => state.step(at, value, asked, self.without),
             DetectorState::Numbers { .. } => Judged::default(),
         }
+    }
+
+    fn step_aside(&self, state: &mut DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Judged {
+        let before = state.clone();
+        let judged = self.step(state, at, value, asked);
+        match (state, before) {
+            (DetectorState::Auto(state), DetectorState::Auto(before)) if !asked.moment.silent => state.forget(*before),
+            (state, before) => *state = before,
+        }
+        judged
     }
 
     fn voices(&self, state: &DetectorState, at: Timestamp, value: f64, asked: &Asked) -> Vec<Voice> {

@@ -42,7 +42,10 @@ impl Series {
             Subject::Period { .. } => self.hear_of_period(verdict, from, until),
             _ => self.alerted_at(from),
         };
-        if of_alert && verdict == Verdict::True {
+        // However often a person says it of one alert, one is excused.
+        let begun = self.masks.covered_from(from).unwrap_or(from);
+        if of_alert && verdict == Verdict::True && self.excused != Some(begun) {
+            self.excused = Some(begun);
             self.alerts.excuse(self.last_seen);
             let at = match about {
                 Subject::Moment { at } | Subject::ChangePoint { at } => at,

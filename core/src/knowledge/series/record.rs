@@ -184,8 +184,7 @@ impl Series {
         let state = self.detector.as_mut()?;
         let judged = match moment.masked {
             false => detector.step(state, at, value, &asked),
-            // What it says is said, and what it learned from it is forgotten.
-            true => detector.step(&mut state.clone(), at, value, &asked),
+            true => detector.step_aside(state, at, value, &asked),
         };
         Some(if detector.alerts() { Own::Alerts(judged) } else { Own::Bounds(judged) })
     }

@@ -50,7 +50,9 @@ pub struct SourceRow {
     /// Its iCalendar file; null: it stands in the configuration.
     file: Option<String>,
     entries: usize,
-    /// Why its file could not be read again, since it was spoiled; what was read before stays in force. Null: it could.
+    /// Entries far from today that found no room.
+    left_out: usize,
+    /// Why its file could not be read, at the start or again; what was read before stays in force. Null: it could.
     problem: Option<String>,
 }
 
@@ -87,6 +89,7 @@ impl CalendarRow {
                     r#match: calendar.selector().map(ToString::to_string),
                     file: source.file.as_ref().map(|path| path.display().to_string()),
                     entries: calendar.entries().len(),
+                    left_out: calendar.left_out(),
                     problem: view
                         .stats
                         .calendar_problems

@@ -33,7 +33,8 @@ pub struct WindowRow {
     used: Option<usize>,
     /// Samples of the window that belong to alerts: left out when it is learned, as long as they are few.
     masked: usize,
-    /// Samples of the window in deploys or maintenance, by the calendars: nothing is learned from them.
+    /// Samples of the window that the calendars keep from being learned: those in deploys or maintenance, and those of holidays
+    /// while these are few.
     set_aside: usize,
     /// The level shifted then; what came before is not learned from. Null: it did not within the window.
     #[schemars(with = "Option<String>")]
@@ -315,7 +316,7 @@ impl Explained {
                 span_s: window.span().secs(),
                 used: learned.map(|threshold| threshold.supporting.statistics.count),
                 masked: series.masked(),
-                set_aside: series.set_aside(),
+                set_aside: series.set_aside(knowledge.config().learning.min_data_points),
                 level_since: series.level(),
             },
             fates: fates(series.fates()),

@@ -24,16 +24,20 @@ pub struct AnomalyRate {
 pub struct ConfidenceOutcomes {
     kept: u64,
     broken: u64,
+    /// Of whose weeks too little was seen.
+    void: u64,
+    /// Whose week is not over.
+    running: u64,
     /// Mean of what was said, and the share that was kept, which should be the same; null before the first.
     said_ratio: Option<f64>,
     kept_ratio: Option<f64>,
 }
 
 impl ConfidenceOutcomes {
-    fn of(claims: &Claims) -> ConfidenceOutcomes {
-        let Tenth { kept, broken, said } = claims.all();
+    fn of(claims: &Claims, running: u64) -> ConfidenceOutcomes {
+        let Tenth { kept, broken, void, said } = claims.all();
         let share = |of: f64| (kept + broken > 0).then(|| of / (kept + broken) as f64);
-        ConfidenceOutcomes { kept, broken, said_ratio: share(said), kept_ratio: share(kept as f64) }
+        ConfidenceOutcomes { kept, broken, void, running, said_ratio: share(said), kept_ratio: share(kept as f64) }
     }
 }
 
@@ -101,7 +105,10 @@ impl Statistics {
             anomaly_rates: Vec::new(),
             budget_per_week: knowledge.config().budget.per_week(),
             alerts_per_week: knowledge.alerts_per_week(view.now),
-            confidence_outcomes: ConfidenceOutcomes::of(knowledge.claims()),
+            confidence_outcomes: ConfidenceOutcomes::of(
+                knowledge.claims(),
+                knowledge.series().filter(|series| series.claim().is_some()).count() as u64,
+            ),
             history: HistoryCounts {
                 signals: knowledge.signals().len(),
                 actions: knowledge.actions().len(),

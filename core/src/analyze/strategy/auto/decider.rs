@@ -563,6 +563,29 @@ impl Decider {
         self.correction = (self.correction + step).clamp(CORRECTION.0, CORRECTION.1);
     }
 
+    /// What is usual is again as it was before: how far and how often, by season. Where the series is now, and what it
+    /// alerts for, stay.
+    pub fn forget(&mut self, before: Decider) {
+        *self = Decider {
+            near: self.near,
+            usual: self.usual,
+            recent: self.recent,
+            offset: self.offset,
+            previous: self.previous,
+            drift: self.drift,
+            unrest: self.unrest,
+            run: self.run,
+            correction: self.correction,
+            storm: self.storm,
+            alert_share: self.alert_share,
+            beyond: self.beyond,
+            calm: self.calm,
+            alert: self.alert,
+            before: self.before,
+            ..before
+        };
+    }
+
     /// No alert holds, and nothing was collected for one.
     pub fn calm(&mut self) {
         self.alert = None;

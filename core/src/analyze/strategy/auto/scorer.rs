@@ -218,6 +218,20 @@ impl Scorer {
         self.past = Past { histogram: sibling.past.histogram.thinned(), record: sibling.past.record };
     }
 
+    /// What is usual is again as it was before; where the series is now, and what is quiet after an onset, stay.
+    pub fn forget(&mut self, before: Scorer) {
+        *self = Scorer {
+            fast: self.fast,
+            medium: self.medium,
+            few: self.few,
+            previous: self.previous,
+            onset_mean: self.onset_mean,
+            peak: self.peak,
+            lasting_mean: self.lasting_mean,
+            ..before
+        };
+    }
+
     /// Scores a value against what came before, then learns from it. `clock` is the local time in milliseconds; each feature
     /// counts as much as its weight says. A holiday is compared with Sundays, as far as those are known to be days of their
     /// own, and is part of no season.
