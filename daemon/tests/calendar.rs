@@ -106,7 +106,7 @@ fn a_start_does_without_a_file_that_cannot_be_read_and_takes_it_in_later() {
     let dir = folder();
     let start = now();
     let yaml = configured(dir.path(), "<html>502 Bad Gateway</html>")
-        + "  - {kind: deploy, file: later.ics, periods: [{from: 2000-01-01, until: 2100-01-01, name: long}]}\n";
+        + "  - {kind: deploy, match: other, file: later.ics, periods: [{from: 2000-01-01, until: 2100-01-01, name: long}]}\n";
     let daemon = Daemon::learned(dir.path(), &yaml);
     let said = || daemon.get("/api/v1/calendar").json()["data"].clone();
     let problem = |at: usize| said()["calendars"][at]["problem"].as_str().unwrap_or_default().to_owned();
