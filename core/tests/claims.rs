@@ -4,12 +4,12 @@ mod world;
 
 use homeostat::config::Config;
 use homeostat::event::{Alerted, Event, Phase};
-use homeostat::feedback::{LoopKind, Signal, Subject, Verdict};
+use homeostat::feedback::{Subject, Verdict};
 use homeostat::knowledge::SeriesId;
 use homeostat::knowledge::claims::{Running, Tenth};
 use homeostat::monitor::Sample;
 use homeostat::time::{Span, Timestamp};
-use world::{World, name};
+use world::World;
 
 const STEP: Span = Span::minutes(5);
 const DAY: Span = Span::hours(24);
@@ -43,19 +43,7 @@ fn days(world: &mut World, id: SeriesId, count: u64, bad: &[u64]) -> Vec<Timesta
 
 /// What a person says of the alert that began then.
 fn say(world: &mut World, verdict: Verdict, at: Timestamp) {
-    let signal = Signal {
-        id: 0,
-        at: world.now,
-        of: LoopKind::AnomalyFeedback,
-        source: "verdict".into(),
-        value: 0.0,
-        series: Some(name("load")),
-        verdict: Some(verdict),
-        about: Some(Subject::Moment { at }),
-        metadata: Default::default(),
-    };
-    let event = world.engine.signal(signal, world.now);
-    world.events.push(event);
+    world.say("load", verdict, Subject::Moment { at });
 }
 
 fn settled(world: &World) -> Vec<Running> {

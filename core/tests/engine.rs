@@ -8,13 +8,13 @@ use homeostat::config::{Config, Kind};
 use homeostat::engine::Engine;
 use homeostat::event::{Event, Phase};
 use homeostat::execute::Setting;
-use homeostat::feedback::{LoopKind, Signal, Subject, Verdict};
+use homeostat::feedback::{LoopKind, Subject, Verdict};
 use homeostat::monitor::{Fate, Sample, Why};
 use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::time::{Span, Timestamp};
 use std::collections::BTreeMap;
-use world::{World, by_bounds, certain, name};
+use world::{World, by_bounds, certain};
 
 #[test]
 fn a_series_is_learned_as_soon_as_it_has_enough_samples_and_then_judged() {
@@ -124,19 +124,7 @@ fn an_alert_that_mattered_costs_nothing_of_the_budget_and_one_that_did_not_makes
 
 /// Says something of a stretch of the past of a series.
 fn say(world: &mut World, series: &str, verdict: Verdict, subject: Subject) {
-    let signal = Signal {
-        id: 0,
-        at: world.now,
-        of: LoopKind::AnomalyFeedback,
-        source: "verdict".into(),
-        value: 0.0,
-        series: Some(name(series)),
-        verdict: Some(verdict),
-        about: Some(subject),
-        metadata: Default::default(),
-    };
-    let event = world.engine.signal(signal, world.now);
-    world.events.push(event);
+    world.say(series, verdict, subject);
     world.cycle();
 }
 

@@ -8,7 +8,7 @@ use homeostat::config::{Config, Kind};
 use homeostat::engine::Engine;
 use homeostat::event::{Alerted, Event, Phase};
 use homeostat::feedback::weights::{Feature, Heard, Spoke, Weights};
-use homeostat::feedback::{LoopKind, Signal, Subject, Verdict};
+use homeostat::feedback::{Subject, Verdict};
 use homeostat::stats::Scratch;
 use homeostat::time::{Span, Timestamp};
 use world::{World, certain, name};
@@ -230,22 +230,6 @@ fn onsets(world: &World) -> Vec<Alerted> {
     world.events.iter().filter_map(onset).collect()
 }
 
-fn say(world: &mut World, series: &str, verdict: Verdict, about: Subject) {
-    let signal = Signal {
-        id: 0,
-        at: world.now,
-        of: LoopKind::AnomalyFeedback,
-        source: "verdict".into(),
-        value: 0.0,
-        series: Some(name(series)),
-        verdict: Some(verdict),
-        about: Some(about),
-        metadata: Default::default(),
-    };
-    let event = world.engine.signal(signal, world.now);
-    world.events.push(event);
-}
-
 /// A series with one alert for unrest, and when that was.
 fn with_unrest() -> (World, Timestamp) {
     let mut world = World::new(certain());
@@ -266,7 +250,7 @@ fn a_verdict_moves_what_spoke_in_the_series_at_once_and_a_little_in_all_others_w
         world.engine.knowledge().find(&name(series)).expect(series).weights().get(Feature::Restless)
     };
     assert_eq!((weight(&world, "latency"), weight(&world, "queue")), (1.0, 1.0), "nobody said anything");
-    say(&mut world, "latency", Verdict::False, Subject::Moment { at });
+    world.say("latency", Verdict::False, Subject::Moment { at });
     let own = weight(&world, "latency");
     assert!(own < 0.95 && weight(&world, "queue") == 1.0, "{own}");
     let series = world.engine.knowledge().find(&name("latency")).expect("held");
@@ -278,14 +262,9 @@ fn a_verdict_moves_what_spoke_in_the_series_at_once_and_a_little_in_all_others_w
     world.intern("connections");
     assert_eq!(weight(&world, "connections"), other, "a new one starts at the fleet's");
     // What nothing spoke in moves nothing.
-    say(&mut world, "latency", Verdict::False, Subject::Moment { at: at - Span::minutes(30) });
+    world.say("latency", Verdict::False, Subject::Moment { at: at - Span::minutes(30) });
     assert_eq!(weight(&world, "latency"), lower);
-    say(
-        &mut world,
-        "latency",
-        Verdict::True,
-        Subject::Period { from: at - Span::minutes(1), until: at + Span::minutes(1) },
-    );
+    world.say("latency", Verdict::True, Subject::Period { from: at - Span::minutes(1), until: at + Span::minutes(1) });
     assert!(weight(&world, "latency") > lower, "it mattered");
 }
 
@@ -303,7 +282,7 @@ fn what_was_missed_raises_what_would_have_spoken() {
     assert_eq!(onsets(&world).len(), 1, "missed");
     let weights = |world: &World| *world.series(id).weights();
     assert!(weights(&world).is_default());
-    say(&mut world, "queue", Verdict::Missed, Subject::Period { from, until });
+    world.say("queue", Verdict::Missed, Subject::Period { from, until });
     let after = weights(&world);
     assert!(after.get(Feature::Restless) > 1.0, "{after:?}");
     assert!(Feature::ALL.into_iter().all(|feature| after.get(feature) >= 1.0), "{after:?}");
@@ -319,7 +298,7 @@ fn weights_outlive_a_restore_and_a_replay_and_go_on_alike() {
         Engine::restore(certain(), Methods::built_in(), 3, parts, now).expect("a snapshot of its own")
     };
     let began = world.now;
-    say(&mut world, "latency", Verdict::False, Subject::Moment { at });
+    world.say("latency", Verdict::False, Subject::Moment { at });
     // Between the verdict and the cycle that tells all series of it.
     let between = restored(&world.engine.snapshot(), world.now);
     let weights = |engine: &Engine, series: &str| *engine.knowledge().find(&name(series)).expect(series).weights();

@@ -2,6 +2,7 @@
 
 mod hear;
 mod record;
+mod settings;
 mod shift;
 
 pub(crate) use hear::About;
@@ -28,50 +29,12 @@ use crate::threshold::{Rival, Threshold};
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
 use serde::{Deserialize, Serialize};
+pub use settings::Settings;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Samples a merit is worked out from at most: ten times as many as it is smoothed over.
 const MERIT_SAMPLES: usize = 10 * SMOOTHED as usize;
-
-/// What the configuration says of this series: derived, never stored.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Settings {
-    pub kind: Option<Kind>,
-    pub watch: Option<bool>,
-    pub page: bool,
-    pub strategy: StrategyName,
-    pub sensitivity: Sensitivity,
-    /// A budget of its own.
-    pub budget: Option<Budget>,
-    /// How it reads the time.
-    pub reckoning: Reckoning,
-    /// Whose it is.
-    pub owner: Option<Arc<str>>,
-}
-
-impl Settings {
-    pub fn of(name: &SeriesName, config: &Config) -> Settings {
-        let mut settings = Settings {
-            strategy: config.learning.strategy.clone(),
-            sensitivity: config.learning.sensitivity,
-            reckoning: Reckoning::of(name, &config.learning.timezone, &config.calendars),
-            ..Settings::default()
-        };
-        for rule in config.series.iter().filter(|rule| rule.selector.matches(name)) {
-            settings.kind = rule.kind.or(settings.kind);
-            settings.watch = rule.watch.or(settings.watch);
-            settings.page = rule.page.unwrap_or(settings.page);
-            settings.budget = rule.budget.or(settings.budget);
-            settings.owner = rule.owner.clone().or(settings.owner);
-            settings.sensitivity = rule.sensitivity.unwrap_or(settings.sensitivity);
-            if let Some(strategy) = &rule.strategy {
-                settings.strategy = strategy.clone();
-            }
-        }
-        settings
-    }
-}
 
 /// Alerts of which it is remembered what spoke in them; the oldest is forgotten first.
 const SPOKEN_KEPT: usize = 32;

@@ -5,7 +5,7 @@ use homeostat::config::{Config, Parameters};
 use homeostat::engine::Engine;
 use homeostat::event::Event;
 use homeostat::execute::{Change, Expectation, Knob, Measure, Outcome, Setting, Verification};
-use homeostat::feedback::{LoopKind, ParameterKind, Signal, Verdict};
+use homeostat::feedback::{LoopKind, ParameterKind, Signal, Subject, Verdict};
 use homeostat::knowledge::LoopMemory;
 use homeostat::knowledge::SeriesId;
 use homeostat::knowledge::series::Series;
@@ -219,6 +219,23 @@ impl World {
 
     pub fn measure(&mut self, of: LoopKind, source: &'static str, value: f64) -> u64 {
         self.signal(of, source, value, None, None)
+    }
+
+    /// A person says something of a time of a series.
+    pub fn say(&mut self, series: &str, verdict: Verdict, about: Subject) {
+        let signal = Signal {
+            id: 0,
+            at: self.now,
+            of: LoopKind::AnomalyFeedback,
+            source: "verdict".into(),
+            value: 0.0,
+            series: Some(name(series)),
+            verdict: Some(verdict),
+            about: Some(about),
+            metadata: Default::default(),
+        };
+        let event = self.engine.signal(signal, self.now);
+        self.events.push(event);
     }
 
     pub fn signal(
