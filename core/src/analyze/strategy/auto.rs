@@ -12,6 +12,7 @@ mod parts;
 mod scorer;
 mod season;
 mod tail;
+mod week;
 
 use super::{Asked, Baseline, Detector, DetectorState, Outlook, Voice};
 use crate::config::StrategyName;
@@ -88,7 +89,7 @@ impl State {
         let clock = asked.moment.clock(at);
         let interval = self.usual_interval();
         let (pages, scores) = weights(asked, without);
-        let scores = self.scorer.step(tame as f32, clock, asked.moment.holiday, &scores);
+        let scores = self.scorer.step(tame as f32, clock, asked.moment.holiday, self.decider.week(), &scores);
         let decision = self.decider.step(tame, clock, interval as f32, asked, &pages, without);
         let severity = decision.severity.min(1.0) + 0.3 * decision.severity.max(1.0).ln();
         self.severity += SEVERITY_RATE * (severity - self.severity);
@@ -288,3 +289,5 @@ impl<'de> Deserialize<'de> for Packed {
         deserializer.deserialize_bytes(Bytes)
     }
 }
+#[cfg(test)]
+mod sizes { use super::*; #[test] fn p(){ println!("state {} scorer {} decider {} week {} hist {} past {}", size_of::<State>(), size_of::<Scorer>(), size_of::<Decider>(), size_of::<week::Week>(), size_of::<histogram::Histogram<28>>(), size_of::<histogram::Histogram<32>>()); } }
