@@ -289,5 +289,3 @@ impl<'de> Deserialize<'de> for Packed {
         deserializer.deserialize_bytes(Bytes)
     }
 }
-#[cfg(test)]
-mod sizes { use super::*; #[test] fn p(){ println!("state {} scorer {} decider {} week {} hist {} past {}", size_of::<State>(), size_of::<Scorer>(), size_of::<Decider>(), size_of::<week::Week>(), size_of::<histogram::Histogram<28>>(), size_of::<histogram::Histogram<32>>()); } }

@@ -16,6 +16,7 @@ use crate::feedback::Verdict;
 use crate::feedback::weights::PAGING;
 use crate::monitor::Why;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU16;
 
 /// Rates of the running means and errors.
 const NEAR: f32 = 0.05;
@@ -68,7 +69,7 @@ const EASED: f32 = 1.5;
 const ACCEPTED: f32 = 30.0;
 const ACCEPTED_S: (f32, f32) = (1800.0, 21_600.0);
 /// Samples for which the level before is remembered, so that a return to it does not page.
-const REMEMBERED: u16 = 2000;
+const REMEMBERED: NonZeroU16 = NonZeroU16::new(2000).expect("not 0");
 /// Pages within half an hour, or three samples, are one.
 const APART_S: f32 = 1800.0;
 /// Alerts are kept out of what is learned while they are under this share of the last hundred samples.
@@ -168,7 +169,7 @@ struct Before {
     usual: f32,
     low: f32,
     high: f32,
-    left: u16,
+    left: NonZeroU16,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -411,10 +412,11 @@ impl Decider {
             + SPREAD_FLOOR * (self.usual_error + self.level_error)
             + STEP_FLOOR * smallest_step
             + 1e-12;
+        let noise = DIFFERENT * self.season_square.sqrt();
         let expected = match holiday {
             _ if without.has(Part::Season) => None,
-            true => self.week.on_sunday(clock),
-            false => self.week.expected(clock, DIFFERENT * self.season_square.sqrt()),
+            true => self.week.on_sunday(clock, noise),
+            false => self.week.expected(clock, noise),
         };
         let known = expected.is_some();
         let Expected { value: season, beside } = expected.unwrap_or_default();
@@ -532,16 +534,14 @@ impl Decider {
 
     /// Whether this is the way back to the level that was given up.
     fn returns(&mut self, seen: &Seen, hit: bool) -> bool {
-        let Some(before) = &mut self.before else { return false };
-        before.left -= 1;
+        let Some(before) = self.before else { return false };
+        let left = NonZeroU16::new(before.left.get() - 1);
         let inside = before.low <= seen.value && seen.value <= before.high;
-        let back = self.alert.is_none() && hit && seen.of != STUCK && inside && before.left > 0;
+        let back = self.alert.is_none() && hit && seen.of != STUCK && inside && left.is_some();
         if back {
             (self.near, self.usual) = (before.near, before.usual);
         }
-        if back || before.left == 0 {
-            self.before = None;
-        }
+        self.before = left.filter(|_| !back).map(|left| Before { left, ..before });
         back
     }
 
@@ -565,7 +565,6 @@ impl Decider {
             high: alert.high + season,
             left: REMEMBERED,
         });
-        self.week.raise(self.recent - self.near);
         (self.near, self.usual) = (self.recent, self.recent);
     }
 

@@ -98,6 +98,8 @@ pub(super) struct Scorer {
     /// How far values lie from the day's table alone, and from it with the week's.
     day_error: f32,
     week_error: f32,
+    /// Where the series lies beside its hours of the week, by the slow mean.
+    week_offset: f32,
     states: States,
     histograms: [Histogram<BINS>; FEATURES - 1],
     records: [f32; FEATURES - 1],
@@ -119,10 +121,10 @@ pub(super) struct Scores {
     pub spoke: [f32; FEATURES],
 }
 
-/// Which sequences of three coarse states were seen.
+/// Which sequences of three coarse states were seen; some share a bit.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct States {
-    seen: [u64; 16],
+    seen: [u64; 8],
     last: u8,
     before: u8,
 }
@@ -134,7 +136,7 @@ impl States {
     /// Whether this sequence was never seen; it is seen now.
     fn is_new(&mut self, deviations: f32) -> bool {
         let state = (STATE_LEVELS * deviations.tanh() + STATE_LEVELS) as u8;
-        let at = ((usize::from(state) * 31 + usize::from(self.last)) * 31 + usize::from(self.before)) % 1024;
+        let at = ((usize::from(state) * 31 + usize::from(self.last)) * 31 + usize::from(self.before)) % 512;
         (self.before, self.last) = (self.last, state);
         let (word, bit) = (at / 64, 1 << (at % 64));
         let new = self.seen[word] & bit == 0;
@@ -195,6 +197,7 @@ impl Scorer {
             day: Table::default(),
             day_error: 0.0,
             week_error: 0.0,
+            week_offset: 0.0,
             states: States::default(),
             histograms: Default::default(),
             records: [0.0; FEATURES - 1],
@@ -237,9 +240,9 @@ impl Scorer {
         let floor = LEVEL_FLOOR * self.slow.abs() + SPREAD_FLOOR * self.spread + 1e-12;
         let part = part_of(clock, DAY_MS, DAY_PARTS);
         let by_day = self.day.mean(part);
-        let beside = week.beside(if holiday { on_sunday(clock) } else { clock });
-        let weekly = beside.is_some();
-        let by_week = by_day + beside.unwrap_or(0.0);
+        let hour = week.of_hour(if holiday { on_sunday(clock) } else { clock });
+        let weekly = hour.is_some();
+        let by_week = hour.map_or(by_day, |hour| hour + self.week_offset);
         let tells = weekly && self.week_error < self.day_error;
         let known = self.day.met(part) >= 2 && (tells || !holiday);
         let expected = if tells { by_week } else { by_day };
@@ -267,6 +270,9 @@ impl Scorer {
             let rate = SLOW.max(1.0 / (self.count as f32));
             toward(&mut self.season, size, rate);
             toward(&mut self.day_error, day, rate);
+            if weekly {
+                self.week_offset += rate * (value - by_week);
+            }
             toward(&mut self.week_error, if weekly { week } else { day }, rate);
         }
         if !holiday {

@@ -78,12 +78,6 @@ impl<const PARTS: usize> Table<PARTS> {
         self.set(part, mean, met.min(MET_MAX));
     }
 
-    /// All parts lie so much higher from now on.
-    pub fn raise(&mut self, by: f32) {
-        self.base += by;
-        self.so_far += by;
-    }
-
     /// Makes room for a mean that lies outside of what the steps reach: but never for one a thousand spreads away, by which
     /// all others would become the same.
     fn stretch(&mut self, mean: f32, spread: f32) {

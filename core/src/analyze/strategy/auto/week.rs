@@ -37,24 +37,21 @@ impl Week {
     /// from what is usual: an hour that differs from its time of day by not more is not different.
     pub fn expected(&self, clock: i64, noise: f32) -> Option<Expected> {
         let by_day = self.by_day(hour_of(clock))?;
-        let beside = self.beside(clock).filter(|beside| beside.abs() > noise);
+        let beside = self.of_hour(clock).map(|mean| mean - by_day).filter(|beside| beside.abs() > noise);
         // Of a difference, what noise alone would make of it is taken off (James and Stein 1961, for one mean).
         let beside = beside.map_or(0.0, |beside| beside * (1.0 - (noise / beside) * (noise / beside)));
         Some(Expected { value: by_day + beside, beside })
     }
 
-    /// What is usual at this time of a Sunday, once that is known by itself: holidays are like them.
-    pub fn on_sunday(&self, clock: i64) -> Option<Expected> {
-        let sunday = on_sunday(clock);
-        let by_day = self.by_day(hour_of(sunday))?;
-        self.beside(sunday).map(|beside| Expected { value: by_day + beside, beside })
+    /// What is usual at this time of a Sunday, where that is another than at this time of day: holidays are like them.
+    pub fn on_sunday(&self, clock: i64, noise: f32) -> Option<Expected> {
+        self.expected(on_sunday(clock), noise).filter(|expected| expected.beside != 0.0)
     }
 
-    /// How far this hour of the week lies from its time of day, once two weeks agreed about it.
-    pub fn beside(&self, clock: i64) -> Option<f32> {
+    /// What is usual at this hour of the week, once two weeks agreed about it.
+    pub fn of_hour(&self, clock: i64) -> Option<f32> {
         let hour = hour_of(clock);
-        let by_day = self.by_day(hour)?;
-        (self.hours.met(hour) >= AGREED).then(|| self.hours.mean(hour) - by_day)
+        (self.hours.met(hour) >= AGREED).then(|| self.hours.mean(hour))
     }
 
     /// Takes a value in. `spread` is how far the series' values usually lie from one another: what differs more from the week
@@ -69,11 +66,6 @@ impl Week {
         } else {
             self.hours.put(hour, mean, 1, spread);
         }
-    }
-
-    /// All hours lie so much higher from now on.
-    pub fn raise(&mut self, by: f32) {
-        self.hours.raise(by);
     }
 
     fn by_day(&self, hour: usize) -> Option<f32> {
@@ -139,14 +131,5 @@ mod tests {
         assert!((at(&week, 17, 8).expect("known") - 100.0).abs() < 1.0, "of that day alone");
         follow(&mut week, 15, 7, |_, _| 100.0);
         assert!((at(&week, 23, 8).expect("known") - 100.0).abs() < 1.0, "it did not come");
-    }
-
-    #[test]
-    fn a_new_level_is_that_of_all_hours() {
-        let mut week = Week::default();
-        follow(&mut week, 0, 7, |_, hour| hour as f32);
-        week.raise(1000.0);
-        let eight = at(&week, 7, 8).expect("known");
-        assert!((eight - 1008.0).abs() < 1.0, "{eight}");
     }
 }
