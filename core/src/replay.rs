@@ -3,7 +3,7 @@
 //! A rule's expression is taken apart from the top down to what holds no number worth changing. These lower parts, the
 //! leaves, are fetched once as they stand, at the rule's own evaluations; what is above them, a [`Formula`], is worked
 //! out here, for as many literals and durations as one likes. Expressions evaluate and alerts fire as those of Prometheus
-//! 2.42 do, `promtool test rules` being the judge (`daemon/tests/promtool_replay.rs`).
+//! 2.42 do, `promtool test rules` being the judge (`core/tests/promtool`).
 
 mod alert;
 mod evaluate;
@@ -12,6 +12,7 @@ pub mod grouping;
 mod labels;
 mod page;
 mod replayer;
+mod scan;
 pub mod score;
 mod template;
 

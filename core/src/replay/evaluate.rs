@@ -296,11 +296,7 @@ impl Scalar {
             Scalar::Literal(at) => literals[*at],
             Scalar::Negate(operand) => -operand.at(k, literals, leaves),
             Scalar::Binary { op, left, right } => {
-                let (left, right) = (left.at(k, literals, leaves), right.at(k, literals, leaves));
-                match op.compares(left, right) {
-                    Some(holds) => f64::from(u8::from(holds)),
-                    None => op.of(left, right),
-                }
+                op.scalar(left.at(k, literals, leaves), right.at(k, literals, leaves))
             }
         }
     }
@@ -318,6 +314,14 @@ impl Op {
             Op::LessEqual => left <= right,
             _ => return None,
         })
+    }
+
+    /// What it gives between two scalars.
+    pub(super) fn scalar(self, left: f64, right: f64) -> f64 {
+        match self.compares(left, right) {
+            Some(holds) => f64::from(u8::from(holds)),
+            None => self.of(left, right),
+        }
     }
 
     /// What arithmetic gives; NaN for other operators, which have no number.

@@ -181,6 +181,19 @@ impl Formula {
         }
     }
 
+    /// Its value where it depends on nothing that is fetched; `None` where it does, or where a literal is missing.
+    pub fn constant(&self, literals: &[f64]) -> Option<f64> {
+        match self {
+            Formula::Leaf(_) | Formula::ScalarLeaf(_) => None,
+            Formula::Number(value) => Some(*value),
+            Formula::Literal(at) => literals.get(*at).copied(),
+            Formula::Negate(operand) => Some(-operand.constant(literals)?),
+            Formula::Binary { op, left, right, .. } => {
+                Some(op.scalar(left.constant(literals)?, right.constant(literals)?))
+            }
+        }
+    }
+
     /// The formula as PromQL: `leaves` are the texts of what is fetched, without comments, `literals` are written as numbers. What is
     /// missing in either is written as `?`. Operands that are operations themselves stand in parentheses.
     pub fn promql<'a, L: AsRef<str>>(&'a self, leaves: &'a [L], literals: &'a [f64]) -> Promql<'a, L> {

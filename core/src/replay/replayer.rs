@@ -1,19 +1,17 @@
 //! One rule over one history, for as many literals and durations as one likes.
 //!
 //! What does not depend on them is done once: labels, matching, and for the shape nearly all rules have (a leaf compared
-//! with a number, perhaps beside guards) tracks that are ready to be scanned. There an alert depends on its own track alone,
-//! and stretches of it in which nothing can hold are passed over by their extreme.
+//! with a number, perhaps beside guards) tracks that are ready to be scanned. There an alert depends on its own track alone.
+//! Of what is put together from such comparisons by `and`, `or` and `unless` only those evaluations are worked out at which
+//! one of them holds; of everything else, all.
 
 use super::alert::{Alert, Durations};
-use super::evaluate::{Failure, Keys, Plan, Slots};
-use super::formula::{Formula, Op};
+use super::evaluate::{Failure, Plan, Slots};
 use super::labels::{Labels, METRIC_NAME};
 use super::page::Page;
+use super::scan::{Comparison, Dense, comparisons};
 use super::{Range, Rule};
 use crate::time::Timestamp;
-
-/// How many values share one extreme: one cache line's worth of extremes then stands for eight pages of values.
-const BLOCK: usize = 64;
 
 /// What a replay gave.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -44,29 +42,19 @@ pub struct Replayer<'a> {
 enum Way {
     /// It cannot be evaluated at all.
     Never(Failure),
-    /// Step by step: for every slot of the plan, the alert that it is.
-    Steps {
-        plan: Box<Plan>,
-        alerts: Vec<Labels>,
-        alert_of: Vec<usize>,
-    },
-    Scan(Scan),
+    /// Evaluation by evaluation.
+    Steps(Steps),
+    /// Track by track, each an alert of its own, with these labels.
+    Scan { comparison: Comparison, alerts: Vec<Labels> },
 }
 
-/// `track op scalar`, each track an alert of its own.
-struct Scan {
-    op: Op,
-    /// What the tracks are compared with: depends on literals alone.
-    scalar: Plan,
-    tracks: Vec<ScanTrack>,
-}
-
-struct ScanTrack {
-    labels: Labels,
-    /// One per evaluation; NaN where there is none, which compares like no value at all.
-    values: Vec<f64>,
-    /// Per block of them the one that holds if any does.
-    extremes: Vec<f64>,
+struct Steps {
+    plan: Plan,
+    /// The distinct alerts, and for every slot of the plan which one it is.
+    alerts: Vec<Labels>,
+    alert_of: Vec<usize>,
+    /// Comparisons of which one has to hold for there to be anything at all, where that can be said.
+    needed: Option<Vec<Comparison>>,
 }
 
 impl<'a> Replayer<'a> {
@@ -74,24 +62,9 @@ impl<'a> Replayer<'a> {
         let (step, steps) = leaves.first().map_or((1, 0), |range| (range.step.max(1), range.steps));
         let stride = usize::try_from(rule.interval_ms / step).unwrap_or(1).max(1);
         let same = |range: &Range| (range.start, range.step, range.steps) == (leaves[0].start, leaves[0].step, steps);
-        let way = if !leaves.iter().all(same) {
-            Way::Never(Failure::Malformed("its parts were not fetched for the same evaluations"))
-        } else {
-            match Plan::compile(&rule.formula, rule.formula.literals(), leaves) {
-                Err(failure) => Way::Never(failure),
-                Ok(plan) => {
-                    let mut alerts = Slots::default();
-                    let alert_of: Vec<usize> =
-                        plan.labels.iter().map(|labels| alerts.of(rule.alert_labels(labels))).collect();
-                    let alerts = alerts.labels;
-                    // One alert per slot, or two may get into each other's way.
-                    let apart = alerts.len() == alert_of.len();
-                    match Scan::of(rule, leaves, stride).filter(|_| apart) {
-                        Some(scan) => Way::Scan(scan),
-                        None => Way::Steps { plan: Box::new(plan), alerts, alert_of },
-                    }
-                }
-            }
+        let way = match leaves.iter().all(same) {
+            false => Way::Never(Failure::Malformed("its parts were not fetched for the same evaluations")),
+            true => Way::of(rule, leaves, stride).unwrap_or_else(Way::Never),
         };
         Replayer { rule, leaves, stride, evaluations: steps.div_ceil(stride), way }
     }
@@ -105,17 +78,12 @@ impl<'a> Replayer<'a> {
                 self.never(Failure::Malformed("a literal has no value"), &mut replayed);
             }
             Way::Never(failure) => self.never(*failure, &mut replayed),
-            Way::Steps { plan, alerts, alert_of } => {
-                self.steps(plan.as_ref().clone(), alerts, alert_of, literals, durations, &mut replayed);
-            }
-            Way::Scan(scan) => match scan.level(literals) {
-                Ok(level) => {
-                    for track in &scan.tracks {
-                        self.scan(scan.op, track, level, durations, &mut replayed);
-                    }
+            Way::Steps(steps) => self.steps(steps, literals, durations, &mut replayed),
+            Way::Scan { comparison, alerts } => {
+                for (track, labels) in comparison.tracks.iter().zip(alerts) {
+                    self.scan(comparison, track, labels, literals, durations, &mut replayed);
                 }
-                Err(failure) => self.never(failure, &mut replayed),
-            },
+            }
         }
         replayed.pages.sort_by(|a, b| (a.began, &a.labels).cmp(&(b.began, &b.labels)));
         replayed
@@ -123,7 +91,7 @@ impl<'a> Replayer<'a> {
 
     /// Whether it is scanned track by track, which is many times as fast as evaluation by evaluation.
     pub fn is_scan(&self) -> bool {
-        matches!(self.way, Way::Scan(_))
+        matches!(self.way, Way::Scan { .. })
     }
 
     fn at(&self, evaluation: usize) -> Timestamp {
@@ -135,22 +103,20 @@ impl<'a> Replayer<'a> {
         replayed.failure = (self.evaluations > 0).then(|| (self.at(0), failure));
     }
 
-    fn steps(
-        &self,
-        mut plan: Plan,
-        labels: &[Labels],
-        alert_of: &[usize],
-        literals: &[f64],
-        durations: Durations,
-        replayed: &mut Replayed,
-    ) {
-        let mut alerts = vec![Alert::Inactive; labels.len()];
-        let mut holds = vec![false; labels.len()];
+    fn steps(&self, steps: &Steps, literals: &[f64], durations: Durations, replayed: &mut Replayed) {
+        let mut plan = steps.plan.clone();
+        let mut alerts = vec![Alert::Inactive; steps.alerts.len()];
+        let mut holds = vec![false; steps.alerts.len()];
+        let wanted = steps.needed.as_ref().map(|needed| self.any_holds(needed, literals));
+        let mut all_inactive = true;
         for evaluation in 0..self.evaluations {
+            if all_inactive && wanted.as_ref().is_some_and(|wanted| !wanted[evaluation]) {
+                continue;
+            }
             let at = self.at(evaluation);
             holds.fill(false);
             let filled = plan.fill(evaluation * self.stride, literals, self.leaves).and_then(|()| {
-                for (value, alert) in plan.values.iter().zip(alert_of) {
+                for (value, alert) in plan.values.iter().zip(&steps.alert_of) {
                     if value.is_some() && std::mem::replace(&mut holds[*alert], true) {
                         return Err(Failure::SameAlert);
                     }
@@ -162,25 +128,51 @@ impl<'a> Replayer<'a> {
                 replayed.failure.get_or_insert((at, failure));
                 continue;
             }
-            for ((alert, holds), labels) in alerts.iter_mut().zip(&holds).zip(labels) {
+            all_inactive = true;
+            for ((alert, holds), labels) in alerts.iter_mut().zip(&holds).zip(&steps.alerts) {
                 replayed.held += usize::from(*holds);
                 if let Some((pending_since, began)) = alert.step(at, *holds, durations) {
                     replayed.pages.push(Page { labels: labels.clone(), pending_since, began, ended: Some(at) });
                 }
+                all_inactive &= *alert == Alert::Inactive;
             }
         }
-        for (alert, labels) in alerts.iter().zip(labels) {
+        for (alert, labels) in alerts.iter().zip(&steps.alerts) {
             still_firing(*alert, labels, replayed);
         }
     }
 
-    fn scan(&self, op: Op, track: &ScanTrack, level: f64, durations: Durations, replayed: &mut Replayed) {
-        let holds = |value: f64| op.compares(value, level) == Some(true);
+    /// For every evaluation, whether one of the comparisons holds for any of its tracks.
+    fn any_holds(&self, comparisons: &[Comparison], literals: &[f64]) -> Vec<bool> {
+        let mut any = vec![false; self.evaluations];
+        for comparison in comparisons {
+            let holds = comparison.with(literals);
+            for track in &comparison.tracks {
+                let mut from = 0;
+                while let Some(at) = track.next(from, &holds) {
+                    any[at] = true;
+                    from = at + 1;
+                }
+            }
+        }
+        any
+    }
+
+    fn scan(
+        &self,
+        comparison: &Comparison,
+        track: &Dense,
+        labels: &Labels,
+        literals: &[f64],
+        durations: Durations,
+        replayed: &mut Replayed,
+    ) {
+        let holds = comparison.with(literals);
         let mut alert = Alert::Inactive;
         let mut evaluation = 0;
         loop {
             if alert == Alert::Inactive {
-                match track.next(evaluation, holds) {
+                match track.next(evaluation, &holds) {
                     Some(next) => evaluation = next,
                     None => break,
                 }
@@ -189,106 +181,35 @@ impl<'a> Replayer<'a> {
             let (at, held) = (self.at(evaluation), holds(*value));
             replayed.held += usize::from(held);
             if let Some((pending_since, began)) = alert.step(at, held, durations) {
-                replayed.pages.push(Page { labels: track.labels.clone(), pending_since, began, ended: Some(at) });
+                replayed.pages.push(Page { labels: labels.clone(), pending_since, began, ended: Some(at) });
             }
             evaluation += 1;
         }
-        still_firing(alert, &track.labels, replayed);
+        still_firing(alert, labels, replayed);
+    }
+}
+
+impl Way {
+    fn of(rule: &Rule, leaves: &[Range], stride: usize) -> Result<Way, Failure> {
+        let plan = Plan::compile(&rule.formula, rule.formula.literals(), leaves)?;
+        let mut alerts = Slots::default();
+        let alert_of: Vec<usize> = plan.labels.iter().map(|labels| alerts.of(rule.alert_labels(labels))).collect();
+        let alerts = alerts.labels;
+        // Where two slots are one alert they can get into each other's way.
+        if alerts.len() == alert_of.len()
+            && let Some((comparison, range)) = Comparison::guarded(&rule.formula, leaves, stride)
+        {
+            let alerts = leaves[range].tracks.iter().map(|track| rule.alert_labels(&track.labels)).collect();
+            return Ok(Way::Scan { comparison, alerts });
+        }
+        let needed = comparisons(&rule.formula, leaves, stride);
+        Ok(Way::Steps(Steps { plan, alerts, alert_of, needed }))
     }
 }
 
 fn still_firing(alert: Alert, labels: &Labels, replayed: &mut Replayed) {
     if let Alert::Firing { pending_since, began, .. } = alert {
         replayed.pages.push(Page { labels: labels.clone(), pending_since, began, ended: None });
-    }
-}
-
-impl ScanTrack {
-    /// The first evaluation from `from` on whose value holds.
-    fn next(&self, from: usize, holds: impl Fn(f64) -> bool) -> Option<usize> {
-        let mut block = from / BLOCK;
-        let mut from = from;
-        while let Some(extreme) = self.extremes.get(block) {
-            let end = ((block + 1) * BLOCK).min(self.values.len());
-            if holds(*extreme)
-                && let Some(at) = self.values[from..end].iter().position(|value| holds(*value))
-            {
-                return Some(from + at);
-            }
-            block += 1;
-            from = end;
-        }
-        None
-    }
-}
-
-impl Scan {
-    /// A rule that is `LEAF op SCALAR`, or that with `and LEAF` or `unless LEAF` behind it, once or more; the scalar depends
-    /// on nothing but literals.
-    fn of(rule: &Rule, leaves: &[Range], stride: usize) -> Option<Scan> {
-        let mut guards = Vec::new();
-        let mut formula = &rule.formula;
-        let (op, range, scalar) = loop {
-            let Formula::Binary { op, bool: false, matching, left, right } = formula else { return None };
-            match (op, left.as_ref(), right.as_ref()) {
-                (Op::And | Op::Unless, left, Formula::Leaf(guard)) => {
-                    guards.push((*op, matching, *guard));
-                    formula = left;
-                }
-                (op, Formula::Leaf(range), scalar) => break (*op, *range, scalar),
-                (op, scalar, Formula::Leaf(range)) => break (op.mirrored(), *range, scalar),
-                _ => return None,
-            }
-        };
-        let upper = match op {
-            Op::Greater | Op::GreaterEqual => true,
-            Op::Less | Op::LessEqual => false,
-            _ => return None,
-        };
-        let scalar = scalar.is_constant().then(|| Plan::compile(scalar, rule.formula.literals(), leaves))?.ok()?;
-        let range = &leaves[range];
-        let labels: Vec<Labels> = range.tracks.iter().map(|track| track.labels.clone()).collect();
-        let steps = (0..range.steps).step_by(stride);
-        let mut tracks: Vec<ScanTrack> = range
-            .tracks
-            .iter()
-            .map(|track| ScanTrack {
-                labels: rule.alert_labels(&track.labels),
-                values: steps.clone().map(|k| track.values.get(k).copied().flatten().unwrap_or(f64::NAN)).collect(),
-                extremes: Vec::new(),
-            })
-            .collect();
-        for (op, matching, guard) in guards {
-            let guard = &leaves[guard].tracks;
-            let guard_labels: Vec<Labels> = guard.iter().map(|track| track.labels.clone()).collect();
-            let keys = Keys::new(&matching.by, &labels, &guard_labels);
-            let mut there = vec![vec![false; range.steps.div_ceil(stride)]; keys.count];
-            for (track, key) in guard.iter().zip(&keys.right) {
-                for (there, k) in there[*key].iter_mut().zip(steps.clone()) {
-                    *there |= track.values.get(k).is_some_and(Option::is_some);
-                }
-            }
-            for (track, key) in tracks.iter_mut().zip(&keys.left) {
-                for (value, there) in track.values.iter_mut().zip(&there[*key]) {
-                    if *there != (op == Op::And) {
-                        *value = f64::NAN;
-                    }
-                }
-            }
-        }
-        for track in &mut tracks {
-            // `max` and `min` pass over NaN.
-            let extreme = |block: &[f64]| block.iter().copied().fold(f64::NAN, if upper { f64::max } else { f64::min });
-            track.extremes = track.values.chunks(BLOCK).map(extreme).collect();
-        }
-        Some(Scan { op, scalar, tracks })
-    }
-
-    /// What the tracks are compared with.
-    fn level(&self, literals: &[f64]) -> Result<f64, Failure> {
-        let mut scalar = self.scalar.clone();
-        scalar.fill(0, literals, &[])?;
-        Ok(scalar.values.first().copied().flatten().unwrap_or(f64::NAN))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Alert rules over history that is written out: what expressions give, when alerts fire, what is told of them, and what
-//! it is worth. That Prometheus does the same is shown by `promtool` (`daemon/tests/promtool_replay.rs`).
+//! it is worth. That Prometheus does the same is shown by `promtool` (`core/tests/promtool`).
 
 mod alerts;
 mod expressions;

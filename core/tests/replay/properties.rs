@@ -49,15 +49,33 @@ fn comparison() -> impl Strategy<Value = Op> {
     prop_oneof![Just(Op::Greater), Just(Op::GreaterEqual), Just(Op::Less), Just(Op::LessEqual)]
 }
 
-/// A comparison with a literal on either side, and guards behind it.
-fn guarded() -> impl Strategy<Value = Formula> {
-    let by = prop_oneof![
+fn by() -> impl Strategy<Value = By> {
+    prop_oneof![
         Just(By::default()),
         Just(By::On(vec!["i".to_owned()])),
         Just(By::Ignoring(vec!["j".to_owned()])),
         Just(By::On(Vec::new())),
-    ];
-    let guard = (prop_oneof![Just(Op::And), Just(Op::Unless)], by);
+    ]
+}
+
+/// Comparisons and leaves, put together by `and`, `or` and `unless`.
+fn put_together() -> impl Strategy<Value = Formula> {
+    let op = prop_oneof![4 => comparison(), 1 => Just(Op::Equal)];
+    let compared = (op, 0_usize..2, any::<bool>()).prop_map(|(op, leaf, literal)| {
+        let scalar = if literal { Formula::Literal(0) } else { Formula::Number(7.0) };
+        Formula::binary(op, Formula::Leaf(leaf), scalar)
+    });
+    let part = prop_oneof![4 => compared, 1 => (0_usize..2).prop_map(Formula::Leaf)];
+    part.prop_recursive(3, 8, 2, |inner| {
+        let op = prop_oneof![Just(Op::And), Just(Op::Or), Just(Op::Unless)];
+        (op, by(), inner.clone(), inner)
+            .prop_map(|(op, by, left, right)| Formula::matched(op, Matching { by, ..Matching::default() }, left, right))
+    })
+}
+
+/// A comparison with a literal on either side, and guards behind it.
+fn guarded() -> impl Strategy<Value = Formula> {
+    let guard = (prop_oneof![Just(Op::And), Just(Op::Unless)], by());
     (comparison(), any::<bool>(), prop::collection::vec(guard, 0..3)).prop_map(|(op, swap, guards)| {
         let (left, right) = (Formula::Leaf(0), Formula::Literal(0));
         let bare = if swap { Formula::binary(op, right, left) } else { Formula::binary(op, left, right) };
@@ -111,10 +129,11 @@ proptest! {
     #[test]
     fn scanning_is_evaluating(
         formula in guarded(), x in history("x"), y in history("y"), literal in -1.0..11.0, hold in 0_i64..5, keep in 0_i64..5,
-        stride in 1_i64..4,
+        stride in 1_i64..4, op in prop_oneof![Just(Op::Greater), Just(Op::Equal)],
     ) {
-        // `or` with what is never there changes nothing, and is not scanned.
-        let never = Formula::binary(Op::Greater, Formula::Leaf(1), Formula::Number(f64::NAN));
+        // `or` with what is never there changes nothing. One is known to be empty where nothing holds, of the other nothing
+        // is known.
+        let never = Formula::binary(op, Formula::Leaf(1), Formula::Number(f64::NAN));
         let mut scanned = rule(formula.clone(), hold);
         scanned.keep_firing_for_ms = keep * 60_000;
         scanned.interval_ms = stride * 60_000;
@@ -128,21 +147,23 @@ proptest! {
 
     /// What holds at an evaluation is what fires there, without a `for`.
     #[test]
-    fn without_a_for_what_holds_fires(formula in guarded(), x in history("x"), y in history("y"), literal in -1.0..11.0) {
+    fn without_a_for_what_holds_fires(formula in put_together(), x in history("x"), y in history("y"), literal in -1.0..11.0) {
         let rule = rule(formula.clone(), 0);
         let leaves = [x, y];
         let pages = Replayer::new(&rule, &leaves).replay(&[literal], 0).pages;
+        let mut fires = Vec::new();
         for k in 0..STEPS {
-            let mut held: Vec<_> = evaluate(&formula, &[literal], &leaves, k)
-                .expect("nothing to be told apart")
-                .into_iter()
-                .map(|(labels, _)| rule.alert_labels(&labels))
-                .collect();
-            let mut fires: Vec<_> =
-                pages.iter().filter(|page| page.fires_at(minute(k as i64))).map(|page| page.labels.clone()).collect();
+            let elements = evaluate(&formula, &[literal], &leaves, k).expect("sets never fail");
+            let mut held: Vec<_> = elements.into_iter().map(|(labels, _)| rule.alert_labels(&labels)).collect();
             held.sort();
+            // Both metrics may be there with the same labels, and then are one alert too many: alerts stay as they were.
+            if held.windows(2).any(|two| two[0] == two[1]) {
+                held.clone_from(&fires);
+            }
+            let firing = pages.iter().filter(|page| page.fires_at(minute(k as i64)));
+            fires = firing.map(|page| page.labels.clone()).collect();
             fires.sort();
-            prop_assert_eq!(held, fires, "at minute {}", k);
+            prop_assert_eq!(&held, &fires, "at minute {}", k);
         }
     }
 
