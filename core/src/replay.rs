@@ -6,6 +6,7 @@
 //! 2.42 do, `promtool test rules` being the judge (`core/tests/promtool`).
 
 mod alert;
+pub mod data;
 mod evaluate;
 mod formula;
 pub mod grouping;

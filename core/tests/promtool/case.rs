@@ -2,6 +2,7 @@
 
 use crate::series::{Series, select};
 use crate::{Chance, EVALUATIONS};
+use homeostat::replay::data::{self, Lookup};
 use homeostat::replay::{By, Formula, Group, Labels, Matching, Op, Range, Rule, Track};
 use homeostat::time::Timestamp;
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ pub struct Case {
     pub series: Vec<Series>,
     pub samples: i64,
     pub step: i64,
+    /// Where the expression is not written from the formula.
+    expression: Option<String>,
 }
 
 impl Case {
@@ -55,11 +58,51 @@ impl Case {
             keep_firing_for_ms: chance.one_of(&[0, 0, 0, 60_000, 180_000, 200_000]),
             interval_ms: step * 1000,
         };
-        Case { rule, literals, leaf_texts: texts, leaves, series, samples, step }
+        Case { rule, literals, leaf_texts: texts, leaves, series, samples, step, expression: None }
+    }
+
+    /// A rule that looks its thresholds up, some of which are there some of the time.
+    pub fn lookup(number: usize, samples: i64, step: i64, chance: &mut Chance) -> Case {
+        let (metric, alert) = (format!("c{number}_x"), format!("C{number}"));
+        let count = (EVALUATIONS as i64 * step / samples) as usize + 1;
+        let op = chance.one_of(&[Op::Greater, Op::GreaterEqual, Op::Less, Op::LessEqual]);
+        let by: Vec<String> =
+            chance.one_of(&[vec![], vec!["i"], vec!["i", "j"]]).into_iter().map(str::to_owned).collect();
+        let lookup = Lookup::new(alert.as_str(), op, by.iter().cloned()).expect("an upper or a lower bound");
+        let mut series = Vec::new();
+        for set in [[("i", "a"), ("j", "1")], [("i", "a"), ("j", "2")], [("i", "b"), ("j", "1")]] {
+            let labels = Labels::new(set.into_iter().chain([("__name__", metric.as_str())]));
+            series.push(Series::random(labels, samples, count, chance));
+        }
+        let mut keys: Vec<Labels> =
+            series.iter().map(|series| series.labels.filter(|name| by.iter().any(|by| by == name))).collect();
+        keys.dedup();
+        let direction = lookup.direction().as_str();
+        for key in keys.into_iter().filter(|_| chance.happens(70)).collect::<Vec<_>>() {
+            let labels = key.with("__name__", data::METRIC).with("rule", &alert).with("direction", direction);
+            series.push(Series::random(labels, samples, count, chance));
+        }
+        let of = |metric: &str| select(&series, &[metric.to_owned()], step, EVALUATIONS);
+        let leaves = vec![of(&metric), of(data::METRIC)];
+        let literal = chance.below(8) as f64;
+        let formula = lookup.formula(Formula::Leaf(0), Formula::Literal(0), Formula::Leaf(1));
+        let rule = Rule {
+            alert,
+            labels: labels_of_rule(chance),
+            formula,
+            for_ms: chance.one_of(&[0, 60_000, 120_000]),
+            keep_firing_for_ms: 0,
+            interval_ms: step * 1000,
+        };
+        let expression = Some(lookup.promql(&metric, &literal.to_string()));
+        Case { rule, literals: vec![literal], leaf_texts: Vec::new(), leaves, series, samples, step, expression }
     }
 
     /// The expression.
     pub fn text(&self) -> String {
+        if let Some(text) = &self.expression {
+            return text.clone();
+        }
         self.rule.formula.promql(&self.leaf_texts, &self.literals).to_string()
     }
 }

@@ -101,6 +101,39 @@ fn replay_fires_what_prometheus_fires() {
     assert!(agreeing >= 500 && pages >= agreeing && failing.len() >= 30, "too little was tried: {agreeing} {pages}");
 }
 
+#[test]
+#[ignore = "needs promtool: ./dev check runs it"]
+fn rules_that_look_thresholds_up_fire_what_prometheus_fires() {
+    let (seed, wanted) = (env("SEED", 1), env("CASES", 600) as usize / 6);
+    let folder = folder("lookups");
+    let mut chance = Chance::new(seed);
+    let (samples, step) = RHYTHMS[0];
+    let mut differs = 0;
+    let mut cases = Vec::new();
+    for name in 0.. {
+        let case = Case::lookup(name, samples, step, &mut chance);
+        let replayed = Replayer::new(&case.rule, &case.leaves).replay(&case.literals, case.rule.for_ms);
+        // Alerts that the rule's labels make one fail, as elsewhere.
+        if replayed.failure.is_none() {
+            let mut without = case.leaves.clone();
+            without[1].tracks.clear();
+            let literal_alone = Replayer::new(&case.rule, &without).replay(&case.literals, case.rule.for_ms);
+            differs += usize::from(literal_alone.pages != replayed.pages);
+            cases.push((case, replayed));
+        }
+        if cases.len() == wanted {
+            break;
+        }
+    }
+    let said = promtool(&[write(&folder, "lookups", step, samples, &cases)]);
+    let wrong =
+        first_named(&said).and_then(|name| cases.iter().find(|(case, _)| case.rule.alert == format!("C{name}")));
+    let wrong = wrong.map(|(case, _)| case.to_string()).unwrap_or_default();
+    let shown: String = said.chars().take(4000).collect();
+    assert!(said.contains("  SUCCESS"), "SEED={seed}\n{shown}\n{wrong}");
+    assert!(differs > wanted / 2, "thresholds made a difference in {differs} of {wanted}");
+}
+
 /// A folder of this test's own, empty.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("promtool-{name}"));

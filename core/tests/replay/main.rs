@@ -4,6 +4,7 @@
 mod alerts;
 mod expressions;
 mod grouping;
+mod lookups;
 mod properties;
 mod scores;
 

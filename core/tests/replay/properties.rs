@@ -1,6 +1,7 @@
 //! What holds for any history: the seed is fixed, proptest prints the smallest history it found.
 
 use crate::{above, labels, minute, rule};
+use homeostat::replay::data::Lookup;
 use homeostat::replay::{By, Formula, Matching, Op, Page, Range, Replayer, Track, evaluate};
 use homeostat::time::Timestamp;
 use proptest::prelude::*;
@@ -165,6 +166,26 @@ proptest! {
             fires.sort();
             prop_assert_eq!(&held, &fires, "at minute {}", k);
         }
+    }
+
+    /// A rule that looks thresholds up is its literal where there are none, and is them where there are.
+    #[test]
+    fn a_lookup_is_the_literal_or_the_threshold(
+        x in history("x"), op in comparison(), literal in -1.0..11.0, threshold in -1.0..11.0, hold in 0_i64..5,
+        by in prop_oneof![Just(vec![]), Just(vec!["i".to_owned()])],
+    ) {
+        let lookup = Lookup::new("R", op, by.clone()).expect("an upper or a lower bound");
+        let looked_up = rule(lookup.formula(Formula::Leaf(0), Formula::Literal(0), Formula::Leaf(1)), hold);
+        let plain = rule(Formula::binary(op, Formula::Leaf(0), Formula::Literal(0)), hold);
+        let mut keys: Vec<_> = x.tracks.iter().map(|track| track.labels.filter(|name| by.iter().any(|by| by == name))).collect();
+        keys.sort();
+        keys.dedup();
+        let track = |labels| Track { labels, values: vec![Some(threshold); STEPS] };
+        let known = Range { tracks: keys.into_iter().map(track).collect(), ..x.clone() };
+        let none = Range { tracks: Vec::new(), ..x.clone() };
+        let pages = |rule, literal: f64, leaves: &[Range]| Replayer::new(rule, leaves).replay(&[literal], hold * 60_000).pages;
+        prop_assert_eq!(pages(&looked_up, literal, &[x.clone(), none]), pages(&plain, literal, std::slice::from_ref(&x)));
+        prop_assert_eq!(pages(&looked_up, literal, &[x.clone(), known]), pages(&plain, threshold, &[x]));
     }
 
     /// `x unless y` and `x and y` share out `x`; `x or y` has all of `x`.
