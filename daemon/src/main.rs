@@ -6,6 +6,7 @@ mod config;
 mod driver;
 mod http;
 mod log;
+mod rules;
 mod source;
 mod store;
 mod telemetry;
