@@ -215,9 +215,13 @@ impl Found<'_> {
         });
         let is_comparison = matches!(&measured.bare().node, Node::Binary { op, .. } if op.is_comparison());
         let below = Above { compared: true, asked: asks && is_comparison, ..above.clone() };
-        let mut found = vec![at];
-        found.extend(self.walk(measured, &below));
-        found
+        let inner = self.walk(measured, &below);
+        if is_comparison && !below.asked {
+            for one in inner.iter().copied().chain([at]) {
+                self.comparisons[one].reason.get_or_insert(Reason::Band);
+            }
+        }
+        [vec![at], inner].concat()
     }
 
     fn verdict(&self, expr: &Expr, candidates: Vec<usize>) -> Result<Vec<usize>, Reason> {
@@ -290,3 +294,6 @@ fn without_digits(text: &str) -> String {
     }
     shorter + rest
 }
+
+#[cfg(test)]
+mod tests;

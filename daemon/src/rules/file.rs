@@ -300,7 +300,10 @@ impl Reader<'_> {
     /// Keys of a rule, its own before those that it inherits.
     fn said(&self, id: NodeId, from: Option<NodeId>, depth: usize) -> Vec<Said> {
         let mut said = Vec::new();
-        let (Some(target), true) = (self.yaml.target(id), depth < DEPTH_MAX) else { return said };
+        if depth >= DEPTH_MAX {
+            return said;
+        }
+        let target = self.yaml.target(id);
         let from = if target == id { from } else { Some(target) };
         let mut merged = Vec::new();
         for entry in self.yaml.entries(target).unwrap_or_default() {
@@ -345,7 +348,7 @@ impl Reader<'_> {
             file.problem(line, shown.as_deref(), problem);
             None
         };
-        if let Some((key, line)) = twice(yaml, yaml.target(id)?) {
+        if let Some((key, line)) = twice(yaml, yaml.target(id)) {
             return refuse(self.file, line, format!("`{key}` stands twice in the rule; keep one of the two"));
         }
         let Some(name) = self.field(name) else { return refuse(self.file, line, "its name is not a text".into()) };
@@ -374,9 +377,9 @@ impl Reader<'_> {
         }
         let hold_at = value_of(yaml, &said, "for");
         let hold_field = hold_at.filter(|(id, _)| !yaml.is_null(*id)).and_then(|at| self.field(at));
-        let hold_place = match (&hold_field, yaml.target(id) == Some(id)) {
+        let hold_place = match (&hold_field, yaml.target(id) == id) {
             (Some(Field { places: Err(fixed), .. }), _) => Err(fixed.clone()),
-            (None, false) => Err(Fixed::Alias { line: yaml.node(yaml.target(id)?).line }),
+            (None, false) => Err(Fixed::Alias { line: yaml.node(yaml.target(id)).line }),
             // Who inherits from this rule would inherit the new `for` as well.
             (None, true) if yaml.node(id).aliases > 0 => Err(Fixed::Shared {
                 anchor: yaml.node(id).anchor.clone().unwrap_or_default(),
@@ -415,7 +418,7 @@ impl Reader<'_> {
 
     /// A text with where it stands; None: not a text.
     fn field(&self, (id, from): (NodeId, Option<NodeId>)) -> Option<Field> {
-        let target = self.yaml.target(id)?;
+        let target = self.yaml.target(id);
         let scalar = self.yaml.scalar(target)?;
         let node = self.yaml.node(target);
         let inherited = from.or((target != id).then_some(target));

@@ -191,6 +191,11 @@ fn is_info(expr: &Expr) -> bool {
 fn core(measured: &Expr, op: Op, value: f64) -> Option<Reason> {
     let core = core_of(measured);
     let whole = value.fract() == 0.0;
+    // `sum(x > bool 5)` and `(x > bool 5) + (y > bool 3)` count those that say yes.
+    let says_yes = |part: &Expr| matches!(part.node, Node::Binary { bool: true, .. });
+    if whole && value.abs() <= MEMBERS_MAX && !says_yes(measured.bare()) && measured.any(says_yes) {
+        return Some(Reason::Quorum);
+    }
     match &core.expr.node {
         Node::Selector { .. } => {
             let name = core.expr.metrics().first().copied().unwrap_or_default();
@@ -329,7 +334,16 @@ fn scaled(expr: &Expr) -> (bool, f64) {
             let (share, factor) = scaled(right);
             (share && factor == whole, factor)
         }
-        (Op::Div, None, None) => (is_share(left, right), 1.0),
+        (Op::Div, None, None) => match &left.bare().node {
+            // `a * 100 / b`
+            Node::Binary { op: Op::Mul, left: part, right: factor, .. } if factor.constant() == Some(100.0) => {
+                (is_share(part, right), 100.0)
+            }
+            Node::Binary { op: Op::Mul, left: factor, right: part, .. } if factor.constant() == Some(100.0) => {
+                (is_share(part, right), 100.0)
+            }
+            _ => (is_share(left, right), 1.0),
+        },
         (Op::Sub | Op::Add, None, None) => {
             let (one, other) = (scaled(left), scaled(right));
             (one.0 && other.0 && one.1 == other.1, one.1)

@@ -57,7 +57,7 @@ pub(super) fn for_place(yaml: &Yaml, text: &str, rule: NodeId, hold: Option<Node
     let at = end + rest[..len].trim_end_matches('\r').len();
     let eol = if len == rest.len() && text.contains("\r\n") { "\r\n" } else { eol };
     let indent = " ".repeat(key.column);
-    Ok(ForPlace { span: at..at, before: format!("{eol}{indent}{quote}for{quote}: "), after: String::new() })
+    Ok(ForPlace { span: at..at, before: format!("{eol}{indent}{quote}for{quote}: {quote}"), after: quote })
 }
 
 fn key_of(yaml: &Yaml, rule: NodeId, key: &str) -> Option<NodeId> {

@@ -1,6 +1,16 @@
 //! Rule files as they are found, with all that makes them hard to read and to change.
 
+mod hostile;
+
+use super::change::{Edit, NotWritten, apply, diff, write};
+use super::compare::analyse;
+use super::expr::Expr;
 use super::file::{Fixed, RuleFile, RuleKind};
+use super::formula::take;
+use super::judge::Unit;
+use super::mention::{Said, in_name, in_text};
+use super::spell::spell;
+use homeostat::replay::Formula;
 use homeostat::time::Span;
 
 fn read(text: &str) -> RuleFile {
@@ -246,4 +256,164 @@ groups:
     assert!(matches!(rules[3].hold_place, Err(Fixed::Shared { rules: 2, .. })), "{:?}", rules[3].hold_place);
     let said = cut(&file, 0, "5").expect_err("it is shared").to_string();
     assert_eq!(said, "it stands in line 2 (`&shared`) for 2 rules; write it out for each of them");
+}
+
+/// Writes over the tuned literals of a rule, its `for`, or both, and gives the new text.
+fn changed(text: &str, rule: usize, literal: Option<f64>, hold: Option<&str>) -> String {
+    let file = sound(text);
+    let rule = file.rules().nth(rule).expect("a rule");
+    let mut edits = Vec::new();
+    if let Some(value) = literal {
+        let analysis = analyse(&rule.expr.text).expect("PromQL");
+        for at in analysis.tuned.expect("a literal to tune") {
+            let part = analysis.comparisons[at].literal.span.clone();
+            let (new, _) = spell(&rule.expr.text[part.clone()], value);
+            edits.push(Edit { span: rule.expr.span(part).expect("a place"), text: new });
+        }
+    }
+    if let Some(hold) = hold {
+        let place = rule.hold_place.clone().expect("a place");
+        edits.push(Edit { span: place.span, text: format!("{}{hold}{}", place.before, place.after) });
+    }
+    apply(&file, &edits).expect("changes")
+}
+
+#[test]
+fn a_literal_is_changed_in_every_style_and_nothing_beside_it() {
+    for (before, after) in [
+        ("expr: x{quantile=\"1\"} > 1 # 1", "expr: x{quantile=\"1\"} > 2 # 1"),
+        ("expr: 'x{a=''1''} > 1'", "expr: 'x{a=''1''} > 2'"),
+        ("expr: \"x{a=\\\"1\\\"} > 1\"", "expr: \"x{a=\\\"1\\\"} > 2\""),
+        ("expr: \"x{a=\\\"1\\\"}\\\n      > 1\"", "expr: \"x{a=\\\"1\\\"}\\\n      > 2\""),
+        ("expr: >-\n      x\n      >\n      1", "expr: >-\n      x\n      >\n      2"),
+        ("expr: x\n      > 1", "expr: x\n      > 2"),
+        ("expr: |2\n        # 1\n        x > 1", "expr: |2\n        # 1\n        x > 2"),
+        ("expr: x{a=\"größe 1\"} > 1.0", "expr: x{a=\"größe 1\"} > 2.0"),
+    ] {
+        for eol in ["\n", "\r\n"] {
+            for end in ["", "\n    labels: {a: b}\n"] {
+                let text = |part: &str| {
+                    format!("groups:\n- name: a\n  rules:\n  - alert: A\n    {part}{end}").replace('\n', eol)
+                };
+                assert_eq!(changed(&text(before), 0, Some(2.0), None), text(after));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_for_is_written_as_its_neighbours_are() {
+    let rules = |part: &str| format!("groups:\n- name: a\n  rules:\n  {part}");
+    for (before, after) in [
+        ("- alert: A\n    expr: x > 1\n    for: 5m # why\n", "- alert: A\n    expr: x > 1\n    for: 15m # why\n"),
+        ("- alert: A\n    expr: x > 1\n    for: '0m'\n", "- alert: A\n    expr: x > 1\n    for: '15m'\n"),
+        ("- alert: A\n    expr: x > 1\n    for:\n", "- alert: A\n    expr: x > 1\n    for: 15m\n"),
+        (
+            "- alert: A\n    expr: x > 1 # why\n    labels: {}\n",
+            "- alert: A\n    expr: x > 1 # why\n    for: 15m\n    labels: {}\n",
+        ),
+        ("- expr: x > 1\n    alert: A", "- expr: x > 1\n    for: 15m\n    alert: A"),
+        ("- alert: A\n    expr: x > 1", "- alert: A\n    expr: x > 1\n    for: 15m"),
+        (
+            "- alert: A\n    expr: |\n      x\n      > 1\n\n    # labels\n    labels: {}\n",
+            "- alert: A\n    expr: |\n      x\n      > 1\n    for: 15m\n\n    # labels\n    labels: {}\n",
+        ),
+        ("- alert: A\n    expr: |-\n      x > 1", "- alert: A\n    expr: |-\n      x > 1\n    for: 15m"),
+        ("- {alert: A, expr: x > 1}\n", "- {alert: A, expr: x > 1, for: 15m}\n"),
+        (
+            "- {\"alert\": \"A\", \"expr\": \"x > 1\", \"labels\": {}}\n",
+            "- {\"alert\": \"A\", \"expr\": \"x > 1\", \"for\": \"15m\", \"labels\": {}}\n",
+        ),
+        (
+            "- \"alert\": \"A\"\n    \"expr\": \"x > 1\"\n",
+            "- \"alert\": \"A\"\n    \"expr\": \"x > 1\"\n    \"for\": \"15m\"\n",
+        ),
+        (
+            "- <<: &b {expr: x > 1}\n    alert: A\n    labels:\n      a: b # c\n",
+            "- <<: &b {expr: x > 1}\n    alert: A\n    labels:\n      a: b # c\n    for: 15m\n",
+        ),
+    ] {
+        for eol in ["\n", "\r\n"] {
+            let text = rules(before).replace('\n', eol);
+            let after = rules(after).replace('\n', eol);
+            let got = changed(&text, 0, None, Some("15m"));
+            assert_eq!(got, after);
+            assert_eq!(sound(&got).rules().next().map(|rule| rule.hold), Some(Span::minutes(15)));
+        }
+    }
+}
+
+#[test]
+fn a_diff_shows_what_changes_and_a_file_is_replaced_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rules.yml");
+    let before = PLAIN.to_owned();
+    let after = changed(PLAIN, 0, Some(0.07), Some("20m"));
+    let shown = diff("./rules.yml", &before, &after);
+    let lines: Vec<&str> = shown.lines().filter(|line| line.starts_with(['+', '-'])).collect();
+    assert_eq!(
+        lines,
+        [
+            "--- a/rules.yml",
+            "+++ b/rules.yml",
+            "-        / node_filesystem_size_bytes < 0.05",
+            "-    for: 15m # long enough",
+            "+        / node_filesystem_size_bytes < 0.07",
+            "+    for: 20m # long enough",
+        ]
+    );
+    assert_eq!(diff("x", &before, &before), "");
+
+    std::fs::write(&path, &before).expect("written");
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("a mode");
+    write(&path, &before, &after).expect("written");
+    assert_eq!(std::fs::read_to_string(&path).expect("read"), after);
+    assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o640);
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
+
+    // Meanwhile it is another one; a link leads elsewhere; a folder is none.
+    assert!(matches!(write(&path, &before, &after), Err(NotWritten::Changed(_))));
+    let link = folder.path().join("link.yml");
+    std::os::unix::fs::symlink(&path, &link).expect("a link");
+    assert!(matches!(write(&link, &after, &before), Err(NotWritten::Link { .. })));
+    assert!(matches!(write(folder.path(), &after, &before), Err(NotWritten::NoFile(_))));
+    assert_eq!(std::fs::read_to_string(&path).expect("read"), after);
+}
+
+#[test]
+fn changes_that_meet_or_garble_are_refused() {
+    let file = sound(PLAIN);
+    let edit = |span: std::ops::Range<usize>, text: &str| Edit { span, text: text.to_owned() };
+    assert!(matches!(apply(&file, &[edit(10..20, ""), edit(15..25, "")]), Err(NotWritten::Overlap(..))));
+    assert!(matches!(apply(&file, &[edit(0..7, "other:")]), Err(NotWritten::Garbled(_))));
+    assert!(matches!(apply(&file, &[edit(9_999..10_000, "")]), Err(NotWritten::Overlap(..))));
+    assert_eq!(apply(&file, &[]).expect("nothing"), PLAIN);
+}
+
+#[test]
+fn an_expression_is_taken_apart_around_the_literal() {
+    for (text, formula, leaves) in [
+        ("x > 5", "0 > 7", vec!["x"]),
+        ("5 < x", "7 < 0", vec!["x"]),
+        ("x{a=\"1\"} / y > (25/100) and on (a) y > 0", "(0 > 7) and on(a) 1", vec!["x{a=\"1\"} / y", "y > 0"]),
+        ("(x > 5) * on (a) group_left (b) i", "(0 > 7) * on(a) group_left(b) 1", vec!["x", "i"]),
+        ("-x < -5", "0 < 7", vec!["-x"]),
+        ("-(x > 5)", "-(0 > 7)", vec!["x"]),
+        ("x > 5 and x offset 1h > 0 unless x", "((0 > 7) and 1) unless 0", vec!["x", "x offset 1h > 0"]),
+        ("(x > bool 5) == 1", "(0 > bool 7) == 1", vec!["x"]),
+        ("(x > 5) * scalar(y)", "(0 > 7) * 1", vec!["x", "scalar(y)"]),
+    ] {
+        let analysis = analyse(text).expect(text);
+        let tuned = analysis.tuned.clone().expect(text);
+        let taken = take(text, &analysis, &tuned);
+        let names: Vec<String> = (0..taken.leaves.len()).map(|at| at.to_string()).collect();
+        assert_eq!(taken.formula.promql(&names, &[7.0]).to_string(), formula, "{text}");
+        assert_eq!(taken.leaves, leaves, "{text}");
+        assert_eq!(taken.measured, [Some(0)], "{text}");
+        assert_eq!(taken.literals, [analysis.comparisons[tuned[0]].literal.value], "{text}");
+    }
+    let analysis = analyse("(x > 5) * scalar(y)").expect("PromQL");
+    let taken = take("(x > 5) * scalar(y)", &analysis, &[0]);
+    assert!(matches!(taken.formula, Formula::Binary { right, .. } if *right == Formula::ScalarLeaf(1)));
 }

@@ -43,8 +43,8 @@ pub enum Value {
         flow: bool,
         entries: Vec<Entry>,
     },
-    /// `*name`; None: it names nothing that ended before.
-    Alias(Option<NodeId>),
+    /// `*name`, by the node it stands for.
+    Alias(NodeId),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,10 +98,11 @@ impl Yaml {
                     (Value::Map { flow: style == StructureStyle::Flow, entries: Vec::new() }, anchor)
                 }
                 Event::Alias(id) => {
-                    let target = anchors.get(&id).copied();
-                    if let Some(target) = target {
-                        yaml.nodes[target].aliases += 1;
-                    }
+                    let Some(target) = anchors.get(&id).copied() else {
+                        let problem = "the name after * stands for something that holds itself; write the value out";
+                        return Err(NotYaml { line: span.start.line(), problem: problem.to_owned() });
+                    };
+                    yaml.nodes[target].aliases += 1;
                     (Value::Alias(target), 0)
                 }
                 Event::UnresolvedAlias(name) => {
@@ -167,15 +168,15 @@ impl Yaml {
     }
 
     /// What the node stands for.
-    pub fn target(&self, id: NodeId) -> Option<NodeId> {
-        match self.nodes[id].value {
-            Value::Alias(target) => target,
-            _ => Some(id),
+    pub fn target(&self, mut id: NodeId) -> NodeId {
+        while let Value::Alias(target) = self.nodes[id].value {
+            id = target;
         }
+        id
     }
 
     pub fn scalar(&self, id: NodeId) -> Option<&Scalar> {
-        match &self.nodes[self.target(id)?].value {
+        match &self.nodes[self.target(id)].value {
             Value::Scalar(scalar) => Some(scalar),
             _ => None,
         }
@@ -193,14 +194,14 @@ impl Yaml {
     }
 
     pub fn list(&self, id: NodeId) -> Option<&[NodeId]> {
-        match &self.nodes[self.target(id)?].value {
+        match &self.nodes[self.target(id)].value {
             Value::List(items) => Some(items),
             _ => None,
         }
     }
 
     pub fn entries(&self, id: NodeId) -> Option<&[Entry]> {
-        match &self.nodes[self.target(id)?].value {
+        match &self.nodes[self.target(id)].value {
             Value::Map { entries, .. } => Some(entries),
             _ => None,
         }
