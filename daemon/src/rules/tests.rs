@@ -1,6 +1,9 @@
 //! Rule files as they are found, with all that makes them hard to read and to change.
 
+mod collections;
 mod hostile;
+
+use hostile::exercise;
 
 use super::change::{Edit, NotWritten, apply, diff, write};
 use super::compare::analyse;

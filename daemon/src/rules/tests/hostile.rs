@@ -11,7 +11,7 @@ const SEEDS: [&str; 4] = [
 ];
 
 /// Every rule read, judged, and, where that can be, changed: only its own bytes differ.
-fn exercise(text: &str) {
+pub(super) fn exercise(text: &str) {
     let file = read(text);
     assert_eq!(apply(&file, &[]).expect("nothing to do"), text);
     for rule in file.rules() {
