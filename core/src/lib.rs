@@ -11,6 +11,7 @@ pub mod feedback;
 pub mod knowledge;
 pub mod monitor;
 pub mod plan;
+pub mod replay;
 pub mod series;
 pub mod stats;
 pub mod threshold;

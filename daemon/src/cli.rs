@@ -12,6 +12,7 @@ mod detect;
 mod evaluate;
 mod explain;
 mod feedback;
+mod fetch;
 mod freeze;
 mod learn;
 mod offline;
@@ -63,6 +64,8 @@ enum Command {
     Learn(learn::LearnArgs),
     /// Judge every row of a file, each by what came before it
     Detect(detect::DetectArgs),
+    /// Write the history of an expression, from a Prometheus, as CSV
+    Fetch(fetch::FetchArgs),
     /// Score a detector on labelled files, beside a score that knows nothing
     Evaluate(evaluate::EvaluateArgs),
     /// Check whether confidences come true, in simulated worlds or on files
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &out),
         Command::Learn(args) => learn::learn(&args, &out),
         Command::Detect(args) => detect::detect(&args),
+        Command::Fetch(args) => fetch::fetch(&args, &out),
         Command::Evaluate(args) => evaluate::evaluate(&args, &out),
         Command::Calibrate(args) => calibrate::calibrate(&args, &out),
         Command::Explain(args) => explain::explain(&args, &out),

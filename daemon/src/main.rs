@@ -6,6 +6,8 @@ mod config;
 mod driver;
 mod http;
 mod log;
+mod prometheus;
+mod rules;
 mod source;
 mod store;
 mod telemetry;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test binary takes what it needs of these")]
 
+pub mod prometheus;
+
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
