@@ -12,6 +12,7 @@ pub mod month;
 pub mod openmetrics;
 pub mod rules;
 pub mod shape;
+pub mod trial;
 
 use fleet::{Raw, Size};
 use homeostat::replay::Labels;
@@ -49,10 +50,7 @@ impl Estate {
             start: at(trouble.start),
             end: at(trouble.start + trouble.minutes),
         };
-        Estate {
-            raws: fleet::raws(seed, MINUTES, size, &signals),
-            incidents: troubles.iter().map(incident).collect(),
-        }
+        Estate { raws: fleet::raws(seed, MINUTES, size, &signals), incidents: troubles.iter().map(incident).collect() }
     }
 
     /// The raw series, ready to be asked for what the rules look at.

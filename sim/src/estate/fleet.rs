@@ -156,9 +156,8 @@ pub fn raws(seed: u64, minutes: usize, size: &Size, signals: &[Signal]) -> Vec<R
         let mut chance = Chance::stream(seed, &format!("load {owner}"));
         let cores = f64::from(1_u32 << (1 + chance.below(3)));
         let gigabytes = f64::from(4_u32 << chance.below(5)) * 1024.0 * 1024.0 * 1024.0;
-        let load: Vec<f64> = (0..minutes)
-            .map(|m| cores * (cpu[m] * 0.8 + io[m] * 0.5 * 0.2) * (0.12 * chance.normal()).exp())
-            .collect();
+        let load: Vec<f64> =
+            (0..minutes).map(|m| cores * (cpu[m] * 0.8 + io[m] * 0.5 * 0.2) * (0.12 * chance.normal()).exp()).collect();
         raws.extend(target("node", &instance, of(Kind::Down, owner), &mut |mut node| {
             let start = 1e5 * cores;
             node.count("node_cpu_seconds_total", &[("cpu", "0"), ("mode", "idle")], start, |m| {

@@ -113,13 +113,7 @@ const LOAD: Spec = Spec {
     outlines: PLATEAUS,
     weak: 0.3,
 };
-const FLOOR: Spec = Spec {
-    life: Life::Floor,
-    depth: (0.0, 0.5),
-    slow: (0.1, 0.4),
-    fast: (0.1, 0.4),
-    ..LOAD
-};
+const FLOOR: Spec = Spec { life: Life::Floor, depth: (0.0, 0.5), slow: (0.1, 0.4), fast: (0.1, 0.4), ..LOAD };
 const FILLS: Spec = Spec {
     life: Life::Saw { minutes: (400.0, 3000.0) },
     depth: (0.08, 0.3),

@@ -28,12 +28,7 @@ impl<'a> History<'a> {
     }
 
     pub fn range(&self, tracks: Vec<Track>) -> Range {
-        Range {
-            start: Timestamp::from_millis(self.start.millis() + MINUTE),
-            step: MINUTE,
-            steps: self.steps,
-            tracks,
-        }
+        Range { start: Timestamp::from_millis(self.start.millis() + MINUTE), step: MINUTE, steps: self.steps, tracks }
     }
 
     fn select<'s>(&'s self, name: &'s str, matching: &'s [(&'s str, &'s str)]) -> impl Iterator<Item = &'a Raw> + 's {

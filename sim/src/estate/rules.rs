@@ -3,6 +3,7 @@
 //! Nothing in them was fitted to the fleet: that is the point. Their text is what `homeostat tune` reads; the formulas are the
 //! same for those who work without a Prometheus.
 
+use super::kinds::Kind;
 use super::leaf::{History, quantile, ratio, scaled, sum_by};
 use homeostat::replay::{By, Formula, Matching, Op, Range};
 use std::fmt::Write as _;
@@ -11,6 +12,8 @@ use std::fmt::Write as _;
 pub struct Published {
     pub group: &'static str,
     pub alert: &'static str,
+    /// The incidents that it is there to tell of.
+    pub kinds: &'static [Kind],
     /// As in the rule file: may run over several lines.
     pub expr: &'static str,
     /// `for`; empty where the rule has none.
@@ -93,6 +96,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "node",
         alert: "HostHighCpuLoad",
+        kinds: &[Kind::NodeCpu],
         expr: "100 - (avg by (instance) (rate(node_cpu_seconds_total{mode=\"idle\"}[5m])) * 100) > 80",
         hold: "0m",
         severity: "warning",
@@ -103,6 +107,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "node",
         alert: "HostHighCpuLoad",
+        kinds: &[Kind::NodeCpu],
         expr: "100 - (avg by (instance) (rate(node_cpu_seconds_total{mode=\"idle\"}[5m])) * 100) > 95",
         hold: "5m",
         severity: "critical",
@@ -113,6 +118,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "node",
         alert: "HostOutOfMemory",
+        kinds: &[Kind::NodeMemory],
         expr: "node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes * 100 < 10",
         hold: "2m",
         severity: "warning",
@@ -127,6 +133,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "node",
         alert: "HostOutOfDiskSpace",
+        kinds: &[Kind::NodeDisk],
         expr: "(node_filesystem_avail_bytes{mountpoint=\"/\"} * 100) / node_filesystem_size_bytes{mountpoint=\"/\"} < 10\n\
                and on (instance, device, mountpoint) node_filesystem_readonly == 0",
         hold: "2m",
@@ -144,6 +151,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "node",
         alert: "HostUnusualDiskIo",
+        kinds: &[Kind::NodeIo],
         expr: "rate(node_disk_io_time_seconds_total[5m]) > 0.5",
         hold: "5m",
         severity: "warning",
@@ -154,6 +162,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "node",
         alert: "HostUnusualNetworkThroughputIn",
+        kinds: &[Kind::NodeNetwork],
         expr: "sum by (instance) (rate(node_network_receive_bytes_total[2m])) / 1024 / 1024 > 100",
         hold: "0m",
         severity: "warning",
@@ -167,6 +176,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "node",
         alert: "HostHighLoad",
+        kinds: &[Kind::NodeCpu, Kind::NodeIo],
         expr: "node_load1 > 8",
         hold: "5m",
         severity: "warning",
@@ -177,6 +187,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "node",
         alert: "HostDown",
+        kinds: &[Kind::Down],
         expr: "up{job=\"node\"} == 0",
         hold: "1m",
         severity: "critical",
@@ -187,6 +198,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "container",
         alert: "ContainerHighCpuUtilization",
+        kinds: &[Kind::ContainerCpu],
         expr: "(sum(rate(container_cpu_usage_seconds_total{name!=\"\"}[3m])) by (instance, name) * 100) > 80",
         hold: "2m",
         severity: "warning",
@@ -200,6 +212,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "container",
         alert: "ContainerHighMemoryUsage",
+        kinds: &[Kind::ContainerMemory],
         expr: "(sum(container_memory_working_set_bytes{name!=\"\"}) by (instance, name)\n  \
                / sum(container_spec_memory_limit_bytes > 0) by (instance, name) * 100) > 80",
         hold: "2m",
@@ -216,6 +229,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "container",
         alert: "ContainerHighThrottleRate",
+        kinds: &[Kind::ContainerThrottled],
         expr: "sum(rate(container_cpu_cfs_throttled_periods_total{name!=\"\"}[5m])) by (name, pod, namespace)\n  \
                / sum(rate(container_cpu_cfs_periods_total[5m])) by (name, pod, namespace) > 0.25",
         hold: "5m",
@@ -231,6 +245,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "container",
         alert: "PodCrashLooping",
+        kinds: &[Kind::ContainerRestarts],
         expr: "increase(kube_pod_container_status_restarts_total[10m]) > 2",
         hold: "",
         severity: "warning",
@@ -241,6 +256,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "container",
         alert: "ContainerAbsent",
+        kinds: &[],
         expr: "absent(container_memory_working_set_bytes{name=\"api\"})",
         hold: "5m",
         severity: "warning",
@@ -251,6 +267,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "http",
         alert: "HighErrorRate",
+        kinds: &[Kind::HttpErrors],
         expr: "sum by (job) (rate(http_requests_total{code=~\"5..\"}[5m])) / sum by (job) (rate(http_requests_total[5m])) > 0.05",
         hold: "1m",
         severity: "warning",
@@ -261,6 +278,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "http",
         alert: "HighErrorRateWithTraffic",
+        kinds: &[Kind::HttpErrors],
         expr: "100 * sum by (job) (rate(http_requests_total{code=~\"5..\"}[5m])) / sum by (job) (rate(http_requests_total[5m])) > 10\n\
                and sum by (job) (rate(http_requests_total[5m])) > 1",
         hold: "5m",
@@ -275,6 +293,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "http",
         alert: "HighLatency",
+        kinds: &[Kind::HttpLatency],
         expr: "histogram_quantile(0.99, sum by (job, le) (rate(http_request_duration_seconds_bucket[5m]))) > 1",
         hold: "2m",
         severity: "warning",
@@ -288,6 +307,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "http",
         alert: "HighRequestRate",
+        kinds: &[Kind::HttpRate],
         expr: "sum by (job) (rate(http_requests_total[2m])) > 1000",
         hold: "0m",
         severity: "warning",
@@ -298,6 +318,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "database",
         alert: "MysqlTooManyConnections",
+        kinds: &[Kind::MysqlConnections],
         expr: "mysql_global_status_threads_connected / mysql_global_variables_max_connections * 100 > 80",
         hold: "2m",
         severity: "warning",
@@ -311,6 +332,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "database",
         alert: "MysqlSlowQueries",
+        kinds: &[Kind::MysqlSlow],
         expr: "increase(mysql_global_status_slow_queries[2m]) > 0",
         hold: "2m",
         severity: "warning",
@@ -321,6 +343,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "database",
         alert: "PostgresReplicationLag",
+        kinds: &[Kind::PostgresLag],
         expr: "pg_replication_lag_seconds > 30 and on (instance) pg_replication_is_replica == 1",
         hold: "0m",
         severity: "critical",
@@ -334,6 +357,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "database",
         alert: "RedisOutOfConfiguredMaxmemory",
+        kinds: &[Kind::RedisMemory],
         expr: "redis_memory_used_bytes / redis_memory_max_bytes * 100 > 90",
         hold: "2m",
         severity: "warning",
@@ -347,6 +371,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "queue",
         alert: "RabbitmqTooManyReadyMessages",
+        kinds: &[Kind::QueueReady],
         expr: "sum(rabbitmq_queue_messages_ready) by (queue) > 1000",
         hold: "1m",
         severity: "warning",
@@ -357,6 +382,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "queue",
         alert: "RabbitmqNoConsumer",
+        kinds: &[Kind::QueueConsumers],
         expr: "rabbitmq_queue_consumers < 1",
         hold: "1m",
         severity: "critical",
@@ -367,6 +393,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "queue",
         alert: "RabbitmqTooManyUnackMessages",
+        kinds: &[Kind::QueueUnacked],
         expr: "sum(rabbitmq_queue_messages_unacked) by (queue) > 1000",
         hold: "1m",
         severity: "warning",
@@ -377,6 +404,7 @@ pub const RULES: [Published; 25] = [
     Published {
         group: "queue",
         alert: "KafkaConsumersGroupLag",
+        kinds: &[Kind::KafkaLag],
         expr: "sum(kafka_consumergroup_lag) by (consumergroup) > 50",
         hold: "1m",
         severity: "warning",
