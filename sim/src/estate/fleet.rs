@@ -213,10 +213,9 @@ pub fn raws(seed: u64, minutes: usize, size: &Size, signals: &[Signal]) -> Vec<R
             kube.count("kube_pod_container_status_restarts_total", &of_it, 0.0, |m| grown[m]);
         }
     }));
-    for owner in 0..size.services {
+    for (owner, job) in SERVICES.into_iter().enumerate().take(size.services) {
         let (errors, latency) = (of(Kind::HttpErrors, owner), of(Kind::HttpLatency, owner));
         let rate = of(Kind::HttpRate, owner);
-        let job = SERVICES[owner];
         raws.extend(target(job, &format!("{job}:8000"), &[], &mut |mut service| {
             let requests = |m: usize| 1000.0 * rate[m] * 60.0;
             let handler = ("handler", "/");

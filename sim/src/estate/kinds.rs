@@ -87,8 +87,14 @@ const fn habit(routine: Routine, chance: f64, height: (f64, f64), minutes: (f64,
 
 use Routine::{Deploys, Hourly, Nightly, Weekly};
 
-const PLATEAUS: &[Outline] =
-    &[Outline::Step, Outline::Ramp { climb: 0.1 }, Outline::Ramp { climb: 0.4 }, Outline::Waves { minutes: 17.0 }];
+const PLATEAUS: &[Outline] = &[
+    Outline::Step,
+    Outline::Step,
+    Outline::Ramp { climb: 0.1 },
+    Outline::Ramp { climb: 0.3 },
+    Outline::Ramp { climb: 0.6 },
+    Outline::Waves { minutes: 23.0 },
+];
 const LEAKS: &[Outline] = &[Outline::Leak, Outline::Ramp { climb: 0.5 }, Outline::Ramp { climb: 0.8 }];
 const BACKLOGS: &[Outline] = &[Outline::Decay, Outline::Ramp { climb: 0.6 }, Outline::Leak, Outline::Step];
 
@@ -181,8 +187,8 @@ pub const SPECS: [Spec; 21] = [
         kind: Kind::NodeNetwork,
         cap: 1.19,
         quiet: (0.02, 0.35),
-        close_chance: 0.12,
-        bursts: (0.5, 6.0),
+        close_chance: 0.1,
+        bursts: (0.3, 4.0),
         burst_height: (0.6, 1.15),
         habits: &[habit(Nightly, 0.5, (0.75, 1.08), (15.0, 60.0)), habit(Weekly, 0.2, (0.8, 1.08), (60.0, 200.0))],
         height: (1.03, 1.18),
@@ -312,7 +318,7 @@ pub const SPECS: [Spec; 21] = [
         kind: Kind::PostgresLag,
         cap: 300.0,
         quiet: (0.005, 0.1),
-        close: (0.35, 0.65),
+        close: (0.2, 0.45),
         bursts: (1.0, 10.0),
         burst_height: (0.7, 4.0),
         habits: &[habit(Nightly, 0.5, (1.0, 5.0), (10.0, 45.0)), habit(Weekly, 0.2, (1.0, 5.0), (40.0, 160.0))],
@@ -377,9 +383,9 @@ pub const SPECS: [Spec; 21] = [
     Spec {
         kind: Kind::KafkaLag,
         cap: 1e5,
-        quiet: (0.05, 0.6),
-        close: (0.6, 6.0),
-        close_chance: 0.3,
+        quiet: (0.05, 0.4),
+        close: (0.4, 3.0),
+        close_chance: 0.2,
         bursts: (1.0, 14.0),
         burst_height: (0.8, 30.0),
         habits: &[habit(Nightly, 0.5, (10.0, 60.0), (15.0, 60.0)), habit(Hourly, 0.15, (3.0, 30.0), (2.0, 6.0))],

@@ -69,15 +69,15 @@ fn background(spec: &Spec, mood: &Mood, minutes: usize, chance: &mut Chance) -> 
         memory: between_by_ratio((10.0, 240.0), chance),
     };
     let mut values = ordinary.values(minutes, chance);
-    let noise = ordinary.fast.max(0.01).min(0.1);
+    let noise = ordinary.fast.clamp(0.01, 0.1);
     let a_day = between_by_ratio(spec.bursts, chance) * mood.bursts;
     let median = chance.between(spec.burst_minutes.0, spec.burst_minutes.1) * mood.length;
     let mut at = 0.0;
-    while a_day > 0.0 {
-        at += chance.exponential(DAY as f64 / a_day);
-        if at >= minutes as f64 {
-            break;
-        }
+    // A rate of 0 waits for ever.
+    while let next = at + chance.exponential(DAY as f64 / a_day)
+        && next < minutes as f64
+    {
+        at = next;
         let event = Event {
             start: at as usize,
             minutes: (chance.lognormal(median, 0.5).clamp(1.0, 9.0)) as usize,

@@ -177,10 +177,10 @@ pub const RULES: [Published; 25] = [
         group: "node",
         alert: "HostHighLoad",
         kinds: &[Kind::NodeCpu, Kind::NodeIo],
-        expr: "node_load1 > 8",
+        expr: "node_load1 > 5",
         hold: "5m",
         severity: "warning",
-        tuned: above(8.0),
+        tuned: above(5.0),
         formula: greater,
         leaves: |h| one(h, h.instant("node_load1", &[])),
     },
@@ -423,7 +423,7 @@ pub fn yaml() -> String {
             group = rule.group;
             write!(text, "- name: {group}\n  interval: 1m\n  rules:\n").expect("text");
         }
-        write!(text, "  - alert: {}\n", rule.alert).expect("text");
+        writeln!(text, "  - alert: {}", rule.alert).expect("text");
         if rule.expr.contains('\n') {
             text.push_str("    expr: |\n");
             rule.expr.lines().for_each(|line| writeln!(text, "      {line}").expect("text"));

@@ -121,7 +121,7 @@ impl Outline {
             Outline::Leak => part.powf(0.7),
             Outline::Decay if part < 0.15 => part / 0.15,
             Outline::Decay => (1.0 - (part - 0.15) / 0.85).powf(0.6),
-            Outline::Waves { minutes } => 0.775 + 0.225 * (TAU * into / minutes).cos(),
+            Outline::Waves { minutes } => 0.85 + 0.15 * (TAU * into / minutes).cos(),
         }
     }
 }
@@ -139,12 +139,10 @@ pub struct Event {
 impl Event {
     /// Moves the signal towards the event's height, by the outline; never down. Its noise stays on it.
     pub fn lay(&self, values: &mut [f64], chance: &mut Chance, noise: f64) {
-        let until = (self.start + self.minutes).min(values.len());
-        for minute in self.start..until {
-            let into = (minute - self.start) as f64 + 0.5;
-            let here = values[minute];
+        for (into, value) in values.iter_mut().skip(self.start).take(self.minutes).enumerate() {
             let wanted = self.height * (noise * chance.normal()).exp();
-            values[minute] = here.max(here + (wanted - here) * self.outline.at(into, self.minutes as f64));
+            let part = self.outline.at(into as f64 + 0.5, self.minutes as f64);
+            *value = value.max(*value + (wanted - *value) * part);
         }
     }
 }
