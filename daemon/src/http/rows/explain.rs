@@ -482,7 +482,15 @@ fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now
             let strategy = series.strategy();
             say(format!("`{strategy}` finds nothing in its {held} samples that bounds could be made of."));
         } else {
-            say("It has enough samples and is learned in one of the next cycles.".to_owned());
+            let aside = series.set_aside(learning.min_data_points);
+            say(match held - aside < learning.min_data_points {
+                true => format!(
+                    "It is learned once it has {} samples of ordinary times; {aside} of its {held} fall into holidays, deploys \
+                     or maintenance of its calendars.",
+                    learning.min_data_points
+                ),
+                false => "It has enough samples and is learned in one of the next cycles.".to_owned(),
+            });
         }
         return sentences;
     };
