@@ -67,21 +67,35 @@ fn collections_are_read_judged_and_changed_in_the_bytes_meant_alone() {
                         let parts: Vec<_> = tuned.iter().map(|at| &analysis.comparisons[*at]).collect();
                         told["verdict"] = parts
                             .iter()
-                            .map(|one| format!("{:?} {:?}: {}", one.measure.unit, one.measure.clamp, &rule.expr.text[one.literal.span.clone()]))
+                            .map(|one| {
+                                format!(
+                                    "{:?} {:?}: {}",
+                                    one.measure.unit,
+                                    one.measure.clamp,
+                                    &rule.expr.text[one.literal.span.clone()]
+                                )
+                            })
                             .collect::<Vec<_>>()
                             .into();
                         count(&format!("unit {:?}", parts[0].measure.unit));
-                        let said = Said { literal: parts[0].literal.value, unit: parts[0].measure.unit, hold: rule.hold };
+                        let said =
+                            Said { literal: parts[0].literal.value, unit: parts[0].measure.unit, hold: rule.hold };
                         let names = in_name(&rule.name.text, &said).len();
                         let texts: Vec<String> = rule
                             .annotations
                             .iter()
-                            .flat_map(|(_, field)| in_text(&field.text, &said).into_iter().map(|one| {
-                                let text = &field.text;
-                                let from = text[..one.span.start].char_indices().rev().nth(14).map_or(0, |(at, _)| at);
-                                let to = text[one.span.end..].char_indices().nth(9).map_or(text.len(), |(at, _)| one.span.end + at);
-                                text[from..to].to_owned()
-                            }))
+                            .flat_map(|(_, field)| {
+                                in_text(&field.text, &said).into_iter().map(|one| {
+                                    let text = &field.text;
+                                    let from =
+                                        text[..one.span.start].char_indices().rev().nth(14).map_or(0, |(at, _)| at);
+                                    let to = text[one.span.end..]
+                                        .char_indices()
+                                        .nth(9)
+                                        .map_or(text.len(), |(at, _)| one.span.end + at);
+                                    text[from..to].to_owned()
+                                })
+                            })
                             .collect();
                         if names + texts.len() > 0 {
                             count("to tune, repeated in texts");
@@ -99,7 +113,13 @@ fn collections_are_read_judged_and_changed_in_the_bytes_meant_alone() {
                                 let after = apply(&file, &[Edit { span, text: new.clone() }]).expect("a change");
                                 let mut wanted = before.clone();
                                 wanted[at].1.replace_range(first, &new);
-                                assert_eq!(seen(&RuleFile::parse("", after)), wanted, "{}:{}", path.display(), rule.line);
+                                assert_eq!(
+                                    seen(&RuleFile::parse("", after)),
+                                    wanted,
+                                    "{}:{}",
+                                    path.display(),
+                                    rule.line
+                                );
                                 count("literals changed");
                             }
                         }
@@ -110,7 +130,13 @@ fn collections_are_read_judged_and_changed_in_the_bytes_meant_alone() {
                                 let after = apply(&file, &[Edit { span: place.span.clone(), text }]).expect("a change");
                                 let mut wanted = before.clone();
                                 wanted[at].2 = Span::minutes(77);
-                                assert_eq!(seen(&RuleFile::parse("", after)), wanted, "{}:{}", path.display(), rule.line);
+                                assert_eq!(
+                                    seen(&RuleFile::parse("", after)),
+                                    wanted,
+                                    "{}:{}",
+                                    path.display(),
+                                    rule.line
+                                );
                                 count("fors changed");
                             }
                         }
