@@ -17,6 +17,7 @@ mod scan;
 pub mod score;
 mod template;
 
+pub(crate) use evaluate::Plan;
 pub use evaluate::{Failure, evaluate};
 pub use formula::{By, Formula, Group, Matching, Op, Promql};
 pub use labels::{Labels, METRIC_NAME};

@@ -46,7 +46,7 @@ pub fn evaluate(
 
 /// A formula compiled over its ranges: the slots of its result, and how they are filled.
 #[derive(Clone)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Of every slot; no two are equal.
     pub labels: Vec<Labels>,
     /// What each slot holds at the evaluation that was filled last.
