@@ -16,6 +16,8 @@ pub use rules::DataRule;
 pub use show::changed;
 
 use crate::calendar::{self, CalendarSource};
+use crate::source::promql::{self, PromqlSource};
+use crate::source::scrape::{self, ScrapeSource};
 use homeostat::config::StrategyName;
 use homeostat::feedback::LoopKind;
 use homeostat::time::Span;
@@ -61,6 +63,10 @@ pub struct Daemon {
     /// Files as sources, each row read once, also over restarts. One that is there at the start is read to its end; one that
     /// is not there yet is waited for, and followed as it grows.
     pub files: Vec<FileSource>,
+    /// Expressions asked of a Prometheus as sources: their history at first, then what is new.
+    pub promql: Vec<PromqlSource>,
+    /// Targets that are scraped, as Prometheus does.
+    pub scrape: Vec<ScrapeSource>,
     /// Addresses that are told what the feedback loops hear and do.
     pub webhooks: Vec<Webhook>,
     /// How long the journal is kept and how often memory is written down.
@@ -352,7 +358,7 @@ impl From<Speed> for String {
 }
 
 /// Sections that are looked at when the daemon starts, and not again.
-pub const AT_START: [&str; 5] = ["http", "data", "files", "webhooks", "log"];
+pub const AT_START: [&str; 7] = ["http", "data", "files", "promql", "scrape", "webhooks", "log"];
 
 /// What the command line sets; it overrides everything else.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -463,7 +469,7 @@ impl Config {
         if let Err((key, problem)) = rules::check(&self.daemon.rules) {
             return refuse(&key, problem);
         }
-        let Daemon { http, tracing, host, store, webhooks, .. } = &self.daemon;
+        let Daemon { http, tracing, host, store, promql, scrape, webhooks, .. } = &self.daemon;
         if tracing.enabled {
             return refuse(
                 "tracing.enabled",
@@ -513,6 +519,22 @@ impl Config {
                     &format!("webhooks[{at}].timeout"),
                     format!("{} is outside 100ms to 1m", webhook.timeout),
                 );
+            }
+        }
+        if promql.len() > promql::SOURCES_MAX {
+            return refuse("promql", format!("{} are over {}", promql.len(), promql::SOURCES_MAX));
+        }
+        if scrape.len() > scrape::SOURCES_MAX {
+            return refuse("scrape", format!("{} are over {}", scrape.len(), scrape::SOURCES_MAX));
+        }
+        for (at, source) in promql.iter().enumerate() {
+            if let Err((key, problem)) = source.check() {
+                return refuse(&format!("promql[{at}].{key}"), problem);
+            }
+        }
+        for (at, source) in scrape.iter().enumerate() {
+            if let Err((key, problem)) = source.check() {
+                return refuse(&format!("scrape[{at}].{key}"), problem);
             }
         }
         if !(1_000..=1_000_000_000).contains(&store.retention_max) {

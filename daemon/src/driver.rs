@@ -4,19 +4,21 @@
 //! two batches. Events are durable before a verdict is acknowledged and before anybody hears of them. While they cannot be
 //! stored (a full disk), judging goes on, and the loop stands still until they can.
 
+mod intake;
+
+pub use intake::{Fed, Reading};
+
 use crate::calendar::Watch;
 use crate::config::{self, Config};
 use crate::source::feed::{FileFeed, Place};
 use crate::source::host::{Host, Usage};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Counts;
-use homeostat::config::Kind;
 use homeostat::engine::Engine;
 use homeostat::event::{EVENT_VERSION, Event, Stored};
 use homeostat::feedback::{LoopKind, Signal};
 use homeostat::knowledge::SeriesId;
 use homeostat::knowledge::proposals::{Answer, NotAnswered};
-use homeostat::monitor::Sample;
 use homeostat::plan::import::{Import, NotImported};
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::series::SeriesName;
@@ -49,6 +51,9 @@ const SNAPSHOT_REST: u64 = 50;
 
 /// The part of a snapshot that says how far files were read.
 pub const FILES: &str = "files";
+
+/// The part of a snapshot that says how far queries were asked.
+pub const QUERIES: &str = "queries";
 
 /// Rows of a file that are taken in one go, so that a large file does not keep others waiting.
 const ROWS_AT_ONCE: usize = 4096;
@@ -128,6 +133,7 @@ enum Input {
     Freeze { frozen: bool, reply: Reply<()> },
     Import { thresholds: Vec<(SeriesName, Import)>, reply: Reply<Vec<Taken>> },
     Reload { settings: Box<Config>, reply: Reply<Reloaded> },
+    Feed(Box<intake::Feed>),
     Stop,
 }
 
@@ -212,6 +218,8 @@ pub struct Start {
     pub store: Store,
     pub host: Host,
     pub files: Vec<FileFeed>,
+    /// How far sources have come, by what each of them calls its parts.
+    pub reached: BTreeMap<String, Timestamp>,
     /// What is wrong with files of calendars, by place.
     pub calendar_problems: Vec<(usize, String)>,
 }
@@ -225,6 +233,7 @@ struct Driver {
     store: Store,
     host: Host,
     files: Vec<FileFeed>,
+    reached: BTreeMap<String, Timestamp>,
     live: broadcast::Sender<Arc<Stored>>,
     stats: Stats,
     clock: Clock,
@@ -283,6 +292,7 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
         store: start.store,
         host: start.host,
         files: start.files,
+        reached: start.reached,
         live,
         stats,
         clock,
@@ -399,6 +409,7 @@ impl Driver {
             Input::Reload { settings, reply } => {
                 let _ = reply.send(self.reload(*settings, now));
             }
+            Input::Feed(feed) => self.feed(*feed, now),
             Input::Stop => unreachable!("the loop ends on it before it handles anything"),
         }
     }
@@ -476,72 +487,6 @@ impl Driver {
         self.storable().map(|()| reloaded)
     }
 
-    /// Takes in what a source read. Series that are new are made; those that find no room are counted by the engine.
-    fn observe(&mut self, readings: impl Iterator<Item = (SeriesName, Option<Kind>, Timestamp, f64)>, now: Timestamp) {
-        let begun = Instant::now();
-        let mut samples = Vec::new();
-        for (name, kind, at, value) in readings {
-            let known = self.ids.get(&name).copied().filter(|id| self.engine.knowledge().get(*id).is_some());
-            let id = match known {
-                Some(id) => id,
-                None => match self.engine.intern(&name, kind, now) {
-                    Ok(id) => {
-                        self.ids.insert(name, id);
-                        id
-                    }
-                    Err(_) => continue,
-                },
-            };
-            samples.push(Sample { series: id, at, value });
-        }
-        let observed = self.engine.observe(&samples, now);
-        self.stats.observe_seconds_total += begun.elapsed().as_secs_f64();
-        self.commit(observed.events);
-    }
-
-    /// Without an interval of its own the pace is the loop's, as it is in force now: a state that is entered in between counts.
-    fn next_host(&self, now: Timestamp) -> Timestamp {
-        let Some(read_at) = self.host_read_at else { return now };
-        let host = &self.settings.daemon.host;
-        let interval = host.interval.unwrap_or(self.engine.knowledge().parameters().monitoring_interval);
-        read_at + if self.host_young { host.warmup_interval.min(interval) } else { interval }
-    }
-
-    fn read_host(&mut self, now: Timestamp) {
-        let reading = self.host.read();
-        self.stats.usage = reading.usage;
-        let names: Vec<SeriesName> = reading.readings.iter().map(|reading| reading.series.clone()).collect();
-        let readings = reading.readings.into_iter().map(|r| (r.series, Some(r.kind), now, r.value));
-        self.observe(readings, now);
-        // Every second until all of them have been learned once, so that a person sees bounds soon; then at leisure. A short
-        // file beside them is none of the host's business.
-        let wanted = self.settings.engine.learning.min_data_points as u64;
-        let mut held = names.iter().filter_map(|name| self.engine.knowledge().find(name));
-        self.host_young = held.any(|series| series.admitted() < wanted && series.fates().total() < 2 * wanted);
-        self.host_read_at = Some(now);
-    }
-
-    fn read_files(&mut self, now: Timestamp) {
-        let mut files = std::mem::take(&mut self.files);
-        for file in &mut files {
-            let batch = file.read(now, ROWS_AT_ONCE);
-            self.stats.rows += batch.rows.len() as u64 + batch.errors.len() as u64;
-            self.stats.rows_bad += batch.errors.len() as u64;
-            for error in &batch.errors {
-                file.tell(error);
-            }
-            if let Some(error) = &batch.failed {
-                tracing::error!("{error}");
-            }
-            if file.at_once() {
-                self.backfill(&batch.rows, now);
-            } else if !batch.rows.is_empty() {
-                self.observe(batch.rows.into_iter().map(|(name, at, value)| (name, None, at, value)), now);
-            }
-        }
-        self.files = files;
-    }
-
     /// Takes in what changed in the files of calendars.
     fn read_calendars(&mut self, now: Timestamp) {
         let (engine, daemon) = (&self.settings.engine, &self.settings.daemon);
@@ -559,34 +504,6 @@ impl Driver {
             }
             Err(error) => tracing::error!("calendars stay as they were: {error}"),
         }
-    }
-
-    fn backfill(&mut self, rows: &[(SeriesName, Timestamp, f64)], now: Timestamp) {
-        let mut by_series: BTreeMap<&SeriesName, Vec<(Timestamp, f64)>> = BTreeMap::new();
-        for (name, at, value) in rows {
-            by_series.entry(name).or_default().push((*at, *value));
-        }
-        // All are known first: what is made of a histogram leaves out what the file holds itself.
-        let mut interned = Vec::with_capacity(by_series.len());
-        for (name, history) in by_series {
-            // A series that finds no room is counted by the engine.
-            if let Ok(id) = self.engine.intern(name, None, now) {
-                interned.push((id, history));
-            }
-        }
-        let mut buckets = Vec::new();
-        for (series, history) in interned {
-            let held = self.engine.knowledge().get(series);
-            if held.is_some_and(|series| series.kind() == Kind::Histogram) {
-                buckets.extend(history.into_iter().map(|(at, value)| Sample { series, at, value }));
-                continue;
-            }
-            let observed = self.engine.backfill(series, &history, now);
-            self.commit(observed.events);
-        }
-        buckets.sort_by_key(|sample| sample.at);
-        let observed = self.engine.backfill_buckets(&buckets, now);
-        self.commit(observed.events);
     }
 
     /// One turn of the loop, with the evidence measured just before it.
@@ -702,6 +619,8 @@ impl Driver {
         // With the samples that the rows gave: neither is there without the other.
         let places: Vec<Place> = self.files.iter_mut().filter_map(FileFeed::place).collect();
         parts.push((FILES.to_owned(), serde_json::to_vec(&places).expect("a place is text and numbers")));
+        let reached = serde_json::to_vec(&self.reached).expect("names and times are text");
+        parts.push((QUERIES.to_owned(), reached));
         let stored = self.store.write_snapshot(&parts).and_then(|()| {
             let retention = &self.settings.daemon.store;
             self.store.prune(now - retention.retention, retention.retention_max)

@@ -17,8 +17,7 @@ mod rows;
 
 use crate::config::Config;
 use crate::driver::Handle;
-use crate::telemetry::Totals;
-use crate::webhook::Tally;
+use crate::telemetry::{Tallies, Totals};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -67,7 +66,7 @@ struct App {
     /// The name in `http.external_url`.
     external: Option<Arc<str>>,
     totals: Arc<Mutex<Totals>>,
-    webhooks: Arc<[Arc<Tally>]>,
+    tallies: Arc<Tallies>,
     streams: Arc<Semaphore>,
     /// Becomes true when the daemon stops.
     stopping: watch::Receiver<bool>,
@@ -85,7 +84,7 @@ pub async fn serve(
     handle: Handle,
     config: &Config,
     reread: Reread,
-    webhooks: Vec<Arc<Tally>>,
+    tallies: Tallies,
     mut stopping: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let app = App {
@@ -93,7 +92,7 @@ pub async fn serve(
         reread,
         external: config.daemon.http.external_host().map(Arc::from),
         totals: Arc::default(),
-        webhooks: webhooks.into(),
+        tallies: Arc::new(tallies),
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         stopping: stopping.clone(),
     };

@@ -19,7 +19,10 @@ pub mod naming;
 mod pieces;
 pub mod progress;
 pub mod range;
+pub mod text;
 
+#[cfg(test)]
+pub mod fake;
 #[cfg(test)]
 mod tests;
 
@@ -94,7 +97,7 @@ impl Client {
         seed: u64,
         clock: Arc<dyn Clock>,
     ) -> Result<Client, QueryError> {
-        let agent = endpoint.agent(budget.timeout + GRACE).map_err(QueryError::Secret)?;
+        let agent = endpoint.access.agent(budget.timeout + GRACE).map_err(QueryError::Secret)?;
         let gate = Gate::new(&budget, clock.elapsed());
         Ok(Client { endpoint, agent, budget, gate, clock, cost: Arc::default(), cache: None, seed })
     }
@@ -111,6 +114,11 @@ impl Client {
 
     pub fn url(&self) -> &str {
         &self.endpoint.url
+    }
+
+    /// How much time has passed since some moment, by the client's clock.
+    pub fn elapsed(&self) -> Span {
+        Span::from_millis(u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     pub fn costs(&self) -> Costs {

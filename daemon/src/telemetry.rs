@@ -5,9 +5,11 @@
 //! the classic one, and a checker for it refuses what OpenMetrics calls a counter.
 
 mod rules;
+mod sources;
 
 use crate::config::DataRule;
 use crate::driver::View;
+use crate::source;
 use crate::webhook::Tally;
 use homeostat::calendar::{Calendar, Occasion};
 use homeostat::config::Kind;
@@ -20,6 +22,7 @@ use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::series::SeriesName;
 use homeostat::threshold::Pair;
+use homeostat::time::Timestamp;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -45,6 +48,13 @@ pub struct Counts {
     proposals: BTreeMap<Settled, u64>,
     confidences: [u64; CONFIDENCES.len() + 1],
     confidence_sum: f64,
+}
+
+/// What threads of their own count as they work, each in the order of the configuration.
+#[derive(Debug, Default)]
+pub struct Tallies {
+    pub webhooks: Vec<Arc<Tally>>,
+    pub sources: Vec<Arc<source::Tally>>,
 }
 
 /// Totals that the engine's memory alone would let shrink.
@@ -174,6 +184,7 @@ pub struct Measured {
     loops: Vec<LoopFigures>,
     stats: crate::driver::Stats,
     last_cycle: f64,
+    now: Timestamp,
 }
 
 impl Measured {
@@ -223,6 +234,7 @@ impl Measured {
             loops: Vec::new(),
             stats: view.stats.clone(),
             last_cycle: knowledge.last_cycle().secs(),
+            now: view.now,
         };
         for series in knowledge.series() {
             *measured.series.entry((series.kind().as_str(), series.watched())).or_default() += 1;
@@ -254,7 +266,7 @@ impl Measured {
 }
 
 /// All of the daemon's own metrics.
-pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> Vec<Family> {
+pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Family> {
     let mut all = Families(Vec::new());
     let (stats, counts) = (&m.stats, &m.stats.counts);
     let number = |flag: bool| f64::from(u8::from(flag));
@@ -436,7 +448,8 @@ pub fn families(m: &Measured, totals: &mut Totals, webhooks: &[Arc<Tally>]) -> V
         accuracy.put([], value);
     }
     all.loops(&m.loops);
-    all.webhooks(webhooks);
+    all.webhooks(&tallies.webhooks);
+    all.sources(&tallies.sources, m.now);
 
     // K and the shell
     all.counter("homeostat_cycles_total", "Cycles since the start.").put([], counts.of("cycle_completed"));

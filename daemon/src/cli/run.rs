@@ -8,13 +8,16 @@ use super::{Done, Failed, config};
 use crate::config::{Config, Flags, Listen, Loaded};
 use crate::driver::{self, Handle, Reloaded, Start};
 use crate::http::Reread;
+use crate::source;
 use crate::source::feed::{FileFeed, Place};
 use crate::source::host::Host;
 use crate::store::{self, Snapshot, Store, StoreError};
+use crate::telemetry::Tallies;
 use homeostat::analyze::strategy::Methods;
 use homeostat::engine::Engine;
 use homeostat::knowledge::snapshot::{GENERAL, SnapshotError};
 use homeostat::time::Timestamp;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -92,7 +95,7 @@ async fn serve(
     let world = |error: &dyn std::fmt::Display| Failed::World(error.to_string());
     // Signals first: one that comes while memory is brought back waits for its turn instead of killing.
     let mut signals = Signals::new().map_err(|error| world(&error))?;
-    let (store, Memory { engine, places }) = remember(&config, data, driver::now())?;
+    let (store, Memory { engine, places, mut reached }) = remember(&config, data, driver::now())?;
     let listener = bind(&config.daemon.http.listen).await?;
     let address = listener.local_addr().map_err(|error| world(&error))?;
     let files = config.daemon.files.iter().enumerate().map(|(at, source)| {
@@ -100,17 +103,22 @@ async fn serve(
     });
     let files = files.collect::<Result<Vec<_>, _>>()?;
     let host = Host::new(&config.daemon.host);
-    let start = Start { settings: config, engine, store, host, files, calendar_problems };
+    let promql = source::promql::prepare(&config, data, &mut reached).map_err(Failed::Use)?;
+    let scrape = source::scrape::prepare(&config.daemon.scrape, driver::now()).map_err(Failed::Use)?;
+    let start = Start { settings: config, engine, store, host, files, reached, calendar_problems };
     let served = start.settings.clone();
     let (handle, thread) = driver::spawn(start).map_err(|error| world(&error))?;
     let webhooks = crate::webhook::spawn(&served.daemon.webhooks, &handle).map_err(|error| world(&error))?;
+    let mut sources = source::promql::spawn(promql, &handle).map_err(|error| world(&error))?;
+    sources.extend(source::scrape::spawn(scrape, &handle).map_err(|error| world(&error))?);
+    let tallies = Tallies { webhooks, sources };
 
     let reread: Reread =
         Arc::new(move || args.reload().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));
     let (stop, stopping) = watch::channel(false);
     let mut server = {
         let (handle, reread) = (handle.clone(), Arc::clone(&reread));
-        tokio::spawn(async move { crate::http::serve(listener, handle, &served, reread, webhooks, stopping).await })
+        tokio::spawn(async move { crate::http::serve(listener, handle, &served, reread, tallies, stopping).await })
     };
     match out.text(&format!("homeostat watches; its page: http://{address}/")) {
         // Whoever started it does not read what it says; it runs all the same.
@@ -149,6 +157,8 @@ struct Memory {
     engine: Engine,
     /// How far files were read.
     places: Vec<Place>,
+    /// How far queries were asked, by what each is known by.
+    reached: BTreeMap<String, Timestamp>,
 }
 
 /// The store, and memory as it knows it. A file that the disk has damaged is set aside, and what can be read of it taken over.
@@ -179,7 +189,7 @@ fn remember(config: &Config, data: &Path, now: Timestamp) -> Result<(Store, Memo
 /// Memory as the store knows it: the last snapshot, and every event after it.
 fn bring_back(config: &Config, store: &Store, now: Timestamp) -> Result<Memory, StoreError> {
     let mut memory = match store.read_snapshot()? {
-        None => Memory { engine: fresh(config, SHARDS, now), places: Vec::new() },
+        None => Memory { engine: fresh(config, SHARDS, now), places: Vec::new(), reached: BTreeMap::new() },
         Some(snapshot) => from_snapshot(config, store, snapshot, now)?,
     };
     let replayed = store.replay(|stored| memory.engine.replay(&stored.event, stored.at))?;
@@ -234,19 +244,25 @@ fn from_snapshot(config: &Config, store: &Store, snapshot: Snapshot, now: Timest
             None => return Err(StoreError::Snapshot { path: store.path().to_owned(), source: error }),
         }
     };
-    // What a lost part had of the files is not in memory: they are read again.
-    let places = parts.iter().find(|(name, _)| name == driver::FILES && lost.is_empty());
-    let places = places.and_then(|(_, bytes)| serde_json::from_slice(bytes).ok()).unwrap_or_default();
-    Ok(Memory { engine, places })
+    // What a lost part had of the files and of history is not in memory: they are read again.
+    fn held<T: Default + serde::de::DeserializeOwned>(parts: &[(String, Vec<u8>)], part: &str) -> T {
+        let bytes = parts.iter().find(|(name, _)| name == part);
+        bytes.and_then(|(_, bytes)| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+    }
+    Ok(match lost.is_empty() {
+        true => Memory { engine, places: held(&parts, driver::FILES), reached: held(&parts, driver::QUERIES) },
+        false => Memory { engine, places: Vec::new(), reached: BTreeMap::new() },
+    })
 }
 
 fn tell_lost(store: &Store, part: &str, aside: Option<&Path>) {
     let lost = match part {
         GENERAL => "counts and histories from before the journal begins; state, loops and parameters are as it tells",
         driver::FILES => "how far files were read; they are read again from their start",
+        driver::QUERIES => "how far queries were asked; their history is asked again",
         part if part.starts_with("shard/") => {
-            "samples of the series in it; thresholds and sensitivities are as the journal tells, files are read again, and \
-             the rest is learned from what comes"
+            "samples of the series in it; thresholds and sensitivities are as the journal tells, files are read and history is \
+             asked again, and the rest is learned from what comes"
         }
         _ => "what the buckets of histograms held; they begin anew with what comes",
     };

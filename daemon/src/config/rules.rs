@@ -122,6 +122,10 @@ pub fn check(rules: &[DataRule]) -> Result<(), (String, String)> {
         if rule.alert.trim().is_empty() {
             return refuse("alert", "a name is wanted".to_owned());
         }
+        if rule.name().contains("{{") || rule.alert.contains("{{") {
+            let key = if rule.alert.contains("{{") { "alert" } else { "rule" };
+            return refuse(key, "a name is no template".to_owned());
+        }
         if rule.expr.trim().is_empty() {
             return refuse("expr", "an expression is wanted".to_owned());
         }
@@ -172,6 +176,8 @@ mod tests {
         let refused = |change: fn(&mut DataRule)| check(&[rule(change)]).expect_err("refused");
         assert_eq!(check(&[rule(|_| ())]), Ok(()));
         assert_eq!(refused(|rule| rule.alert.clear()).0, "rules[0].alert");
+        assert_eq!(refused(|rule| rule.alert = "{{ $labels.job }}".to_owned()).0, "rules[0].alert");
+        assert_eq!(refused(|rule| rule.rule = Some("{{".to_owned())).0, "rules[0].rule");
         assert_eq!(refused(|rule| rule.expr = " ".to_owned()).0, "rules[0].expr");
         assert_eq!(refused(|rule| rule.literal = f64::NAN).0, "rules[0].literal");
         for by in ["", "a-b", "1a", "__name__", "rule", "direction"] {

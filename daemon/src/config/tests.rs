@@ -59,7 +59,19 @@ fn the_example_file_holds_every_key_with_its_default() {
             Some(item) if item.starts_with("- ") || item.starts_with("  ") && !item.starts_with("  homeostat") => {
                 with_items.push_str(item);
             }
-            _ if ["series: []", "files: []", "webhooks: []", "calendars: []", "rules: []"].contains(&line) => continue,
+            _ if [
+                "series: []",
+                "files: []",
+                "promql: []",
+                "scrape: []",
+                "webhooks: []",
+                "calendars: []",
+                "rules: []",
+            ]
+            .contains(&line) =>
+            {
+                continue;
+            }
             _ => with_items.push_str(line),
         }
         if line.ends_with("For example:") {
@@ -72,6 +84,10 @@ fn the_example_file_holds_every_key_with_its_default() {
                 "rules"
             } else if of("loops") {
                 "webhooks"
+            } else if of("ten minutes") {
+                "promql"
+            } else if of("given any more") {
+                "scrape"
             } else {
                 "files"
             };
@@ -88,6 +104,7 @@ fn the_example_file_holds_every_key_with_its_default() {
     let daemon = &loaded.config.daemon;
     assert_eq!((loaded.config.engine.series.len(), daemon.files.len(), daemon.webhooks.len()), (1, 1, 1));
     assert_eq!(daemon.rules.len(), 1);
+    assert_eq!((daemon.promql.len(), daemon.scrape.len()), (1, 1));
     assert_eq!((daemon.calendars.len(), loaded.config.engine.calendars[0].entries().len()), (1, 3));
     let written = written_keys(&tree::Node::parse(&with_items).expect("read before"));
     let missing: Vec<_> = schema::known_keys()

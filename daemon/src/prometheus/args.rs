@@ -1,7 +1,7 @@
 //! The flags by which a command is told of a Prometheus; a command flattens them into its own.
 
 use super::budget::QueryBudget;
-use super::endpoint::{Endpoint, Header};
+use super::endpoint::{Access, Endpoint, Header};
 use super::{Client, QueryError};
 use homeostat::time::Span;
 use std::path::PathBuf;
@@ -52,15 +52,14 @@ impl PrometheusArgs {
     /// limits the time of queries. The error is wrong use, unless it is of a file that cannot be read.
     pub fn client(&self, seed: u64) -> Result<Option<Client>, QueryError> {
         let Some(url) = &self.url else { return Ok(None) };
-        let endpoint = Endpoint {
-            url: url.clone(),
-            tenant: self.tenant.clone(),
+        let access = Access {
             headers: self.headers.clone(),
             bearer_token_file: self.bearer_token_file.clone(),
             username: self.username.clone(),
             password_file: self.password_file.clone(),
             ca_file: self.ca_file.clone(),
         };
+        let endpoint = Endpoint { url: url.clone(), tenant: self.tenant.clone(), access };
         let flag = |key: &str| match key {
             "url" => "--prometheus".to_owned(),
             "at_once" => "--queries-at-once".to_owned(),

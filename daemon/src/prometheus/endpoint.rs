@@ -13,6 +13,9 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 /// A file with a secret or certificates that is longer is another file, in bytes.
 const FILE_LEN_MAX: u64 = 1 << 20;
 
+/// Who takes no connection by then is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// More headers than this are a mistake.
 const HEADERS_MAX: usize = 32;
 
@@ -24,6 +27,13 @@ pub struct Endpoint {
     /// Whose data is asked for: sent as X-Scope-OrgID.
     #[serde(default)]
     pub tenant: Option<String>,
+    #[serde(flatten)]
+    pub access: Access,
+}
+
+/// How one gets in.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Access {
     /// Further headers of each request.
     #[serde(default)]
     pub headers: Vec<Header>,
@@ -63,10 +73,42 @@ pub struct Wrong {
 impl Endpoint {
     /// Checks what can be checked without asking anybody.
     pub fn check(&self) -> Result<(), Wrong> {
-        let wrong = |key: &str, problem: String| Err(Wrong { key: key.to_owned(), problem });
         if let Some(problem) = wrong_url(&self.url) {
-            return wrong("url", problem);
+            return Err(Wrong { key: "url".to_owned(), problem });
         }
+        if self.tenant.as_deref().is_some_and(|tenant| !sendable(tenant)) {
+            return Err(Wrong { key: "tenant".to_owned(), problem: "it has to be one line of ASCII".to_owned() });
+        }
+        self.access.check()
+    }
+
+    /// The address of `path` under the API, like `query_range`.
+    pub fn address(&self, path: &str) -> String {
+        format!("{}/api/v1/{path}", self.url.trim_end_matches('/'))
+    }
+
+    /// What is sent with each request. An error names the file that cannot be read, never what is in it.
+    pub fn sent(&self) -> Result<Vec<(String, String)>, String> {
+        let mut sent = self.access.sent()?;
+        sent.extend(self.tenant.iter().map(|tenant| ("X-Scope-OrgID".to_owned(), tenant.clone())));
+        Ok(sent)
+    }
+
+    /// What tells answers of this endpoint from those of another: also a header may choose whose data is seen.
+    pub fn identity(&self) -> String {
+        let Endpoint { url, tenant, access } = self;
+        let mut text = format!("{}\n{tenant:?}\n{:?}\n", url.trim_end_matches('/'), access.username);
+        for header in &access.headers {
+            text += &format!("{:?}\n", (&header.name.to_ascii_lowercase(), &header.value, &header.file));
+        }
+        text
+    }
+}
+
+impl Access {
+    /// Checks what can be checked without asking anybody.
+    pub fn check(&self) -> Result<(), Wrong> {
+        let wrong = |key: &str, problem: String| Err(Wrong { key: key.to_owned(), problem });
         if self.headers.len() > HEADERS_MAX {
             return wrong("headers", format!("{} are over {HEADERS_MAX}", self.headers.len()));
         }
@@ -74,9 +116,6 @@ impl Endpoint {
             if let Some((key, problem)) = header.wrong() {
                 return wrong(&format!("headers[{at}].{key}"), problem);
             }
-        }
-        if self.tenant.as_deref().is_some_and(|tenant| !sendable(tenant)) {
-            return wrong("tenant", "it has to be one line of ASCII".to_owned());
         }
         if self.username.is_some() != self.password_file.is_some() {
             return wrong("username", "username and password_file go together; give both or none".to_owned());
@@ -90,17 +129,9 @@ impl Endpoint {
         Ok(())
     }
 
-    /// The address of `path` under the API, like `query_range`.
-    pub fn address(&self, path: &str) -> String {
-        format!("{}/api/v1/{path}", self.url.trim_end_matches('/'))
-    }
-
     /// What is sent with each request. An error names the file that cannot be read, never what is in it.
     pub fn sent(&self) -> Result<Vec<(String, String)>, String> {
         let mut sent = Vec::with_capacity(self.headers.len() + 2);
-        if let Some(tenant) = &self.tenant {
-            sent.push(("X-Scope-OrgID".to_owned(), tenant.clone()));
-        }
         for header in &self.headers {
             let value = match (&header.value, &header.file) {
                 (Some(value), _) => value.clone(),
@@ -119,20 +150,12 @@ impl Endpoint {
         Ok(sent)
     }
 
-    /// What tells answers of this endpoint from those of another: also a header may choose whose data is seen.
-    pub fn identity(&self) -> String {
-        let mut text = format!("{}\n{:?}\n{:?}\n", self.url.trim_end_matches('/'), self.tenant, self.username);
-        for header in &self.headers {
-            text += &format!("{:?}\n", (&header.name.to_ascii_lowercase(), &header.value, &header.file));
-        }
-        text
-    }
-
-    /// A client of HTTP for it.
+    /// A client of HTTP that gets in so, and gives up after `timeout`.
     pub fn agent(&self, timeout: Span) -> Result<ureq::Agent, String> {
+        let timeout = Duration::from_millis(timeout.millis());
         let mut config = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_millis(timeout.millis())))
-            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_global(Some(timeout))
+            .timeout_connect(Some(timeout.min(CONNECT_TIMEOUT)))
             .http_status_as_error(false)
             // What is monitored is at home, and a redirect could lead a password elsewhere.
             .proxy(None)
@@ -294,7 +317,8 @@ mod tests {
     fn secrets_come_from_files_and_are_read_anew() {
         let dir = tempfile::tempdir().expect("a folder");
         let file = dir.path().join("token");
-        let endpoint = Endpoint { bearer_token_file: Some(file.clone()), ..at("http://a") };
+        let access = Access { bearer_token_file: Some(file.clone()), ..Access::default() };
+        let endpoint = Endpoint { access, ..at("http://a") };
         let missing = endpoint.sent().expect_err("no file yet");
         assert!(missing.contains("token"), "{missing}");
         for token in ["one", "two"] {
@@ -305,15 +329,11 @@ mod tests {
         let said = endpoint.sent().expect_err("two lines");
         assert!(!said.contains("cret\r"), "{said}");
         std::fs::write(&file, "open sesame").expect("written");
-        let basic = Endpoint {
-            username: Some("Aladdin".into()),
-            password_file: Some(file),
-            tenant: Some("team-a".into()),
-            ..at("http://a")
-        };
+        let access = Access { username: Some("Aladdin".into()), password_file: Some(file), ..Access::default() };
+        let basic = Endpoint { tenant: Some("team-a".into()), access, ..at("http://a") };
         let sent = basic.sent().expect("readable");
-        assert_eq!(sent[0], ("X-Scope-OrgID".to_owned(), "team-a".to_owned()));
-        assert_eq!(sent[1].1, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(sent[0].1, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(sent[1], ("X-Scope-OrgID".to_owned(), "team-a".to_owned()));
     }
 
     #[test]

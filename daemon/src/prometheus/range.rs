@@ -167,22 +167,31 @@ impl Client {
                     _ => asked.push(piece),
                 }
             }
+            let mut failed = None;
             for (piece, answer) in self.ask_pieces(query, &asked, now).into_iter().rev() {
                 match answer {
                     Ok(matrix) => {
                         ready.insert(piece, matrix);
                     }
-                    Err(Unanswered::Failed(error)) => return Err(error),
-                    Err(Unanswered::TooMuch(reason)) => {
-                        let Some((one, other)) = piece.halves() else {
-                            self.cost.failed();
-                            return Err(QueryError::TooMuch { query: shown(&query.expr), reason });
-                        };
-                        tracing::debug!(query = shown(&query.expr), steps = piece.steps, "in smaller pieces: {reason}");
-                        size = size.min(pieces::size(u64::from(piece.steps) / 2));
-                        waiting.push_front(other);
-                        waiting.push_front(one);
+                    // What came before it is handed out first: it was paid for.
+                    Err(Unanswered::Failed(error)) => {
+                        waiting.push_front(piece);
+                        failed = Some(error);
                     }
+                    Err(Unanswered::TooMuch(reason)) => match piece.halves() {
+                        Some((one, other)) => {
+                            let query = shown(&query.expr);
+                            tracing::debug!(query, steps = piece.steps, "in smaller pieces: {reason}");
+                            size = size.min(pieces::size(u64::from(piece.steps) / 2));
+                            waiting.push_front(other);
+                            waiting.push_front(one);
+                        }
+                        None => {
+                            self.cost.failed();
+                            waiting.push_front(piece);
+                            failed = Some(QueryError::TooMuch { query: shown(&query.expr), reason });
+                        }
+                    },
                 }
             }
             let up_to = waiting.front().map_or(i64::MAX, |piece| piece.first);
@@ -194,6 +203,9 @@ impl Client {
                 let took = self.clock.elapsed().saturating_sub(begun);
                 progress.advances(&Advance { steps, samples: matrix.samples, took });
                 take(Part { grid: query.grid(piece), points: matrix.points })?;
+            }
+            if let Some(error) = failed {
+                return Err(error);
             }
         }
         seen.remark(query, &mut remarks);

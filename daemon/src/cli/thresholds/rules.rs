@@ -111,7 +111,8 @@ fn absent(rule: &DataRule) -> Value {
         "alert": "ThresholdsAbsent",
         "expr": rule.lookup().absent(),
         "for": ABSENT_FOR.to_string(),
-        "labels": { "severity": "warning" },
+        // By the expression it carries this anyway; said here, no two of these alerts look like one rule.
+        "labels": { "rule": rule.name(), "severity": "warning" },
         "annotations": {
             "summary": format!("No learned thresholds for {}", rule.alert),
             "description": format!(

@@ -1,6 +1,7 @@
 //! Servers that fail, and what is said of it: the query, the reason, what to do; never a secret.
 
 use super::super::answer::{self, Grid, Instant, Unread};
+use super::super::endpoint::Access;
 use super::*;
 use proptest::prelude::*;
 
@@ -172,9 +173,11 @@ fn credentials_are_sent_and_never_said() {
     let endpoint = Endpoint {
         url: fake.url.clone(),
         tenant: Some("team-a".to_owned()),
-        headers: vec![header("X-Zone: eu".to_owned()), header(format!("X-Api-Key: @{}", key.display()))],
-        bearer_token_file: Some(token.clone()),
-        ..Endpoint::default()
+        access: Access {
+            headers: vec![header("X-Zone: eu".to_owned()), header(format!("X-Api-Key: @{}", key.display()))],
+            bearer_token_file: Some(token.clone()),
+            ..Access::default()
+        },
     };
     let client = Client::new(endpoint.clone(), QueryBudget::default(), 7).expect("no certificates");
     let failed = client.query("up", NOW).expect_err("not let in");
@@ -197,8 +200,8 @@ fn certificates_are_wanted_as_such() {
     let dir = tempfile::tempdir().expect("a folder");
     let file = dir.path().join("ca.pem");
     let client = |ca: &std::path::Path| {
-        let endpoint =
-            Endpoint { url: "https://127.0.0.1:1".to_owned(), ca_file: Some(ca.to_owned()), ..Endpoint::default() };
+        let access = Access { ca_file: Some(ca.to_owned()), ..Access::default() };
+        let endpoint = Endpoint { url: "https://127.0.0.1:1".to_owned(), tenant: None, access };
         Client::new(endpoint, QueryBudget::default(), 7).map(|_| ()).expect_err("no certificates").to_string()
     };
     assert!(client(&file).contains("cannot read"));

@@ -110,7 +110,7 @@ fn a_server_that_is_slow_for_much_is_asked_for_less() {
         false => matrix(request, &["a", "b"], wave),
     });
     let (mut client, _) = fake.client();
-    client.agent = client.endpoint.agent(Span::from_millis(200)).expect("no files");
+    client.agent = client.endpoint.access.agent(Span::from_millis(200)).expect("no files");
     assert_whole(&client.query_range(&asking(2048), NOW, &Silent).expect("an answer"), 2048);
 }
 

@@ -1,0 +1,503 @@
+//! Expressions asked of a Prometheus: their history at first, so that thresholds stand from the start, then what is new, as it
+//! comes.
+//!
+//! Values are what the server evaluates: whether a counter is read as a rate is for the expression to say. What lies back for
+//! longer than people would be paged for (a backfill, an outage) is history, learned from and never judged. How far each
+//! expression was asked is part of every snapshot, beside the samples it gave: after a restart only the rest is asked.
+
+use super::{STALE, Tally};
+use crate::config::Config;
+use crate::driver::{Fed, Handle, Reading};
+use crate::prometheus::budget::QueryBudget;
+use crate::prometheus::endpoint::Endpoint;
+use crate::prometheus::naming::{name_of, series_name};
+use crate::prometheus::progress::{Advance, Progress, Silent};
+use crate::prometheus::range::{Part, RangeQuery, Remarks};
+use crate::prometheus::{Client, QueryError};
+use homeostat::replay::Labels;
+use homeostat::series::SeriesName;
+use homeostat::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What is behind for longer is no news any more: it is learned from, and pages nobody.
+const NEWS: Span = Span::minutes(10);
+
+/// An expression that is wrong is asked again after this long; somebody may have mended a rule it needs.
+const REFUSED_REST: Span = Span::minutes(10);
+
+/// Samples of history that are held at once; a series that has more is learned from several times.
+const HELD_MAX: usize = 8_000_000;
+
+/// Samples that are handed over in one go, so that judging others does not wait long.
+const HANDED: usize = 50_000;
+
+/// How often a backfill says how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// A series that was not given for so long is not known any more.
+const KNOWN_FOR: Span = Span::hours(24);
+
+pub const SOURCES_MAX: usize = 16;
+pub const EXPRESSIONS_MAX: usize = 1000;
+
+/// A Prometheus, and what is asked of it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PromqlSource {
+    #[serde(flatten)]
+    pub endpoint: Endpoint,
+    /// What the queries may cost it.
+    #[serde(default)]
+    pub query_budget: QueryBudget,
+    /// From one evaluation to the next, in the past and from now on. 1s to 1d.
+    #[serde(default = "step")]
+    pub step: Span,
+    /// Evaluations are asked so long after their time, so that what was measured by then has arrived. 0s to 1h.
+    #[serde(default = "delay")]
+    pub delay: Span,
+    /// How far back history is asked for; null: learning.learning_window.
+    #[serde(default)]
+    pub backfill: Option<Span>,
+    /// What is evaluated.
+    pub expressions: Vec<Expression>,
+}
+
+const fn step() -> Span {
+    Span::minutes(1)
+}
+
+const fn delay() -> Span {
+    Span::from_secs(10)
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Expression {
+    /// PromQL. Of a counter take rate() or increase().
+    pub expr: String,
+    /// What its series are called; null: as the metric, or where a function took that away, after the expression.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+impl PromqlSource {
+    /// Which key cannot be used, and why.
+    pub fn check(&self) -> Result<(), (String, String)> {
+        self.endpoint.check().map_err(|wrong| (wrong.key, wrong.problem))?;
+        self.query_budget.check().map_err(|(key, problem)| (format!("query_budget.{key}"), problem))?;
+        let reach = self.backfill.unwrap_or(Span::minutes(1));
+        for (key, span, least, most) in [
+            ("step", self.step, Span::from_secs(1), Span::hours(24)),
+            ("delay", self.delay, Span::ZERO, Span::hours(1)),
+            ("backfill", reach, Span::ZERO, Span::hours(366 * 24)),
+        ] {
+            if span < least || span > most {
+                return Err((key.to_owned(), format!("{span} is outside {least} to {most}")));
+            }
+        }
+        if self.expressions.is_empty() || self.expressions.len() > EXPRESSIONS_MAX {
+            let problem = format!("{} expressions; give 1 to {EXPRESSIONS_MAX}", self.expressions.len());
+            return Err(("expressions".to_owned(), problem));
+        }
+        let mut made = HashMap::new();
+        for (at, expression) in self.expressions.iter().enumerate() {
+            if expression.expr.trim().is_empty() {
+                return Err((format!("expressions[{at}].expr"), "there is nothing to evaluate".to_owned()));
+            }
+            if expression.name.as_ref().is_some_and(|name| SeriesName::new(name, []).is_err()) {
+                return Err((format!("expressions[{at}].name"), "a name has some letters".to_owned()));
+            }
+            let name = expression.name.clone().unwrap_or_else(|| name_of(&expression.expr));
+            if let Some(before) = made.insert(name.clone(), at) {
+                let problem =
+                    format!("its series would be called `{name}`, as those of expressions[{before}]; give it a name");
+                return Err((format!("expressions[{at}].name"), problem));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A source that is ready to be asked.
+pub struct Promql {
+    client: Client,
+    queries: Vec<Query>,
+    step: Span,
+    delay: Span,
+    reach: Span,
+    tally: Arc<Tally>,
+}
+
+/// One expression, and how far it was asked.
+struct Query {
+    expr: String,
+    called: Option<String>,
+    /// By what it is known in a snapshot.
+    id: String,
+    /// The last evaluation that was handed over.
+    until: Option<Timestamp>,
+    /// Not asked before; after a failure.
+    rest_until: Timestamp,
+    known: HashMap<Labels, Known>,
+    failing: bool,
+    /// What there was to remark when it was asked last.
+    warned: Vec<String>,
+}
+
+struct Known {
+    name: SeriesName,
+    /// The last evaluation that it had a value at.
+    last: Timestamp,
+}
+
+/// Who takes what was read: [`Handle::feed`]. False: nobody any more.
+type Take<'a> = &'a mut dyn FnMut(Fed, Option<(String, Timestamp)>) -> bool;
+
+/// Sources as configured. What is forgotten of `reached` belongs to none of them.
+pub fn prepare(config: &Config, data: &Path, reached: &mut BTreeMap<String, Timestamp>) -> Result<Vec<Promql>, String> {
+    let now = crate::driver::now();
+    let learning = &config.engine.learning;
+    let sources: Result<Vec<Promql>, String> = (1..)
+        .zip(&config.daemon.promql)
+        .map(|(number, source)| {
+            let seed = config.engine.feedback.seed.wrapping_add(number as u64);
+            let client = Client::new(source.endpoint.clone(), source.query_budget, seed)
+                .map_err(|error| format!("promql[{}]: {error}", number - 1))?;
+            let client = client.keeping(&data.join("queries"));
+            // What a window does not hold need not be asked.
+            let held = source.step * learning.window_len as u64;
+            let reach = source.backfill.unwrap_or(learning.learning_window).min(held);
+            Ok(Promql::new(source, client, reach, number, reached, now))
+        })
+        .collect();
+    let sources = sources?;
+    let ids: HashSet<&String> =
+        sources.iter().flat_map(|source| source.queries.iter().map(|query| &query.id)).collect();
+    reached.retain(|id, _| ids.contains(id));
+    Ok(sources)
+}
+
+/// Starts a thread per source; they end with the driver. Tallies in the order of the configuration.
+pub fn spawn(sources: Vec<Promql>, handle: &Handle) -> std::io::Result<Vec<Arc<Tally>>> {
+    let one = |mut source: Promql| {
+        let (tally, handle) = (Arc::clone(&source.tally), handle.clone());
+        std::thread::Builder::new().name("promql".to_owned()).spawn(move || {
+            let mut alive = true;
+            while alive {
+                let mut take = |fed, place| {
+                    alive = handle.feed(fed, place).is_ok();
+                    alive
+                };
+                source.turn(crate::driver::now(), &mut take);
+                let wait = source.next_due().since(crate::driver::now());
+                std::thread::sleep(Duration::from_millis(wait.millis()));
+            }
+        })?;
+        Ok(tally)
+    };
+    sources.into_iter().map(one).collect()
+}
+
+impl Promql {
+    fn new(
+        source: &PromqlSource,
+        client: Client,
+        reach: Span,
+        number: usize,
+        reached: &BTreeMap<String, Timestamp>,
+        now: Timestamp,
+    ) -> Promql {
+        let tally = Arc::new(Tally::new("promql", number, source.step, Some(client.cost()), now));
+        tally.parts.store(source.expressions.len() as u64, Ordering::Relaxed);
+        let queries = source.expressions.iter().map(|expression| {
+            let Expression { expr, name } = expression.clone();
+            let asked = format!("{}\0{expr}\0{name:?}\0{}", source.endpoint.identity(), source.step);
+            let id = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(asked.as_bytes()));
+            let until = reached.get(&id).copied();
+            let rest_until = Timestamp::EPOCH;
+            Query {
+                expr,
+                called: name,
+                id,
+                until,
+                rest_until,
+                known: HashMap::new(),
+                failing: false,
+                warned: Vec::new(),
+            }
+        });
+        let (step, delay, queries) = (source.step, source.delay, queries.collect());
+        Promql { client, queries, step, delay, reach, tally }
+    }
+
+    /// When there is something to ask next.
+    fn next_due(&self) -> Timestamp {
+        let due = |query: &Query| match query.until {
+            Some(until) => (until + self.step + self.delay).max(query.rest_until),
+            None => query.rest_until,
+        };
+        self.queries.iter().map(due).min().unwrap_or_default()
+    }
+
+    /// The last evaluation that can be asked by now.
+    fn latest(&self, now: Timestamp) -> Timestamp {
+        let (at, step) = ((now - self.delay).millis(), self.step.millis() as i64);
+        Timestamp::from_millis(at.div_euclid(step) * step)
+    }
+
+    /// What of a query is to be asked, and whether it is history.
+    fn wanted(&self, query: &Query, now: Timestamp) -> Option<(RangeQuery, bool)> {
+        let end = self.latest(now);
+        let start = match query.until {
+            // What is news is asked for, however little history is wanted.
+            Some(until) => (until + self.step).max(end - self.reach.max(NEWS)),
+            None => end - self.reach,
+        };
+        if start > end || now < query.rest_until {
+            return None;
+        }
+        let history = query.until.is_none() || now.since(start) > NEWS.max(self.step * 2) + self.delay;
+        Some((RangeQuery { expr: query.expr.clone(), start, end, step: self.step }, history))
+    }
+
+    /// Asks for what is new, and for the history of at most one expression: what is new elsewhere shall not wait for all of it.
+    fn turn(&mut self, now: Timestamp, take: Take<'_>) {
+        let mut queries = std::mem::take(&mut self.queries);
+        let mut backfill = None;
+        for (at, query) in queries.iter_mut().enumerate() {
+            match self.wanted(query, now) {
+                Some((wanted, false)) => {
+                    let done = self.news(query, &wanted, now, take);
+                    self.told(query, done.map(|remarks| remarks.warnings), now);
+                }
+                Some((wanted, true)) if backfill.is_none() => backfill = Some((at, wanted)),
+                _ => {}
+            }
+        }
+        if let Some((at, wanted)) = backfill {
+            let waiting =
+                queries.iter().filter(|query| self.wanted(query, now).is_some_and(|(_, history)| history)).count();
+            let query = &mut queries[at];
+            let done = self.history(query, &wanted, waiting - 1, now, take);
+            self.told(query, done.map(|remarks| remarks.sentences(&wanted)), now);
+        }
+        self.queries = queries;
+        self.sum_up(now);
+    }
+
+    fn news(
+        &self,
+        query: &mut Query,
+        wanted: &RangeQuery,
+        now: Timestamp,
+        take: Take<'_>,
+    ) -> Result<Remarks, QueryError> {
+        let (mut readings, mut filled) = (Vec::new(), HashSet::new());
+        let remarks = self.client.parts(wanted, now, &Silent, &mut |part| {
+            for points in &part.points {
+                let Some(known) = query.known(&points.labels) else { continue };
+                for (place, value) in &points.values {
+                    let at = time(&part, *place);
+                    filled.insert(at);
+                    known.last = at;
+                    readings.push((known.name.clone(), None, at, *value));
+                }
+            }
+            Ok(())
+        })?;
+        let evaluations = (wanted.end.since(wanted.start).millis() / self.step.millis()) + 1;
+        if !query.known.is_empty() {
+            self.tally.gaps.fetch_add(evaluations - (filled.len() as u64).min(evaluations), Ordering::Relaxed);
+        }
+        let samples = readings.len() as u64;
+        // One that had a value at the evaluation before these, and has none since, has ended.
+        let before = wanted.start - self.step;
+        let ended = query.known.values().filter(|known| known.last == before);
+        readings.extend(ended.map(|known| (known.name.clone(), None, wanted.end, STALE)));
+        readings.sort_by_key(|(_, _, at, _): &Reading| *at);
+        let place = Some((query.id.clone(), wanted.end));
+        if take(Fed::Live(readings), place) {
+            query.until = Some(wanted.end);
+            self.tally.read(samples);
+            // One that has never given anything is not missed.
+            if samples > 0 || query.known.is_empty() {
+                self.tally.alive(now);
+            }
+        }
+        Ok(remarks)
+    }
+
+    /// Asks for history and hands it over by series, as much of each at once as can be held. What was handed over of a range that
+    /// breaks off is not asked again.
+    fn history(
+        &self,
+        query: &mut Query,
+        wanted: &RangeQuery,
+        waiting: usize,
+        now: Timestamp,
+        take: Take<'_>,
+    ) -> Result<Remarks, QueryError> {
+        let mut held: BTreeMap<SeriesName, Vec<(Timestamp, f64)>> = BTreeMap::new();
+        let (mut count, mut up_to) = (0, None);
+        let progress = Told::new(waiting);
+        let begun = self.client.elapsed();
+        let done = self.client.parts(wanted, now, &progress, &mut |part| {
+            for points in &part.points {
+                let Some(known) = query.known(&points.labels) else { continue };
+                known.last = points.values.last().map_or(known.last, |(place, _)| time(&part, *place));
+                let values = points.values.iter().map(|(place, value)| (time(&part, *place), *value));
+                held.entry(known.name.clone()).or_default().extend(values);
+                count += points.values.len();
+            }
+            self.tally.alive(now + self.client.elapsed() - begun);
+            up_to = Some(time(&part, part.grid.steps - 1));
+            if count > HELD_MAX {
+                count = 0;
+                self.hand_over(query, std::mem::take(&mut held), up_to, take);
+            }
+            Ok(())
+        });
+        self.hand_over(query, held, up_to, take);
+        done
+    }
+
+    fn hand_over(
+        &self,
+        query: &mut Query,
+        mut held: BTreeMap<SeriesName, Vec<(Timestamp, f64)>>,
+        up_to: Option<Timestamp>,
+        take: Take<'_>,
+    ) {
+        let Some(up_to) = up_to else { return };
+        // Buckets of one moment belong together, and their number is that of a few series.
+        let is_bucket = |name: &SeriesName| name.metric().ends_with("_bucket");
+        let buckets: Vec<_> = held.extract_if(.., |name, _| is_bucket(name)).collect();
+        let (mut some, mut count) = (Vec::new(), 0);
+        for (name, history) in held {
+            count += history.len();
+            self.tally.read(history.len() as u64);
+            some.push((name, history));
+            if count >= HANDED {
+                count = 0;
+                if !take(Fed::History(std::mem::take(&mut some)), None) {
+                    return;
+                }
+            }
+        }
+        self.tally.read(buckets.iter().map(|(_, history)| history.len() as u64).sum());
+        some.extend(buckets);
+        if take(Fed::History(some), Some((query.id.clone(), up_to))) {
+            query.until = Some(up_to);
+        }
+    }
+
+    /// Says what came of a query, where that is news.
+    fn told(&self, query: &mut Query, done: Result<Vec<String>, QueryError>, now: Timestamp) {
+        let (number, expr) = (self.tally.number, &query.expr);
+        match done {
+            Ok(remarks) => {
+                if std::mem::replace(&mut query.failing, false) {
+                    tracing::info!(source = number, "`{expr}` is answered again");
+                }
+                if query.warned != remarks {
+                    remarks.iter().for_each(|remark| tracing::warn!(source = number, "{remark}"));
+                    query.warned = remarks;
+                }
+            }
+            Err(error) => {
+                let wrong = matches!(error, QueryError::Refused { .. } | QueryError::TooMuch { .. });
+                query.rest_until = now + if wrong { REFUSED_REST.max(self.step) } else { self.step };
+                self.tally.failures.fetch_add(1, Ordering::Relaxed);
+                if !std::mem::replace(&mut query.failing, true) {
+                    tracing::warn!(source = number, "{error}");
+                }
+            }
+        }
+    }
+
+    /// Brings the figures of the source up to date.
+    fn sum_up(&mut self, now: Timestamp) {
+        let (mut series, mut silent, mut up) = (0, 0, 0);
+        for query in &mut self.queries {
+            query.known.retain(|_, known| now.since(known.last) <= KNOWN_FOR);
+            series += query.known.len() as u64;
+            silent +=
+                query.known.values().filter(|known| query.until.is_some_and(|until| known.last < until)).count() as u64;
+            up += u64::from(query.until.is_some() && !query.failing);
+        }
+        self.tally.series.store(series, Ordering::Relaxed);
+        self.tally.silent_series.store(silent, Ordering::Relaxed);
+        self.tally.parts_up.store(up, Ordering::Relaxed);
+        if let Some(least) = self.queries.iter().map(|query| query.until).min().flatten() {
+            self.tally.reached(least);
+        }
+    }
+}
+
+impl Query {
+    /// The series of a label set; none where it cannot be named.
+    fn known(&mut self, labels: &Labels) -> Option<&mut Known> {
+        if !self.known.contains_key(labels) {
+            let name = series_name(labels, self.called.as_deref(), &self.expr).ok()?;
+            self.known.insert(labels.clone(), Known { name, last: Timestamp::EPOCH });
+        }
+        self.known.get_mut(labels)
+    }
+}
+
+fn time(part: &Part, place: u32) -> Timestamp {
+    part.grid.start + Span::from_millis(part.grid.step as u64 * u64::from(place))
+}
+
+/// Says in the log how far a backfill is.
+struct Told {
+    /// Expressions that wait for theirs.
+    waiting: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    steps: u64,
+    done: u64,
+    samples: u64,
+    told: Instant,
+}
+
+impl Told {
+    fn new(waiting: usize) -> Told {
+        Told { waiting, state: Mutex::new(State { steps: 0, done: 0, samples: 0, told: Instant::now() }) }
+    }
+}
+
+impl Progress for Told {
+    fn begins(&self, expr: &str, steps: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.steps = steps;
+        tracing::info!("history of `{expr}` is asked: {steps} evaluations; {} more expressions wait", self.waiting);
+    }
+
+    fn advances(&self, by: &Advance) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.done += by.steps;
+        state.samples += by.samples;
+        if state.told.elapsed() < TELL_EVERY || state.done == 0 {
+            return;
+        }
+        state.told = Instant::now();
+        let seconds = by.took.as_secs_f64().max(0.001);
+        let left = Span::from_secs((seconds / state.done as f64 * (state.steps - state.done) as f64).ceil() as u64);
+        let (percent, rate) = (100 * state.done / state.steps.max(1), state.samples as f64 / seconds);
+        tracing::info!("history: {percent} % of this expression, {rate:.0} samples/s, {left} left");
+    }
+
+    fn ends(&self, expr: &str) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        tracing::info!(samples = state.samples, "history of `{expr}` has come");
+    }
+}
+
+#[cfg(test)]
+mod tests;
