@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod budget;
 pub mod calendar;
 pub mod config;
+pub mod doctor;
 pub mod engine;
 pub mod event;
 pub mod execute;

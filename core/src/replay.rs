@@ -3,16 +3,28 @@
 //! A rule's expression is taken apart from the top down to what holds no number worth changing. These lower parts, the
 //! leaves, are fetched once as they stand, at the rule's own evaluations; what is above them, a [`Formula`], is worked
 //! out here, for as many literals and durations as one likes. Expressions evaluate and alerts fire as those of Prometheus
-//! 2.42 do, `promtool test rules` being the judge (`daemon/tests/promtool_replay.rs`).
+//! 2.42 do, `promtool test rules` being the judge (`core/tests/promtool`).
 
+mod alert;
+pub mod data;
+mod evaluate;
 mod formula;
+pub mod grouping;
 mod labels;
+mod page;
+mod replayer;
+mod scan;
+pub mod score;
+mod template;
 
+pub(crate) use evaluate::Plan;
+pub use evaluate::{Failure, evaluate};
 pub use formula::{By, Formula, Group, Matching, Op, Promql};
 pub use labels::{Labels, METRIC_NAME};
+pub use page::Page;
+pub use replayer::{Replayed, Replayer};
 
-use crate::time::{Span, Timestamp};
-use serde::{Deserialize, Serialize};
+use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// What a range query gave: per label set, one value or none per evaluation.
@@ -64,22 +76,8 @@ pub struct Rule {
     pub interval_ms: i64,
 }
 
-/// One alert from when it began to fire until it ended. What was pending and never fired is no page.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Page {
-    /// The alert's labels: those of the expression without `__name__`, those of the rule, and `alertname`.
-    pub labels: Labels,
-    /// The evaluation from which on the expression held.
-    pub pending_since: Timestamp,
-    /// The evaluation at which it fired.
-    pub began: Timestamp,
-    /// The evaluation at which it fired no longer; `None` where it fires at the end of what was replayed.
-    pub ended: Option<Timestamp>,
-}
-
-impl Page {
-    /// How long it fired; until `end` where it still does.
-    pub fn lasted(&self, end: Timestamp) -> Span {
-        self.ended.unwrap_or(end).since(self.began)
-    }
+/// What the rule would have paged for with these literals, by when pages began. Whoever asks again and again with other
+/// literals keeps a [`Replayer`], which also tells of evaluations that fail.
+pub fn replay(rule: &Rule, literals: &[f64], leaves: &[Range]) -> Vec<Page> {
+    Replayer::new(rule, leaves).replay(literals, rule.for_ms).pages
 }

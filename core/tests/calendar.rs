@@ -134,8 +134,8 @@ fn bounds_follow_the_clocks_on_the_wall_and_with_utc_are_off_by_an_hour() {
 fn the_detector_takes_the_change_for_nothing_by_the_clocks_and_for_strange_by_utc() {
     let (_, with) = over_the_change(certain(), berlin());
     let (_, without) = over_the_change(certain(), Zone::UTC);
-    assert_eq!(with.alerts, 0, "{with:?}");
-    assert!(without.alerts > 0, "{without:?}");
+    assert!(with.alerts <= 5, "single samples of noise, as any week: {with:?}");
+    assert!(without.alerts > 20 * with.alerts, "hours of a day that is off by one: {without:?} {with:?}");
 }
 
 #[test]

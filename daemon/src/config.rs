@@ -6,11 +6,13 @@
 //! nearest known one: a misspelt limit must not silently leave the default in force.
 
 mod layers;
+pub mod rules;
 mod schema;
 mod show;
 pub mod tree;
 
 pub use layers::{Origin, Provenance};
+pub use rules::DataRule;
 pub use show::changed;
 
 use crate::calendar::{self, CalendarSource};
@@ -54,6 +56,8 @@ pub struct Daemon {
     pub tracing: Tracing,
     /// Holidays, deploys and maintenance, which are no ordinary times.
     pub calendars: Vec<CalendarSource>,
+    /// Alert rules of Prometheus whose thresholds are learned here: `thresholds rules` writes them.
+    pub rules: Vec<DataRule>,
     /// This host as a source.
     pub host: HostSource,
     /// Files as sources, each row read once, also over restarts. One that is there at the start is read to its end; one that
@@ -461,6 +465,9 @@ impl Config {
             |key: &str, problem: String| Err(ConfigError::Value { key: key.to_owned(), problem, place: place(key) });
         if let Err(error) = self.engine.check(strategies) {
             return refuse(&error.key, error.problem);
+        }
+        if let Err((key, problem)) = rules::check(&self.daemon.rules) {
+            return refuse(&key, problem);
         }
         let Daemon { http, tracing, host, store, promql, scrape, webhooks, .. } = &self.daemon;
         if tracing.enabled {

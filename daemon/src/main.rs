@@ -7,6 +7,7 @@ mod driver;
 mod http;
 mod log;
 mod prometheus;
+mod rules;
 mod source;
 mod store;
 mod telemetry;

@@ -4,8 +4,10 @@
 //! counts as it tells them. The answer is the classic text (version 0.0.4) unless OpenMetrics is asked for: every tool reads
 //! the classic one, and a checker for it refuses what OpenMetrics calls a counter.
 
+mod rules;
 mod sources;
 
+use crate::config::DataRule;
 use crate::driver::View;
 use crate::source;
 use crate::webhook::Tally;
@@ -19,6 +21,7 @@ use homeostat::monitor::Fate;
 use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::series::SeriesName;
+use homeostat::threshold::Pair;
 use homeostat::time::Timestamp;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -486,6 +489,8 @@ pub struct Learned {
     series: SeriesName,
     lower: Option<f64>,
     upper: Option<f64>,
+    /// Where alerts begin; neither where no alert is told by this threshold yet.
+    alert: Pair,
     confidence: f64,
 }
 
@@ -494,16 +499,18 @@ impl Learned {
         let active = view.engine.knowledge().series().filter(|series| series.active());
         let learned = active.filter_map(|series| {
             let threshold = series.in_force()?;
-            let (lower, upper) = threshold.bounds.on(view.now, series.occasions(view.now).holiday);
-            Some(Learned { series: series.name().clone(), lower, upper, confidence: threshold.confidence.get() })
+            let holiday = series.occasions(view.now).holiday;
+            let (lower, upper) = threshold.bounds.on(view.now, holiday);
+            let alert = if threshold.young { (None, None) } else { threshold.alert.on(view.now, holiday) };
+            Some(Learned { series: series.name().clone(), lower, upper, alert, confidence: threshold.confidence.get() })
         });
         learned.collect()
     }
 }
 
 /// The learned bounds themselves, to be used in alert rules: the series' own labels, its name as `metric`, the side as
-/// `direction`.
-pub fn threshold_families(learned: &[Learned]) -> Vec<Family> {
+/// `direction`. Beside them those that `rules` look up, which say where alerts begin.
+pub fn threshold_families(learned: &[Learned], rules: &[DataRule]) -> Vec<Family> {
     let mut bounds = Family::new("homeostat_threshold", "Learned bound that judges, in the series' unit.", Type::Gauge);
     let mut confidence = Family::new(
         "homeostat_threshold_confidence",
@@ -526,11 +533,12 @@ pub fn threshold_families(learned: &[Learned]) -> Vec<Family> {
         }
         confidence.samples.push(Sample { suffix: "", labels, value: one.confidence });
     }
+    bounds.samples.extend(rules::samples(rules, learned));
     vec![bounds, confidence]
 }
 
 /// Labels that mean something here, or to a scraper.
-const RESERVED: [&str; 5] = ["metric", "direction", "series", "le", "quantile"];
+const RESERVED: [&str; 6] = ["metric", "direction", "rule", "series", "le", "quantile"];
 
 /// A series' labels as the classic text can hold them, and its name as `metric`.
 fn labels_of(series: &SeriesName) -> Labels {

@@ -6,6 +6,7 @@
 pub mod calibration;
 pub mod chance;
 pub mod driver;
+pub mod estate;
 pub mod judge;
 pub mod plant;
 pub mod random;

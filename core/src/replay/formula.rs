@@ -133,6 +133,17 @@ impl Op {
         matches!(self, Op::And | Op::Or | Op::Unless)
     }
 
+    /// The comparison that says the same with its operands changed over; other operators as they are.
+    pub const fn mirrored(self) -> Op {
+        match self {
+            Op::Greater => Op::Less,
+            Op::GreaterEqual => Op::LessEqual,
+            Op::Less => Op::Greater,
+            Op::LessEqual => Op::GreaterEqual,
+            other => other,
+        }
+    }
+
     /// Whether what it gives is another quantity, so that the metric's name no longer fits. Prometheus 2.42 forgets
     /// `atan2` here, and so its results keep their name.
     pub const fn drops_name(self) -> bool {
@@ -148,6 +159,39 @@ impl Formula {
 
     pub fn matched(op: Op, matching: Matching, left: Formula, right: Formula) -> Formula {
         Formula::Binary { op, bool: false, matching, left: Box::new(left), right: Box::new(right) }
+    }
+
+    /// How many literals it needs: one more than the highest it names.
+    pub fn literals(&self) -> usize {
+        match self {
+            Formula::Leaf(_) | Formula::ScalarLeaf(_) | Formula::Number(_) => 0,
+            Formula::Literal(at) => at + 1,
+            Formula::Binary { left, right, .. } => left.literals().max(right.literals()),
+            Formula::Negate(operand) => operand.literals(),
+        }
+    }
+
+    /// Whether it depends on nothing that is fetched.
+    pub fn is_constant(&self) -> bool {
+        match self {
+            Formula::Leaf(_) | Formula::ScalarLeaf(_) => false,
+            Formula::Number(_) | Formula::Literal(_) => true,
+            Formula::Binary { left, right, .. } => left.is_constant() && right.is_constant(),
+            Formula::Negate(operand) => operand.is_constant(),
+        }
+    }
+
+    /// Its value where it depends on nothing that is fetched; `None` where it does, or where a literal is missing.
+    pub fn constant(&self, literals: &[f64]) -> Option<f64> {
+        match self {
+            Formula::Leaf(_) | Formula::ScalarLeaf(_) => None,
+            Formula::Number(value) => Some(*value),
+            Formula::Literal(at) => literals.get(*at).copied(),
+            Formula::Negate(operand) => Some(-operand.constant(literals)?),
+            Formula::Binary { op, left, right, .. } => {
+                Some(op.scalar(left.constant(literals)?, right.constant(literals)?))
+            }
+        }
     }
 
     /// The formula as PromQL: `leaves` are the texts of what is fetched, without comments, `literals` are written as numbers. What is

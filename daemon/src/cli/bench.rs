@@ -7,6 +7,7 @@
 mod learning;
 mod loops;
 mod memory;
+mod replay;
 mod samples;
 mod states;
 
@@ -72,7 +73,11 @@ struct Rows {
 }
 
 pub fn bench(args: &BenchArgs, out: &Out) -> Result<Done, Failed> {
-    let all = || [memory::WORKS, samples::WORKS, learning::WORKS, states::WORKS, loops::WORKS].into_iter().flatten();
+    let all = || {
+        [memory::WORKS, samples::WORKS, learning::WORKS, states::WORKS, loops::WORKS, replay::WORKS]
+            .into_iter()
+            .flatten()
+    };
     let wanted: Vec<&Work> =
         all().filter(|work| args.work.as_ref().is_none_or(|text| work.name.contains(text.as_str()))).collect();
     if wanted.is_empty() {

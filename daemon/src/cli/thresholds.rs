@@ -1,6 +1,7 @@
 //! `homeostat thresholds`: what was learned, in forms that other tools read, and back.
 
 mod import;
+mod rules;
 
 use super::client::{Daemon, text};
 use super::output::Out;
@@ -44,6 +45,24 @@ Examples:
 A threshold that is imported judges from now on, until its series is learned again. A row that cannot be used is told with
 its line, and the rest is. Only series that the daemon knows can have a threshold.")]
     Import(import::ImportArgs),
+    /// Print alert rules for Prometheus that look their thresholds up here
+    #[command(after_help = "\
+Examples:
+  homeostat thresholds rules --config homeostat.yaml > homeostat.rules.yml
+  homeostat thresholds rules --config homeostat.yaml --write /etc/prometheus/homeostat.rules.yml --reload http://127.0.0.1:9090
+  homeostat thresholds rules --config homeostat.yaml --manifest | kubectl apply -f -
+
+Each of the configuration's `rules` becomes an alert that compares with learned thresholds where there are any, and with its
+literal elsewhere; beside it stands an alert for when there are none at all. Prometheus has to scrape the thresholds: see
+`homeostat thresholds scrape-config`.")]
+    Rules(rules::RulesArgs),
+    /// Print what makes Prometheus read the thresholds
+    #[command(after_help = "\
+Examples:
+  homeostat thresholds scrape-config --config homeostat.yaml >> prometheus.yml   where that has no scrape_configs yet
+
+One homeostat alone should be scraped by one Prometheus: two thresholds for the same labels make a rule fail.")]
+    ScrapeConfig(rules::ScrapeArgs),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -59,6 +78,8 @@ pub fn thresholds(args: &ThresholdsArgs, out: &Out) -> Result<Done, Failed> {
     let (format, selector, daemon) = match &args.what {
         What::Export { format, selector, daemon } => (format, selector, daemon),
         What::Import(args) => return import::import(args, out),
+        What::Rules(args) => return rules::rules(args, out),
+        What::ScrapeConfig(args) => return rules::scrape_config(args, out),
     };
     let query: Vec<(&str, &str)> = selector.iter().map(|text| ("match[]", text.as_str())).collect();
     let rows = daemon.connect()?.all("thresholds", &query)?;
@@ -70,7 +91,7 @@ pub fn thresholds(args: &ThresholdsArgs, out: &Out) -> Result<Done, Failed> {
         }
         ExportFormat::Csv => out.text(&csv(&rows).map_err(|error| failed(&error))?)?,
         ExportFormat::Prometheus => {
-            let (rules, left_out) = rules(&rows);
+            let (rules, left_out) = alerts(&rows);
             if left_out.unusable > 0 {
                 let count = left_out.unusable;
                 eprintln!("{count} thresholds left out: not active, a rate, or a name Prometheus does not take");
@@ -122,7 +143,7 @@ struct LeftOut {
 }
 
 /// A rule group with one alert per active threshold, and which thresholds have no rule.
-fn rules(rows: &[Value]) -> (Value, LeftOut) {
+fn alerts(rows: &[Value]) -> (Value, LeftOut) {
     let moves = |row: &&Value| row.get("rhythm").is_some_and(Value::is_string);
     let (moving, standing): (Vec<&Value>, Vec<&Value>) = rows.iter().partition(moves);
     let rules: Vec<Value> = standing.iter().copied().filter_map(rule).collect();
@@ -166,7 +187,7 @@ mod tests {
         by_day["rhythm"] = json!("by time of day, in 96 parts of 15m");
         let rows =
             [row("load{job=\"a\"}", true), row("load", false), by_day, row("odd-name", true), row("x_total", true)];
-        let (rules, left_out) = rules(&rows);
+        let (rules, left_out) = alerts(&rows);
         assert_eq!((left_out.unusable, left_out.moving), (3, vec!["load{job=\"b\"}".to_owned()]));
         let rule = &rules["groups"][0]["rules"][0];
         assert_eq!(rule["expr"], "load{job=\"a\"} < 1.5 or load{job=\"a\"} > 9");

@@ -59,8 +59,16 @@ fn the_example_file_holds_every_key_with_its_default() {
             Some(item) if item.starts_with("- ") || item.starts_with("  ") && !item.starts_with("  homeostat") => {
                 with_items.push_str(item);
             }
-            _ if ["series: []", "files: []", "promql: []", "scrape: []", "webhooks: []", "calendars: []"]
-                .contains(&line) =>
+            _ if [
+                "series: []",
+                "files: []",
+                "promql: []",
+                "scrape: []",
+                "webhooks: []",
+                "calendars: []",
+                "rules: []",
+            ]
+            .contains(&line) =>
             {
                 continue;
             }
@@ -72,6 +80,8 @@ fn the_example_file_holds_every_key_with_its_default() {
                 "calendars"
             } else if of("selector") {
                 "series"
+            } else if of("thresholds") {
+                "rules"
             } else if of("loops") {
                 "webhooks"
             } else if of("ten minutes") {
@@ -93,6 +103,7 @@ fn the_example_file_holds_every_key_with_its_default() {
     let loaded = file(&with_items).expect("the examples in comments are usable");
     let daemon = &loaded.config.daemon;
     assert_eq!((loaded.config.engine.series.len(), daemon.files.len(), daemon.webhooks.len()), (1, 1, 1));
+    assert_eq!(daemon.rules.len(), 1);
     assert_eq!((daemon.promql.len(), daemon.scrape.len()), (1, 1));
     assert_eq!((daemon.calendars.len(), loaded.config.engine.calendars[0].entries().len()), (1, 3));
     let written = written_keys(&tree::Node::parse(&with_items).expect("read before"));

@@ -103,11 +103,12 @@ impl Node {
 }
 
 /// What the reader of YAML says, by words it says it in, and what a person can do about it. More special words come first.
-const WORDS: [(&str, &str); 20] = [
+const WORDS: [(&str, &str); 21] = [
     ("unclosed bracket '['", "the [ here is never closed; close it with ]"),
     ("unclosed bracket '{'", "the { here is never closed; close it with }"),
     ("unclosed quote", "the quote that begins here does not end; close it"),
     ("tabs disallowed", "a tab indents this line; indent it with spaces"),
+    ("found a tab", "a tab indents the next line; indent it with spaces"),
     (
         "mapping values are not allowed",
         "no `KEY: VALUE` can begin here; indent the line as those beside it, and put a text with a colon in quotes",
@@ -129,7 +130,8 @@ const WORDS: [(&str, &str); 20] = [
     ("budget breached", "there is more in it than is read (values, levels, names with &); is it the right file?"),
 ];
 
-fn in_our_words(said: &str) -> String {
+/// What a reader of YAML says of a text, in words that tell what to do.
+pub fn in_our_words(said: &str) -> String {
     if let Some((_, ours)) = WORDS.iter().find(|(theirs, _)| said.contains(theirs)) {
         return (*ours).to_owned();
     }

@@ -329,10 +329,13 @@ pub async fn metrics(State(app): State<App>, uri: Uri, headers: HeaderMap) -> An
 
 pub async fn threshold_metrics(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer<Response> {
     no_params(&uri)?;
-    let learned = app
+    let (learned, rules) = app
         .handle
-        .query(|view| view.settings.daemon.prometheus.enabled.then(|| telemetry::Learned::all(view)))
+        .query(|view| {
+            let daemon = &view.settings.daemon;
+            daemon.prometheus.enabled.then(|| (telemetry::Learned::all(view), daemon.rules.clone()))
+        })
         .await?
         .ok_or_else(closed)?;
-    Ok(exposition(&headers, &telemetry::threshold_families(&learned)))
+    Ok(exposition(&headers, &telemetry::threshold_families(&learned, &rules)))
 }

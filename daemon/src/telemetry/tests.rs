@@ -39,11 +39,12 @@ fn labels_of_thresholds_do_not_collide() {
         series: SeriesName::parse(text).expect(text),
         lower: None,
         upper: Some(1.0),
+        alert: (None, Some(2.0)),
         confidence: 0.9,
     };
     let all =
         [learned(r#"up{direction="in",metric="m",le="1"}"#), learned(r#"up{"a.b"="1"}"#), learned(r#"up{a_b="1"}"#)];
-    let text = encode(&threshold_families(&all), Format::Classic);
+    let text = encode(&threshold_families(&all, &[]), Format::Classic);
     let bounds: Vec<&str> = text.lines().filter(|line| line.starts_with("homeostat_threshold{")).collect();
     assert_eq!(
         bounds[0],

@@ -73,7 +73,7 @@ pub fn create_blocks(dir: &Path, openmetrics: &str) {
     std::fs::write(&file, openmetrics).expect("written");
     let mut command = Command::new("promtool");
     command
-        .args(["tsdb", "create-blocks-from", "openmetrics", "--quiet", "--max-block-duration=31d"])
+        .args(["tsdb", "create-blocks-from", "openmetrics", "--quiet", "--max-block-duration=744h"])
         .arg(file)
         .arg(dir.join("tsdb"));
     let ran = command.output().expect("promtool, which .ci/run unpacks");

@@ -12,6 +12,7 @@ mod parts;
 mod scorer;
 mod season;
 mod tail;
+mod week;
 
 use super::{Asked, Baseline, Detector, DetectorState, Outlook, Voice};
 use crate::config::StrategyName;
@@ -88,7 +89,7 @@ impl State {
         let clock = asked.moment.clock(at);
         let interval = self.usual_interval();
         let (pages, scores) = weights(asked, without);
-        let scores = self.scorer.step(tame as f32, clock, asked.moment.holiday, &scores);
+        let scores = self.scorer.step(tame as f32, clock, asked.moment.holiday, self.decider.week(), &scores);
         let decision = self.decider.step(tame, clock, interval as f32, asked, &pages, without);
         let severity = decision.severity.min(1.0) + 0.3 * decision.severity.max(1.0).ln();
         self.severity += SEVERITY_RATE * (severity - self.severity);

@@ -9,14 +9,14 @@ mod learn;
 use super::Part;
 use super::Without;
 use super::histogram::{Histogram, bin};
-use super::scorer::part_of;
-use super::season::Table;
 use super::tail::Tail;
+use super::week::{Expected, Week};
 use crate::analyze::strategy::{AlertLevel, Asked, Outlook, Voice};
 use crate::feedback::Verdict;
 use crate::feedback::weights::PAGING;
 use crate::monitor::Why;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU16;
 
 /// Rates of the running means and errors.
 const NEAR: f32 = 0.05;
@@ -40,9 +40,7 @@ const INHERITED_BOUNDED: u32 = 20;
 const TOLD: u32 = 500;
 
 const BINS: usize = 28;
-const HELD: f32 = 20_000.0;
-const DAY_PARTS: usize = 48;
-const DAY_MS: i64 = 86_400_000;
+const HELD: u16 = 20_000;
 const WEEK_S: f32 = 604_800.0;
 
 /// The floor of every size: a share of the level, of the spread, and half of the smallest step ever seen.
@@ -60,6 +58,9 @@ const STEP: f64 = 0.1;
 const OCTAVE: f64 = std::f64::consts::LOG10_2;
 const CORRECTION: (f64, f64) = (-1.0, 1.5);
 
+/// An hour of the week that lies so many errors of the season from its time of day is different.
+const DIFFERENT: f32 = 1.2;
+
 /// An alert ends inside this share of the way to its bounds.
 const RELEASE: f32 = 0.6;
 /// Drift and unrest go on until they are so many decades inside the level.
@@ -68,7 +69,7 @@ const EASED: f32 = 1.5;
 const ACCEPTED: f32 = 30.0;
 const ACCEPTED_S: (f32, f32) = (1800.0, 21_600.0);
 /// Samples for which the level before is remembered, so that a return to it does not page.
-const REMEMBERED: u16 = 2000;
+const REMEMBERED: NonZeroU16 = NonZeroU16::new(2000).expect("not 0");
 /// Pages within half an hour, or three samples, are one.
 const APART_S: f32 = 1800.0;
 /// Alerts are kept out of what is learned while they are under this share of the last hundred samples.
@@ -122,7 +123,7 @@ pub(super) struct Decider {
     usual_error: f32,
     level_error: f32,
     smallest_step: f32,
-    season: Table<DAY_PARTS>,
+    week: Week,
     histograms: [Histogram<BINS>; COUNTED],
     tails: [Tail; COUNTED],
     drift: f32,
@@ -168,7 +169,7 @@ struct Before {
     usual: f32,
     low: f32,
     high: f32,
-    left: u16,
+    left: NonZeroU16,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -190,10 +191,12 @@ struct Forecast {
     /// The usual distance, floored.
     size: f32,
     floor: f32,
-    part: usize,
+    clock: i64,
     /// The season's mean now; 0 where it is not known yet.
     season: f32,
-    /// The season says what to expect; of a holiday it does not.
+    /// How far this hour of the week lies from its time of day.
+    beside: f32,
+    /// The season says what to expect; of a holiday only where Sundays are days of their own.
     known: bool,
     holiday: bool,
 }
@@ -252,7 +255,7 @@ impl Decider {
             usual_error: 0.0,
             level_error: 0.0,
             smallest_step: 0.0,
-            season: Table::default(),
+            week: Week::default(),
             histograms: Default::default(),
             tails: [Tail::default(); COUNTED],
             drift: 0.0,
@@ -323,7 +326,7 @@ impl Decider {
         }
         if self.returns(&seen, hit) {
             (hit, far) = (false, false);
-            evidence = self.settle(seen.forecast.season);
+            evidence = self.settle(&seen.forecast);
         }
         let (mut why, mut spoke) = (None, None);
         let mut alert = self.alert.take();
@@ -340,7 +343,7 @@ impl Decider {
                 match held.go_on(&seen, hit, far) {
                     Course::On if held.outlasts(interval, self.drift.abs() < 2.0) => {
                         self.remember(held, &seen.forecast);
-                        evidence = self.settle(seen.forecast.season);
+                        evidence = self.settle(&seen.forecast);
                         alert = None;
                     }
                     Course::On => {}
@@ -385,6 +388,11 @@ impl Decider {
         WHY.iter().enumerate().map(voice).collect()
     }
 
+    /// What the hours of the week usually are.
+    pub fn week(&self) -> &Week {
+        &self.week
+    }
+
     pub fn outlook(&self) -> Outlook {
         Outlook {
             samples: f64::from(self.count),
@@ -396,24 +404,28 @@ impl Decider {
         }
     }
 
-    /// The local mean, or the season with its present offset where that has been the better one. A holiday has none: it is
-    /// expected to go on as it began.
+    /// The local mean, or the season with its present offset where that has been the better one. A holiday is like a Sunday;
+    /// as long as those are not known by themselves it is expected to go on as it began.
     fn forecast(&self, clock: i64, holiday: bool, without: Without) -> Forecast {
         let smallest_step = if without.has(Part::Resolution) { 0.0 } else { self.smallest_step };
         let floor = LEVEL_FLOOR * self.usual.abs()
             + SPREAD_FLOOR * (self.usual_error + self.level_error)
             + STEP_FLOOR * smallest_step
             + 1e-12;
-        let part = part_of(clock, DAY_MS, DAY_PARTS);
-        let met = self.season.met(part) >= 2 && !without.has(Part::Season);
-        let season = if met { self.season.mean(part) } else { 0.0 };
-        let known = met && !holiday;
+        let noise = DIFFERENT * self.season_square.sqrt();
+        let expected = match holiday {
+            _ if without.has(Part::Season) => None,
+            true => self.week.on_sunday(clock, noise),
+            false => self.week.expected(clock, noise),
+        };
+        let known = expected.is_some();
+        let Expected { value: season, beside } = expected.unwrap_or_default();
         let (value, error) = if known && self.season_error > 0.0 && self.season_error < 0.95 * self.near_error {
             (season + self.offset, self.season_error.max(0.8 * self.season_square.sqrt()))
         } else {
             (self.near, self.near_error.max(0.8 * self.near_square.sqrt()))
         };
-        Forecast { value, size: error + floor, floor, part, season, known, holiday }
+        Forecast { value, size: error + floor, floor, clock, season, beside, known, holiday }
     }
 
     /// The rarity, in decades, beyond which a value pages.
@@ -430,7 +442,7 @@ impl Decider {
     fn look(&self, exact: f64, forecast: Forecast, level: f32, weights: &[f32; PAGING], without: Without) -> Seen {
         let value = exact as f32;
         let away = (value - forecast.value) / forecast.size;
-        let aside = (value - self.usual) / (self.usual_error + forecast.floor);
+        let aside = (value - self.usual - forecast.beside) / (self.usual_error + forecast.floor);
         let run = if exact == self.previous { self.run + 1.0 } else { 0.0 };
         let evidence = self.evidence(away);
         let sizes =
@@ -459,14 +471,14 @@ impl Decider {
         if without.has(Part::Tail) {
             let histogram = &self.histograms[of];
             let count = histogram.from(bin::<BINS>(size));
-            return if rarity > 0.0 { -((count + 1.0) / (histogram.total + 2.0)).log10() } else { 0.0 };
+            return if rarity > 0.0 { -((count + 1.0) / (histogram.total() + 2.0)).log10() } else { 0.0 };
         }
         if !self.is_usual || rarity <= RARITY_MIN {
             return rarity;
         }
         let histogram = &self.histograms[of];
         let count = histogram.from(bin::<BINS>(size));
-        if count < KNOWN_FROM { rarity } else { rarity.min(-((count + 1.0) / (histogram.total + 2.0)).log10()) }
+        if count < KNOWN_FROM { rarity } else { rarity.min(-((count + 1.0) / (histogram.total() + 2.0)).log10()) }
     }
 
     fn evidence(&self, away: f32) -> Evidence {
@@ -502,12 +514,12 @@ impl Decider {
         let reach = |near: usize, usual: usize, sign: f32| {
             let at_level = |of: usize| self.tails[of].value_at(seen.level / weights[of]);
             let by_near = at_level(near).map(|size| forecast.value + sign * size * forecast.size);
-            let by_usual = at_level(usual).map(|size| self.usual + sign * size * aside);
+            let by_usual = at_level(usual).map(|size| self.usual + forecast.beside + sign * size * aside);
             [by_near, by_usual].into_iter().flatten()
         };
         let upper = reach(UP, ABOVE, 1.0).fold(1e30, f32::min);
         let lower = reach(DOWN, BELOW, -1.0).fold(-1e30, f32::max);
-        let from = if seen.of == ABOVE || seen.of == BELOW { self.usual } else { forecast.value };
+        let from = if seen.of == ABOVE || seen.of == BELOW { self.usual + forecast.beside } else { forecast.value };
         let season = if forecast.known { forecast.season } else { 0.0 };
         Alert {
             of: seen.of as u8,
@@ -522,22 +534,22 @@ impl Decider {
 
     /// Whether this is the way back to the level that was given up.
     fn returns(&mut self, seen: &Seen, hit: bool) -> bool {
-        let Some(before) = &mut self.before else { return false };
-        before.left -= 1;
+        let Some(before) = self.before else { return false };
+        let left = NonZeroU16::new(before.left.get() - 1);
         let inside = before.low <= seen.value && seen.value <= before.high;
-        let back = self.alert.is_none() && hit && seen.of != STUCK && inside && before.left > 0;
+        let back = self.alert.is_none() && hit && seen.of != STUCK && inside && left.is_some();
         if back {
             (self.near, self.usual) = (before.near, before.usual);
         }
-        if back || before.left == 0 {
-            self.before = None;
-        }
+        self.before = left.filter(|_| !back).map(|left| Before { left, ..before });
         back
     }
 
     /// The level is where it is now: nothing drifts.
-    fn settle(&mut self, season: f32) -> Evidence {
-        self.offset = self.near - season;
+    fn settle(&mut self, forecast: &Forecast) -> Evidence {
+        if forecast.known {
+            self.offset = self.near - forecast.season;
+        }
         self.drift = 0.0;
         self.unrest = self.unrest.min(1.0);
         Evidence { drift: self.drift, unrest: self.unrest }

@@ -14,7 +14,7 @@ const TWO_THIRDS: f32 = 1.587_401;
 pub(super) struct Histogram<const BINS: usize> {
     counts: [u16; BINS],
     /// How many samples there were; halved with the counts.
-    pub total: f32,
+    samples: u16,
 }
 
 /// For so many samples of its own counts what a series takes over from one like it.
@@ -26,7 +26,7 @@ pub(super) const HALF: u16 = 1;
 
 impl<const BINS: usize> Default for Histogram<BINS> {
     fn default() -> Self {
-        Histogram { counts: [0; BINS], total: 0.0 }
+        Histogram { counts: [0; BINS], samples: 0 }
     }
 }
 
@@ -50,20 +50,26 @@ pub(super) fn edge(bin: usize) -> f32 {
 }
 
 impl<const BINS: usize> Histogram<BINS> {
-    pub fn add(&mut self, bin: usize, halves: u16, most: f32) {
-        if self.total >= most {
-            self.total *= 0.5;
+    pub fn add(&mut self, bin: usize, halves: u16, most: u16) {
+        if self.samples >= most {
+            self.samples = self.samples.div_ceil(2);
             self.counts.iter_mut().for_each(|count| *count = count.div_ceil(2));
         }
-        self.total += 1.0;
+        self.samples += 1;
         self.counts[bin] = self.counts[bin].saturating_add(halves);
+    }
+
+    /// How many samples it holds.
+    #[inline]
+    pub fn total(&self) -> f32 {
+        f32::from(self.samples)
     }
 
     /// The same shares, of no more than [`INHERITED`] samples: what a series like another is to expect at first.
     pub fn thinned(&self) -> Self {
-        let factor = (INHERITED / self.total).min(1.0);
+        let factor = (INHERITED / self.total()).min(1.0);
         let mut thinned = self.clone();
-        thinned.total *= factor;
+        thinned.samples = (self.total() * factor).round() as u16;
         thinned.counts.iter_mut().for_each(|count| *count = (f32::from(*count) * factor).round() as u16);
         thinned
     }
@@ -82,7 +88,7 @@ impl<const BINS: usize> Histogram<BINS> {
 
     /// The value that a share of the samples exceeds, evenly spread within its bin.
     pub fn exceeded_by(&self, share: f32) -> f32 {
-        let wanted = share * self.total;
+        let wanted = share * self.total();
         let mut above = 0.0;
         for bin in (1..BINS).rev() {
             let here = self.count(bin);
@@ -98,14 +104,14 @@ impl<const BINS: usize> Histogram<BINS> {
 
 impl<const BINS: usize> Serialize for Histogram<BINS> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (super::packed(&self.counts), self.total).serialize(serializer)
+        (super::packed(&self.counts), self.samples).serialize(serializer)
     }
 }
 
 impl<'de, const BINS: usize> Deserialize<'de> for Histogram<BINS> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (counts, total) = <(super::Packed, f32)>::deserialize(deserializer)?;
-        Ok(Histogram { counts: counts.counts()?, total })
+        let (counts, samples) = <(super::Packed, u16)>::deserialize(deserializer)?;
+        Ok(Histogram { counts: counts.counts()?, samples })
     }
 }
 
@@ -128,12 +134,12 @@ mod tests {
     fn it_says_what_a_share_exceeds_and_forgets_by_halves() {
         let mut histogram = Histogram::<28>::default();
         for n in 0..1000 {
-            histogram.add(bin::<28>(n as f32 / 100.0), WHOLE, 1e9);
+            histogram.add(bin::<28>(n as f32 / 100.0), WHOLE, 30_000);
         }
         assert!((histogram.exceeded_by(0.1) - 9.0).abs() < 0.1, "{}", histogram.exceeded_by(0.1));
         assert!((histogram.exceeded_by(0.5) - 5.0).abs() < 0.1, "{}", histogram.exceeded_by(0.5));
-        histogram.add(0, WHOLE, 1000.0);
-        assert!((histogram.total - 501.0).abs() < 1.0 && (histogram.from(0) - 501.0).abs() < 20.0);
+        histogram.add(0, WHOLE, 1000);
+        assert!((histogram.total() - 501.0).abs() < 1.0 && (histogram.from(0) - 501.0).abs() < 20.0);
         assert!((histogram.exceeded_by(0.1) - 9.0).abs() < 0.2);
     }
 }

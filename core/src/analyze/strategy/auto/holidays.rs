@@ -1,6 +1,8 @@
 //! What a holiday does to the tables of the day and the week: nothing; and what it is compared with: Sundays.
 
-use super::scorer::Scorer;
+use super::{Asked, State, Without};
+use crate::calendar::Moment;
+use crate::time::Timestamp;
 use serde_json::Value;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -17,24 +19,25 @@ fn usual(clock: i64) -> f32 {
 }
 
 /// Scores samples ten minutes apart; the mean of the lasting score.
-fn follow(scorer: &mut Scorer, from: i64, days: i64, holiday: bool, value: impl Fn(i64) -> f32) -> f32 {
+fn follow(state: &mut State, from: i64, days: i64, holiday: bool, value: impl Fn(i64) -> f32) -> f64 {
+    let asked = Asked { moment: Moment { holiday, ..Moment::default() }, ..Asked::default() };
     let steps = days * 144;
     let scores = (0..steps)
         .map(|n| from + n * 600_000)
-        .map(|clock| scorer.step(value(clock), clock, holiday, &[1.0; 8]).lasting);
-    scores.sum::<f32>() / steps as f32
+        .map(|at| state.step(Timestamp::from_millis(at), f64::from(value(at)), &asked, Without::NOTHING).score);
+    scores.sum::<f64>() / steps as f64
 }
 
 /// Means and how often each part was met, of both tables.
-fn tables(scorer: &Scorer) -> Value {
-    let all = serde_json::to_value(scorer).expect("plain data");
-    let of = |table: &str| all[table].as_array().expect("a table")[..3].to_vec();
-    serde_json::json!([of("day"), of("week")])
+fn tables(state: &State) -> Value {
+    let all = serde_json::to_value(state).expect("plain data");
+    let of = |table: &Value| table.as_array().expect("a table")[..3].to_vec();
+    serde_json::json!([of(&all["scorer"]["day"]), of(&all["decider"]["week"])])
 }
 
 #[test]
 fn a_holiday_is_compared_with_sundays_and_learned_by_no_table() {
-    let mut scorer = Scorer::new(20.0);
+    let mut scorer = State::new(20.0, Timestamp::from_millis(MONDAY));
     follow(&mut scorer, MONDAY, 35, false, usual);
     let next = MONDAY + 35 * DAY_MS;
     let quiet = |clock: i64| usual(clock - DAY_MS);

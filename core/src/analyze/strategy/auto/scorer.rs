@@ -5,6 +5,7 @@
 
 use super::histogram::{Histogram, WHOLE, bin};
 use super::season::Table;
+use super::week::Week;
 use crate::calendar::on_sunday;
 use crate::feedback::weights::SCORING;
 use serde::{Deserialize, Serialize};
@@ -22,13 +23,11 @@ const SETTLED: u32 = 21;
 /// Bins of the histograms: up to 330 times the usual size. What lies above is told apart by the record.
 const BINS: usize = 32;
 /// Samples that a histogram holds before it forgets by halves.
-const HELD: f32 = 30_000.0;
+const HELD: u16 = 30_000;
 
 /// Parts of the day, and of the week: a quarter of an hour, and four hours.
 const DAY_PARTS: usize = 144;
-const WEEK_PARTS: usize = 42;
 const DAY_MS: i64 = 86_400_000;
-const WEEK_MS: i64 = 7 * DAY_MS;
 
 /// No size is under this share of the level, or that share of the slow spread.
 const LEVEL_FLOOR: f32 = 0.002;
@@ -96,10 +95,11 @@ pub(super) struct Scorer {
     far: f32,
     spread: f32,
     day: Table<DAY_PARTS>,
-    week: Table<WEEK_PARTS>,
     /// How far values lie from the day's table alone, and from it with the week's.
     day_error: f32,
     week_error: f32,
+    /// Where the series lies beside its hours of the week, by the slow mean.
+    week_offset: f32,
     states: States,
     histograms: [Histogram<BINS>; FEATURES - 1],
     records: [f32; FEATURES - 1],
@@ -121,10 +121,10 @@ pub(super) struct Scores {
     pub spoke: [f32; FEATURES],
 }
 
-/// Which sequences of three coarse states were seen.
+/// Which sequences of three coarse states were seen; some share a bit.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct States {
-    seen: [u64; 16],
+    seen: [u64; 8],
     last: u8,
     before: u8,
 }
@@ -136,7 +136,7 @@ impl States {
     /// Whether this sequence was never seen; it is seen now.
     fn is_new(&mut self, deviations: f32) -> bool {
         let state = (STATE_LEVELS * deviations.tanh() + STATE_LEVELS) as u8;
-        let at = ((usize::from(state) * 31 + usize::from(self.last)) * 31 + usize::from(self.before)) % 1024;
+        let at = ((usize::from(state) * 31 + usize::from(self.last)) * 31 + usize::from(self.before)) % 512;
         (self.before, self.last) = (self.last, state);
         let (word, bit) = (at / 64, 1 << (at % 64));
         let new = self.seen[word] & bit == 0;
@@ -155,7 +155,7 @@ struct Past {
 impl Past {
     /// How strange a score is among those before it.
     fn rank(&self, score: f32) -> f32 {
-        let total = self.histogram.total;
+        let total = self.histogram.total();
         let share = (self.histogram.from(Self::bin(score)) + 1.0) / (total + 2.0);
         let rank = -share.ln() / (total + 10.0).ln();
         if score > self.record && self.record > 0.0 { rank + RECORD_ONSET * (score / self.record).log2() } else { rank }
@@ -195,9 +195,9 @@ impl Scorer {
             far: 0.0,
             spread: 0.0,
             day: Table::default(),
-            week: Table::default(),
             day_error: 0.0,
             week_error: 0.0,
+            week_offset: 0.0,
             states: States::default(),
             histograms: Default::default(),
             records: [0.0; FEATURES - 1],
@@ -235,14 +235,14 @@ impl Scorer {
     /// Scores a value against what came before, then learns from it. `clock` is the local time in milliseconds; each feature
     /// counts as much as its weight says. A holiday is compared with Sundays, as far as those are known to be days of their
     /// own, and is part of no season.
-    pub fn step(&mut self, value: f32, clock: i64, holiday: bool, weights: &[f32; FEATURES]) -> Scores {
+    pub fn step(&mut self, value: f32, clock: i64, holiday: bool, week: &Week, weights: &[f32; FEATURES]) -> Scores {
         self.count = self.count.saturating_add(1);
         let floor = LEVEL_FLOOR * self.slow.abs() + SPREAD_FLOOR * self.spread + 1e-12;
         let part = part_of(clock, DAY_MS, DAY_PARTS);
-        let week_part = part_of(if holiday { on_sunday(clock) } else { clock }, WEEK_MS, WEEK_PARTS);
         let by_day = self.day.mean(part);
-        let by_week = by_day + self.week.mean(week_part);
-        let weekly = self.week.met(week_part) >= 2;
+        let hour = week.of_hour(if holiday { on_sunday(clock) } else { clock });
+        let weekly = hour.is_some();
+        let by_week = hour.map_or(by_day, |hour| hour + self.week_offset);
         let tells = weekly && self.week_error < self.day_error;
         let known = self.day.met(part) >= 2 && (tells || !holiday);
         let expected = if tells { by_week } else { by_day };
@@ -270,11 +270,15 @@ impl Scorer {
             let rate = SLOW.max(1.0 / (self.count as f32));
             toward(&mut self.season, size, rate);
             toward(&mut self.day_error, day, rate);
+            if weekly {
+                self.week_offset += rate * (value - by_week);
+            }
             toward(&mut self.week_error, if weekly { week } else { day }, rate);
-            self.week.see(week_part, value - by_day, 0.34, self.spread);
         }
         if !holiday {
-            self.day.see(part, value, 0.25, self.spread);
+            if let Some((part, mean)) = self.day.see(part, value) {
+                self.day.learn(part, mean, 0.25, self.spread);
+            }
         }
         self.previous = value;
         scores
@@ -303,7 +307,7 @@ impl Scorer {
                 let (histogram, record) = (&mut self.histograms[place], &mut self.records[place]);
                 let (value, bin) = (features[feature], bin::<BINS>(features[feature]));
                 if warm {
-                    let total = histogram.total;
+                    let total = histogram.total();
                     if total != count_known.0 {
                         count_known = (total, (total + 10.0).ln());
                     }

@@ -14,10 +14,10 @@ pub(super) struct Table<const PARTS: usize> {
     base: f32,
     step: f32,
     cells: [u16; PARTS],
-    /// The part that is being met, its sum and count so far.
+    /// The part that is being met, how many values of it, and their mean.
     open: u16,
-    count: u32,
-    sum: f64,
+    count: u16,
+    so_far: f32,
 }
 
 /// A cell's low two bits count how often its part was met.
@@ -25,7 +25,7 @@ const MET_BITS: u32 = 2;
 
 impl<const PARTS: usize> Default for Table<PARTS> {
     fn default() -> Self {
-        Table { base: 0.0, step: 0.0, cells: [0; PARTS], open: 0, count: 0, sum: 0.0 }
+        Table { base: 0.0, step: 0.0, cells: [0; PARTS], open: 0, count: 0, so_far: 0.0 }
     }
 }
 
@@ -41,24 +41,25 @@ impl<const PARTS: usize> Table<PARTS> {
         self.base + f32::from((self.cells[part] as i16) >> MET_BITS) * self.step
     }
 
-    /// Takes a value in. When that begins another part, the one before is closed: its mean moves towards what it was this
-    /// time, by `rate` at the least. `spread` is how far the series' values usually lie from one another.
+    /// Takes a value in. When that begins another part, the one before is over: which it was, and its mean this time.
     #[inline]
-    pub fn see(&mut self, part: usize, value: f32, rate: f32, spread: f32) {
+    pub fn see(&mut self, part: usize, value: f32) -> Option<(usize, f32)> {
+        let mut over = None;
         if part != usize::from(self.open) {
-            if self.count > 0 {
-                self.close(rate, spread);
-            }
+            over = (self.count > 0).then_some((usize::from(self.open), self.so_far));
             self.open = part as u16;
-            (self.sum, self.count) = (0.0, 0);
+            self.count = 0;
         }
-        self.sum += f64::from(value);
-        self.count += 1;
+        // Of more than that the mean is a running one.
+        self.count = self.count.saturating_add(1);
+        self.so_far = if self.count == 1 { value } else { self.so_far + (value - self.so_far) / f32::from(self.count) };
+        over
     }
 
-    fn close(&mut self, rate: f32, spread: f32) {
-        let part = usize::from(self.open);
-        let (met, value) = (self.met(part), (self.sum / f64::from(self.count)) as f32);
+    /// Moves the mean of a part towards what it was this time, by `rate` at the least. `spread` is how far the series' values
+    /// usually lie from one another.
+    pub fn learn(&mut self, part: usize, value: f32, rate: f32, spread: f32) {
+        let met = self.met(part);
         let mean = match met {
             0 => value,
             met => {
@@ -66,11 +67,15 @@ impl<const PARTS: usize> Table<PARTS> {
                 mean + rate.max(1.0 / (f32::from(met) + 1.0)) * (value - mean)
             }
         };
-        let fits = |table: &Self| (mean - table.base).abs() <= STEPS * table.step;
-        if !fits(self) {
+        self.put(part, mean, met + 1, spread);
+    }
+
+    /// A part has this mean, and was met so often.
+    pub fn put(&mut self, part: usize, mean: f32, met: u16, spread: f32) {
+        if (mean - self.base).abs() > STEPS * self.step {
             self.stretch(mean, spread);
         }
-        self.set(part, mean, (met + 1).min(MET_MAX));
+        self.set(part, mean, met.min(MET_MAX));
     }
 
     /// Makes room for a mean that lies outside of what the steps reach: but never for one a thousand spreads away, by which
@@ -102,25 +107,31 @@ impl<const PARTS: usize> Table<PARTS> {
 
 impl<const PARTS: usize> Serialize for Table<PARTS> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.base, self.step, super::packed(&self.cells), self.open, self.count, self.sum).serialize(serializer)
+        (self.base, self.step, super::packed(&self.cells), self.open, self.count, self.so_far).serialize(serializer)
     }
 }
 
 impl<'de, const PARTS: usize> Deserialize<'de> for Table<PARTS> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (base, step, cells, open, count, sum) =
-            <(f32, f32, super::Packed, u16, u32, f64)>::deserialize(deserializer)?;
+        let (base, step, cells, open, count, so_far) =
+            <(f32, f32, super::Packed, u16, u16, f32)>::deserialize(deserializer)?;
         let cells = cells.counts()?;
         if usize::from(open) >= PARTS {
             return Err(serde::de::Error::custom("a season has fewer parts"));
         }
-        Ok(Table { base, step, cells, open, count, sum })
+        Ok(Table { base, step, cells, open, count, so_far })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn follow(table: &mut Table<96>, part: usize, value: f32, spread: f32) {
+        if let Some((part, mean)) = table.see(part, value) {
+            table.learn(part, mean, 0.25, spread);
+        }
+    }
 
     #[test]
     fn parts_have_their_means_to_a_thousandth_of_the_spread() {
@@ -130,11 +141,11 @@ mod tests {
             for part in 0..96 {
                 for n in 0..3 {
                     assert_eq!(table.met(part), day.min(3));
-                    table.see(part, wave(part) + (n as f32 - 1.0), 0.25, 320.0);
+                    follow(&mut table, part, wave(part) + (n as f32 - 1.0), 320.0);
                 }
             }
         }
-        table.see(0, 0.0, 0.25, 320.0);
+        follow(&mut table, 0, 0.0, 320.0);
         for part in 0..96 {
             assert!((table.mean(part) - wave(part)).abs() < 0.5, "{part}: {} {}", table.mean(part), wave(part));
         }
@@ -145,7 +156,7 @@ mod tests {
         let mut table = Table::<96>::default();
         for n in 0..960 {
             let value = if n == 500 { 1e18 } else { (n % 96) as f32 };
-            table.see(n % 96, value, 0.25, 25.0);
+            follow(&mut table, n % 96, value, 25.0);
         }
         for part in (0..95).filter(|part| *part != 500 % 96) {
             assert!((table.mean(part) - part as f32).abs() < 5.0, "{part}: {}", table.mean(part));
@@ -157,7 +168,7 @@ mod tests {
         let mut table = Table::<96>::default();
         for n in 0..96 * 40 {
             let value = if n < 96 * 4 { 10.0 } else { 5000.0 } + (n % 96) as f32;
-            table.see(n % 96, value, 0.25, if n < 96 * 4 { 1.0 } else { 500.0 });
+            follow(&mut table, n % 96, value, if n < 96 * 4 { 1.0 } else { 500.0 });
         }
         assert!((table.mean(50) - 5050.0).abs() < 50.0, "{}", table.mean(50));
     }

@@ -35,9 +35,8 @@ impl Decider {
         if !lasts {
             self.follow(value, seen, held);
         }
-        let of_season = if held { seen.forecast.value } else { value };
         if !seen.forecast.holiday {
-            self.season.see(seen.forecast.part, of_season, 0.25, self.level_error);
+            self.week.see(seen.forecast.clock, value, self.level_error);
         }
         let step = (seen.exact - self.previous).abs() as f32;
         if step > 0.0 {
@@ -58,7 +57,7 @@ impl Decider {
             if self.count <= CLIPPED {
                 clipped = clipped.min(8.0);
             } else if tail.reaches(*size) {
-                let most = tail.value_at((histogram.total + 1.0).log10() + BEYOND);
+                let most = tail.value_at((histogram.total() + 1.0).log10() + BEYOND);
                 clipped = most.filter(|_| !self.is_usual).map_or(clipped, |most| clipped.min(most));
             }
             let counts = if self.count > CLIPPED && clipped < *size { HALF } else { WHOLE };
@@ -107,7 +106,7 @@ impl Decider {
         if !clipped {
             return value;
         }
-        let rarest = seen.level.min((self.histograms[UP].total + 1.0).log10() + BEYOND);
+        let rarest = seen.level.min((self.histograms[UP].total() + 1.0).log10() + BEYOND);
         let most = self.tails[of].value_at(rarest).unwrap_or(f32::INFINITY);
         let most = if far { most.min(2.0) } else { most };
         forecast.value + seen.away.clamp(-most, most) * forecast.size
