@@ -336,8 +336,8 @@ fn the_schema_describes_the_file_and_knows_the_defaults() {
 
 #[test]
 fn what_a_file_says_is_counted_value_by_value() {
-    let text = "data: here\ncalendars:\n  - {occasion: holiday, entries: [{from: 2026-12-24, name: Christmas}]}\n";
-    // Data, the occasion, and of its one entry a day and a name; what they leave out are defaults.
+    let text = "data: here\ncalendars:\n  - {kind: holiday, dates: [2026-12-24], name: Christmas}\n";
+    // What a list leaves out are defaults, as elsewhere.
     assert_eq!(file(text).expect("usable").provenance.written(), 4);
     assert_eq!(file("").expect("usable").provenance.written(), 0);
 }
