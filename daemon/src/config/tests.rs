@@ -333,3 +333,11 @@ fn the_schema_describes_the_file_and_knows_the_defaults() {
     assert_eq!(schema["additionalProperties"], false);
     assert!(schema::known_keys().iter().any(|key| key == "states.limits.false_share.critical.enter"));
 }
+
+#[test]
+fn what_a_file_says_is_counted_value_by_value() {
+    let text = "data: here\ncalendars:\n  - {kind: holiday, dates: [2026-12-24], name: Christmas}\n";
+    // What a list leaves out are defaults, as elsewhere.
+    assert_eq!(file(text).expect("usable").provenance.written(), 4);
+    assert_eq!(file("").expect("usable").provenance.written(), 0);
+}
