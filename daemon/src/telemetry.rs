@@ -796,4 +796,6 @@ fn escape(text: &mut String, value: &str, quotes: bool) {
 }
 
 #[cfg(test)]
+mod monitoring;
+#[cfg(test)]
 mod tests;
