@@ -44,7 +44,7 @@ fn exported() -> Exported {
     }
     let sources = ["promql", "scrape"]
         .map(|kind| Arc::new(source::Tally::new(kind, 1, Span::minutes(1), Some(Arc::new(Cost::default())), now)));
-    let tallies = Tallies { webhooks: vec![Arc::default()], sources: sources.into() };
+    let tallies = Tallies { webhooks: vec![Arc::default()], receivers: Vec::new(), sources: sources.into() };
     for tally in &tallies.sources {
         tally.reached(now);
     }
