@@ -335,8 +335,7 @@ impl From<Speed> for String {
 }
 
 /// Sections that are looked at when the daemon starts, and not again.
-pub const AT_START: [&str; 9] =
-    ["http", "data", "files", "promql", "scrape", "pages", "receivers", "webhooks", "log"];
+pub const AT_START: [&str; 9] = ["http", "data", "files", "promql", "scrape", "pages", "receivers", "webhooks", "log"];
 
 /// What the command line sets; it overrides everything else.
 #[derive(Clone, PartialEq, Debug, Default)]

@@ -205,7 +205,10 @@ fn a_wrong_value_is_refused_with_key_reason_and_place() {
         ("receivers: [{kind: webhook, url: 'http://a', command: [b]}]", "receivers[0].command: a receiver of kind"),
         ("receivers: [{kind: webhook, url: 'http://a', resend: 1ms}]", "receivers[0].resend: 1ms is outside"),
         ("receivers: [{kind: webhook, url: 'http://a', tenant: 'a b'}]", "receivers[0].tenant: it has to be one word"),
-        ("receivers: [{kind: webhook, url: 'http://a'}, {kind: webhook, url: 'http://a'}]", "http://a/… is named twice"),
+        (
+            "receivers: [{kind: webhook, url: 'http://a'}, {kind: webhook, url: 'http://a'}]",
+            "http://a/… is named twice",
+        ),
         ("store: {retention_max: 5}", "store.retention_max: 5 is outside"),
         (
             "http:\n  insecure: yes please\n",
