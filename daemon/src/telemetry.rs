@@ -4,11 +4,13 @@
 //! counts as it tells them. The answer is the classic text (version 0.0.4) unless OpenMetrics is asked for: every tool reads
 //! the classic one, and a checker for it refuses what OpenMetrics calls a counter.
 
+mod receivers;
 mod rules;
 mod sources;
 
 use crate::config::DataRule;
 use crate::driver::View;
+use crate::page;
 use crate::source;
 use crate::webhook::Tally;
 use homeostat::calendar::{Calendar, Occasion};
@@ -54,6 +56,7 @@ pub struct Counts {
 #[derive(Debug, Default)]
 pub struct Tallies {
     pub webhooks: Vec<Arc<Tally>>,
+    pub receivers: Vec<Arc<page::Tally>>,
     pub sources: Vec<Arc<source::Tally>>,
 }
 
@@ -468,6 +471,7 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Fam
     }
     all.loops(&m.loops);
     all.webhooks(&tallies.webhooks);
+    all.receivers(&tallies.receivers);
     all.sources(&tallies.sources, m.now);
 
     // K and the shell
@@ -791,5 +795,7 @@ fn escape(text: &mut String, value: &str, quotes: bool) {
     }
 }
 
+#[cfg(test)]
+mod monitoring;
 #[cfg(test)]
 mod tests;
