@@ -197,7 +197,7 @@ fn server() -> Server {
         |host: i64| (json!({ "__name__": "enabled", "host": format!("h{host}") }), Box::new(|_| Some(1.0)) as Series);
     let down = (
         json!({ "__name__": "up", "host": "h1" }),
-        Box::new(|minute| (100..105).contains(&(minute % 1440)).then_some(0.0)) as Series,
+        Box::new(|minute: i64| (100..105).contains(&(minute % 1440)).then_some(0.0)) as Series,
     );
     Server::start(BTreeMap::from([
         ("busy", Given::Series((0..4).map(busy).collect())),
@@ -310,6 +310,14 @@ fn a_check_finds_rules_above_their_budget_and_nothing_else_does() {
         .collect();
     write(&dir, "said.jsonl", &verdicts);
     // Without files: what the server has loaded.
+    write(
+        &dir,
+        "limit.yml",
+        "groups:\n- name: d\n  limit: 1\n  rules:\n  - {alert: B, expr: busy > 30, labels: {v: '{{ $value }}'}}\n",
+    );
+    let limited = rows(&tune(&dir, &server, &["limit.yml", "--output", "json"]));
+    assert_eq!(limited[0]["notes"].as_array().map(Vec::len), Some(2), "{}", limited[0]);
+    assert!(limited[0]["notes"][0].as_str().is_some_and(|note| note.contains("its group allows 1")), "{}", limited[0]);
     let live = tune(&dir, &server, &["--output", "json", "--verdicts", "said.jsonl"]);
     assert_eq!(live.code, 0, "{}", live.err);
     let live = rows(&live);

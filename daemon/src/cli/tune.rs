@@ -15,6 +15,7 @@ mod subject;
 use super::fetch;
 use super::output::{Out, one_line};
 use super::{Done, Failed};
+use crate::prometheus::QueryError;
 use crate::prometheus::args::PrometheusArgs;
 use crate::prometheus::progress::Bar;
 use crate::rules::change;
@@ -90,19 +91,29 @@ struct Run {
 pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
     let run = checked(args)?;
     let client = fetch::client(&args.prometheus)?;
-    let live = client.rules();
-    let files = match (args.rules.is_empty(), &live) {
-        (false, _) => input::files(&args.rules)?,
-        (true, Ok(live)) => crate::rules::live::files(live),
-        (true, Err(error)) => {
-            return Err(Failed::World(format!("{error}; or give rule files")));
+    let given = match args.rules.is_empty() {
+        true => None,
+        false => Some(input::files(&args.rules)?),
+    };
+    let live = match client.rules() {
+        Ok(live) => Some(live),
+        // Not every server that answers queries has rules.
+        Err(QueryError::NotThere { .. } | QueryError::Refused { .. } | QueryError::NotUnderstood { .. })
+            if given.is_some() =>
+        {
+            None
         }
+        Err(error) => return Err(fetch::failed(error)),
+    };
+    let files = match (given, &live) {
+        (Some(files), _) => files,
+        (None, live) => live.as_ref().map(crate::rules::live::files).unwrap_or_default(),
     };
     for (file, problem) in files.iter().flat_map(|file| file.problems.iter().map(move |problem| (file, problem))) {
         let rule = problem.rule.as_ref().map_or(String::new(), |rule| format!("{rule}: "));
         eprintln!("{}:{}: {}", one_line(&file.name), problem.line, one_line(&format!("{rule}{}", problem.problem)));
     }
-    let intervals = input::Intervals::new(live.as_ref().ok());
+    let intervals = input::Intervals::new(live.as_ref());
     let subjects = subject::subjects(&files, &intervals);
     if subjects.is_empty() {
         return Err(Failed::Use("there is no alert rule in what was given".to_owned()));

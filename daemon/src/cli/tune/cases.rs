@@ -94,16 +94,28 @@ pub(super) fn write(
         let rules_file = folder.join(format!("{name}.rules.yml"));
         let tests_file = folder.join(format!("{name}.test.yml"));
         std::fs::write(&rules_file, rule_text(subject, outcome)).map_err(failed)?;
-        std::fs::write(&tests_file, test_text(subject, &name, &cases)).map_err(failed)?;
-        match passes(&tests_file) {
-            Some(false) => {
-                say("history between two scrapes decides, which a test cannot say");
+        let passing = |cases: Vec<&Case>| -> Result<bool, Failed> {
+            std::fs::write(&tests_file, test_text(subject, &name, &cases)).map_err(failed)?;
+            Ok(passes(&tests_file) != Some(false))
+        };
+        let mut kept: Vec<&Case> = cases.iter().collect();
+        if !passing(kept.clone())? {
+            let mut each = Vec::new();
+            for case in kept {
+                if passing(vec![case])? {
+                    each.push(case);
+                }
+            }
+            kept = each;
+            if kept.is_empty() {
+                say("what happened between two scrapes decides, which a test cannot say");
                 let gone = std::fs::remove_file(&rules_file).and_then(|()| std::fs::remove_file(&tests_file));
                 gone.map_err(failed)?;
                 continue;
             }
-            Some(true) | None => {}
+            passing(kept.clone())?;
         }
+        let cases = kept;
         cases_written += cases.len();
         rules += 1;
     }
@@ -339,7 +351,7 @@ fn rule_text(subject: &Subject<'_>, outcome: &Outcome) -> String {
     yaml
 }
 
-fn test_text(subject: &Subject<'_>, name: &str, cases: &[Case]) -> String {
+fn test_text(subject: &Subject<'_>, name: &str, cases: &[&Case]) -> String {
     let mut yaml = format!(
         "# Made by homeostat tune of what happened: promtool test rules {name}.test.yml\n\
          rule_files: [{}]\nevaluation_interval: {}\ntests:\n",
