@@ -94,9 +94,9 @@ pub struct Parts {
 #[derive(Default)]
 pub struct Families(HashMap<Box<str>, Type>);
 
-/// Gauges with such a name hold a moment, not a level: nothing is to be learned of them.
-const MOMENTS: [&str; 5] =
-    ["_timestamp", "_timestamp_seconds", "_start_time_seconds", "_boot_time_seconds", "_created"];
+/// Gauges with such a name hold a moment, or say something by their labels alone: nothing is to be learned of them.
+const NO_LEVELS: [&str; 6] =
+    ["_info", "_created", "_timestamp", "_timestamp_seconds", "_start_time_seconds", "_boot_time_seconds"];
 
 /// Reads a text; hands out its samples in order. Answers with what is said of families.
 pub fn read<'a>(
@@ -304,7 +304,7 @@ impl Families {
         if let Some(kind) = self.0.get(name) {
             return match kind {
                 Type::Counter => Some(Kind::Counter),
-                Type::Gauge if MOMENTS.iter().any(|end| name.ends_with(end)) => Some(Kind::Info),
+                Type::Gauge if NO_LEVELS.iter().any(|end| name.ends_with(end)) => Some(Kind::Info),
                 Type::Gauge => Some(Kind::Gauge),
                 Type::Summary => Some(Kind::Gauge),
                 Type::Info => Some(Kind::Info),

@@ -157,8 +157,10 @@ fn metadata_says_the_same_as_a_text() {
     ];
     let metadata = metadata.map(|(name, kind)| (name.to_owned(), vec![said(kind)]));
     let families = Families::of_metadata(&metadata.into());
-    let kinds = ["a_total", "h_bucket", "g", "x_timestamp_seconds", "u", "nobody"].map(|name| families.kind(name));
-    let wanted = [Some(Kind::Counter), Some(Kind::Histogram), Some(Kind::Gauge), Some(Kind::Info), None, None];
+    let kinds =
+        ["a_total", "h_bucket", "g", "x_timestamp_seconds", "u", "nobody", "v_info"].map(|name| families.kind(name));
+    let wanted =
+        [Some(Kind::Counter), Some(Kind::Histogram), Some(Kind::Gauge), Some(Kind::Info), None, None, Some(Kind::Info)];
     assert_eq!(kinds, wanted);
 }
 
