@@ -133,6 +133,7 @@ enum Input {
     Freeze { frozen: bool, reply: Reply<()> },
     Import { thresholds: Vec<(SeriesName, Import)>, reply: Reply<Vec<Taken>> },
     Reload { settings: Box<Config>, reply: Reply<Reloaded> },
+    Keep { name: String, body: Option<Vec<u8>>, reply: Reply<()> },
     Feed(Box<intake::Feed>),
     Stop,
 }
@@ -197,6 +198,11 @@ impl Handle {
 
     pub async fn reload(&self, settings: Config) -> Result<Reloaded, Refused> {
         self.ask(|reply| Input::Reload { settings: Box::new(settings), reply }).await
+    }
+
+    /// Keeps something in the store under a name, or forgets it; durable when this returns.
+    pub async fn keep(&self, name: String, body: Option<Vec<u8>>) -> Result<(), Refused> {
+        self.ask(|reply| Input::Keep { name, body, reply }).await
     }
 
     /// Events from now on, as they become durable.
@@ -408,6 +414,13 @@ impl Driver {
             }
             Input::Reload { settings, reply } => {
                 let _ = reply.send(self.reload(*settings, now));
+            }
+            Input::Keep { name, body, reply } => {
+                let kept = self.storable().and_then(|()| {
+                    let kept = self.store.keep(&name, body.as_deref());
+                    kept.map_err(|error| Refused::NotStored(self.failed(&error)))
+                });
+                let _ = reply.send(kept);
             }
             Input::Feed(feed) => self.feed(*feed, now),
             Input::Stop => unreachable!("the loop ends on it before it handles anything"),

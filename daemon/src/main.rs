@@ -6,6 +6,7 @@ mod config;
 mod driver;
 mod http;
 mod log;
+mod page;
 mod prometheus;
 mod rules;
 mod source;

@@ -111,7 +111,9 @@ async fn serve(
     let webhooks = crate::webhook::spawn(&served.daemon.webhooks, &handle).map_err(|error| world(&error))?;
     let mut sources = source::promql::spawn(promql, &handle).map_err(|error| world(&error))?;
     sources.extend(source::scrape::spawn(scrape, &handle).map_err(|error| world(&error))?);
-    let tallies = Tallies { webhooks, sources };
+    let home = served.daemon.http.external_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let receivers = crate::page::spawn(&served, &home, &handle);
+    let tallies = Tallies { webhooks, receivers, sources };
 
     let reread: Reread =
         Arc::new(move || args.reload().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));
