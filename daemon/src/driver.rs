@@ -6,7 +6,7 @@
 
 mod intake;
 
-pub use intake::{Fed, Reading};
+pub use intake::{Fed, Past, Reading};
 
 use crate::calendar::Watch;
 use crate::config::{self, Config};
