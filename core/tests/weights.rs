@@ -87,7 +87,7 @@ impl Watch {
     fn judge(&mut self, verdict: Verdict) {
         let spoke = *self.pages.last().expect("a page to judge");
         let _ = self.heard.add(&spoke, verdict);
-        self.detector.told(&mut self.state, verdict);
+        self.detector.told(&mut self.state, verdict, 1.0);
     }
 
     /// The least distance above, or with -1 below, that pages now, in steps of a quarter.

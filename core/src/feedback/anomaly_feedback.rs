@@ -2,9 +2,10 @@
 //!
 //! Sensitivity counts sigmas, so a false alarm raises it and a missed one lowers it; a true one brings it a little back
 //! towards where it started. Series of the same metric are alike: each sibling takes half the step, less the more it has
-//! been judged itself. A person's word is carried out as it is: never withheld, never held back.
+//! been judged itself. A person's word is carried out as it is: never withheld, never held back. What people do says less than
+//! what they say: such a verdict has a weight, and moves as much less; a word about the same alert undoes it.
 
-use super::{Adjustment, FeedbackLoop, LoopKind, Signal, Target, Verdict};
+use super::{Adjustment, FeedbackLoop, LoopKind, Signal, Subject, Target, Verdict};
 use crate::event::Event;
 use crate::knowledge::Knowledge;
 use crate::knowledge::series::Series;
@@ -41,14 +42,28 @@ impl FeedbackLoop for AnomalyFeedback {
             let Some(series) = knowledge.find(name) else { continue };
             let prior = series.sensitivity_prior().get();
             let from = stands.get(name).copied().unwrap_or(series.sensitivity().get());
-            let step = match verdict {
+            let whole = |verdict| match verdict {
                 Verdict::False => (from * rate).max(STEP_MIN),
                 Verdict::Missed => -(from * rate).max(STEP_MIN),
                 Verdict::True => SHARED * rate * (prior - from),
             };
+            let judged = match signal.weight {
+                None => format!("judged {}", verdict.as_str()),
+                Some(weight) => format!("judged {} by what was done ({}, weight {weight})", verdict.as_str(), signal.source),
+            };
+            let implied = implied(knowledge, series, signal);
+            let (word, undone) = match &implied {
+                // A word was said already, or the same was done before.
+                Implied::Nothing => continue,
+                Implied::Counts(weight) => (*weight, 0.0),
+                Implied::Overrules(said) => {
+                    (1.0, said.iter().map(|(verdict, weight)| weight * whole(*verdict)).sum::<f64>())
+                }
+            };
+            let step = word * whole(verdict) - undone;
             // The series itself, then its siblings with their share of the step.
-            let mut steps = vec![(series, step, format!("judged {}", verdict.as_str()))];
-            if verdict != Verdict::True {
+            let mut steps = vec![(series, step, judged)];
+            if verdict != Verdict::True || undone != 0.0 {
                 steps.extend(siblings(knowledge, name).map(|sibling| {
                     let weight = SHARED / f64::from(1 + sibling.verdicts());
                     (sibling, weight * step, format!("its sibling {name} was judged {}", verdict.as_str()))
@@ -78,6 +93,45 @@ impl FeedbackLoop for AnomalyFeedback {
     /// Explicit verdicts are never withheld, so there is nothing to compare with.
     fn aim(&self, _: &Target, _: &Knowledge, _: Timestamp) -> Option<f64> {
         None
+    }
+}
+
+/// What a verdict is worth beside what was said, or done, of the same alert before.
+enum Implied {
+    Nothing,
+    Counts(f64),
+    /// A person's word, which takes the place of these.
+    Overrules(Vec<(Verdict, f64)>),
+}
+
+fn implied(knowledge: &Knowledge, series: &Series, signal: &Signal) -> Implied {
+    let when = |signal: &Signal| signal.about.map_or(signal.at, Subject::at);
+    let before = knowledge.signals().iter().filter(|other| {
+        other.id < signal.id
+            && other.verdict.is_some()
+            && other.series.as_ref() == Some(series.name())
+            && series.same_alert(when(other), when(signal))
+    });
+    let mut standing: Vec<(Verdict, f64)> = Vec::new();
+    let mut word = false;
+    for other in before {
+        match (other.verdict, other.weight) {
+            (Some(verdict), Some(weight)) if !word => {
+                if standing.iter().all(|(said, _)| *said != verdict) {
+                    standing.push((verdict, weight.get()));
+                }
+            }
+            (Some(_), None) => {
+                word = true;
+                standing.clear();
+            }
+            _ => {}
+        }
+    }
+    match (signal.weight, signal.verdict) {
+        (None, _) => Implied::Overrules(standing),
+        (Some(_), Some(verdict)) if word || standing.iter().any(|(said, _)| *said == verdict) => Implied::Nothing,
+        (Some(weight), _) => Implied::Counts(weight.get()),
     }
 }
 

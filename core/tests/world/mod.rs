@@ -232,6 +232,7 @@ impl World {
             series: Some(name(series)),
             verdict: Some(verdict),
             about: Some(about),
+            weight: None,
             metadata: Default::default(),
         };
         let event = self.engine.signal(signal, self.now);
@@ -256,6 +257,7 @@ impl World {
             series,
             verdict,
             about: None,
+            weight: None,
             metadata: Default::default(),
         };
         let event = self.engine.signal(signal, self.now);
