@@ -343,6 +343,9 @@ pub struct SeriesRule {
     /// How often its ordinary samples may alert, beside the budget of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
+    /// All series that are named here share that budget; without it each has it for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_budget: Option<bool>,
     /// Whose it is: asked again each day where its level shifted, until there is an answer; without an owner a level counts as
     /// ordinary after three days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -366,6 +369,7 @@ impl SeriesRule {
             watch: None,
             page: None,
             budget: None,
+            share_budget: None,
             owner: None,
             sensitivity: None,
             strategy: None,
@@ -419,6 +423,12 @@ impl Config {
                     format!("is no name of 1 to {OWNER_LEN_MAX} characters; leave the key out where there is no owner"),
                 );
             }
+        }
+        if let Some(at) = self.series.iter().position(|rule| rule.share_budget.is_some() && rule.budget.is_none()) {
+            return refuse(
+                &format!("series[{at}].share_budget"),
+                "needs a budget to share: give `budget` beside it".to_owned(),
+            );
         }
         at_least("feedback.signal_history", self.feedback.signal_history as u64, 1, 10_000_000)?;
         at_least("feedback.action_history", self.feedback.action_history as u64, 1, 10_000_000)?;

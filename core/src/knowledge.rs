@@ -35,7 +35,8 @@ use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
 use claims::Claims;
 use door::{Admission, Door};
-use general::General;
+pub use general::Shared;
+use general::{General, Pool, Sharing};
 use histogram::{Histogram, Histograms};
 use history::History;
 use proposals::Proposals;
@@ -165,8 +166,7 @@ impl Knowledge {
             chance: config.feedback.seed,
             seed: config.feedback.seed,
             frozen: false,
-            sharing: 0,
-            watching: 0,
+            sharing: Vec::new(),
             features: Heard::default(),
             fleet: Heard::default(),
             claims: Claims::default(),
@@ -196,18 +196,34 @@ impl Knowledge {
         &self.general.features
     }
 
-    /// By how many the budget of all is shared where this series takes its part of it, as of the last cycle.
+    /// By how many series the budget that this one has a part in is shared, as of the last cycle.
     pub fn sharing_with(&self, series: &Series) -> usize {
         self.general.sharing_with(series)
     }
 
-    /// Alerts a week, of the series that share the budget of all, that did not matter or were not judged. None: none was seen
-    /// for long enough.
-    pub fn alerts_per_week(&self, now: Timestamp) -> Option<f64> {
-        let paging = self.series().any(Series::pages);
-        let sharing = self.series().filter(|series| series.shares(paging));
-        let rates = sharing.filter_map(|series| series.alerts().per_week(now));
-        rates.fold(None, |sum, rate| Some(sum.unwrap_or(0.0) + rate))
+    /// The budgets that series share, that of all first: what each asks, and what came of it.
+    pub fn budgets(&self, now: Timestamp) -> Vec<Shared<'_>> {
+        let rules = self.config.series.iter().enumerate();
+        let shared = rules.filter(|(_, rule)| rule.share_budget == Some(true));
+        let of_rules = shared.filter_map(|(at, rule)| Some((Pool::Rule(at), Some(&rule.selector), rule.budget?)));
+        let mut budgets: Vec<(Pool, Shared<'_>)> = std::iter::once((Pool::All, None, self.config.budget))
+            .chain(of_rules)
+            .map(|(pool, selector, asked)| (pool, Shared { selector, asked, series: 0, alerts_per_week: None }))
+            .collect();
+        for series in self.series().filter(|series| series.watched()) {
+            let Some(pool) = series.pool() else { continue };
+            let paging = self.general.sharing.iter().any(|(of, sharing)| *of == pool && sharing.paging > 0);
+            if paging && !series.pages() {
+                continue;
+            }
+            if let Some((_, shared)) = budgets.iter_mut().find(|(of, _)| *of == pool) {
+                shared.series += 1;
+                if let Some(rate) = series.alerts().per_week(now) {
+                    *shared.alerts_per_week.get_or_insert(0.0) += rate;
+                }
+            }
+        }
+        budgets.into_iter().map(|(_, shared)| shared).collect()
     }
 
     /// What came of what confidences claimed.
@@ -594,16 +610,21 @@ impl Knowledge {
 
     /// Counts anew how many series share the budget; where that changed, each gets its part.
     pub(crate) fn count_sharing(&mut self) {
-        let paging = self.series().any(Series::pages);
-        let count = |wanted: &dyn Fn(&Series) -> bool| self.series().filter(|series| wanted(series)).count();
-        let counted = (count(&|series| series.shares(paging)), count(&|series| series.shares(false)));
-        if counted != (self.general.sharing, self.general.watching) {
-            (self.general.sharing, self.general.watching) = counted;
+        let mut counted: BTreeMap<Pool, Sharing> = BTreeMap::new();
+        for series in self.series().filter(|series| series.watched()) {
+            if let Some(pool) = series.pool() {
+                let sharing = counted.entry(pool).or_default();
+                sharing.watched += 1;
+                sharing.paging += usize::from(series.pages());
+            }
+        }
+        let counted: Vec<(Pool, Sharing)> = counted.into_iter().collect();
+        if counted != self.general.sharing {
+            self.general.sharing = counted;
             self.share_budget();
         }
     }
 
-    /// Those that may page share the budget of pages; the others alert as rarely as if all did.
     fn share_budget(&mut self) {
         let Knowledge { shards, config, general, .. } = self;
         for series in shards.iter_mut().flat_map(Shard::iter_mut) {

@@ -86,7 +86,7 @@ impl Watch {
 
     fn judge(&mut self, verdict: Verdict) {
         let spoke = *self.pages.last().expect("a page to judge");
-        let _ = self.heard.add(&spoke, verdict);
+        let _ = self.heard.add(&spoke, verdict, 1.0);
         self.detector.told(&mut self.state, verdict, 1.0);
     }
 

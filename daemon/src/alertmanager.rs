@@ -278,9 +278,10 @@ mod tests {
 
     #[test]
     fn an_alert_of_a_rule_is_about_the_series_that_its_threshold_is_looked_up_from() {
-        let rule: DataRule =
-            serde_saphyr::from_str("{alert: Slow, expr: p99, op: '>', literal: 1, by: [job], match: 'p99{zone=~\"eu.*\"}'}")
-                .expect("a rule");
+        let rule: DataRule = serde_saphyr::from_str(
+            "{alert: Slow, expr: p99, op: '>', literal: 1, by: [job], match: 'p99{zone=~\"eu.*\"}'}",
+        )
+        .expect("a rule");
         let labels = |job: &str| Texts::from([("alertname".into(), "Slow".into()), ("job".into(), job.to_owned())]);
         let about = |series: &str, job: &str| looks_up(&rule, &SeriesName::parse(series).expect(series), &labels(job));
         assert!(about(r#"p99{job="a",zone="eu1"}"#, "a") && about(r#"p99{zone="eu1"}"#, ""));

@@ -23,6 +23,7 @@ mod simulate;
 mod state;
 mod status;
 mod thresholds;
+mod tune;
 mod verdicts;
 
 use clap::{Parser, Subcommand};
@@ -93,6 +94,8 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Measure what the engine costs on this machine, each work beside a naive version of it
     Bench(bench::BenchArgs),
+    /// Say what the literals of alert rules should be, by the history of what they measure
+    Tune(tune::TuneArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::config(&args, &out),
         Command::Simulate(args) => simulate::simulate(&args, &out),
         Command::Bench(args) => bench::bench(&args, &out),
+        Command::Tune(args) => tune::tune(&args, &out),
         Command::Completions(args) => completions::completions(&args),
     };
     match done {

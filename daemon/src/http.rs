@@ -173,7 +173,11 @@ fn routes() -> Vec<(&'static str, &'static [&'static str], MethodRouter<App>)> {
         ("/api/v1/feedback", &["post"], post(feedback::feedback)),
         ("/api/v1/proposals", &["get"], get(proposals::list)),
         ("/api/v1/proposals/{id}", &["post"], post(proposals::answer)),
-        ("/api/v1/alertmanager", &["post"], post(alertmanager::webhook).layer(DefaultBodyLimit::max(alertmanager::BODY_MAX))),
+        (
+            "/api/v1/alertmanager",
+            &["post"],
+            post(alertmanager::webhook).layer(DefaultBodyLimit::max(alertmanager::BODY_MAX)),
+        ),
         ("/api/v1/pager", &["post"], post(alertmanager::pager)),
         ("/api/v1/verdicts", &["get"], get(alertmanager::verdicts)),
         ("/api/v1/freeze", &["get", "post"], get(api::frozen).post(api::freeze)),

@@ -448,7 +448,8 @@ mod tests {
         let mut store = Store::open(dir.path()).expect("a new store");
         store.append(&[added("a")]).expect("room");
         store.write_snapshot(&[("general".to_owned(), vec![1, 2, 3])]).expect("room");
-        let first = "alter table snapshot drop column sum; drop table kept; drop table verdicts; pragma user_version = 1";
+        let first =
+            "alter table snapshot drop column sum; drop table kept; drop table verdicts; pragma user_version = 1";
         store.connection.execute_batch(first).expect("as the first version made it");
         drop(store);
         let store = Store::open(dir.path()).expect("brought up");

@@ -167,8 +167,8 @@ pub struct Measured {
     level_shifts: u64,
     level_shifts_left_out: u64,
     forecasts_open: u64,
-    budget_per_week: Option<f64>,
-    alerts_per_week: Option<f64>,
+    /// Of each budget that series share, that of all first and without a name: what is asked, and what came of it.
+    budgets: Vec<(Option<String>, Option<f64>, Option<f64>)>,
     /// Entries of calendars in force, by kind.
     calendar: [(Occasion, u64); Occasion::ALL.len()],
     claims: Claims,
@@ -207,8 +207,11 @@ impl Measured {
             level_shifts: knowledge.proposals().shifts().len() as u64,
             level_shifts_left_out: knowledge.proposals().left_out(),
             forecasts_open: 0,
-            budget_per_week: knowledge.config().budget.per_week(),
-            alerts_per_week: knowledge.alerts_per_week(view.now),
+            budgets: knowledge
+                .budgets(view.now)
+                .iter()
+                .map(|of| (of.selector.map(ToString::to_string), of.asked.per_week(), of.alerts_per_week))
+                .collect(),
             calendar: Occasion::ALL.map(|occasion| {
                 let calendars = &knowledge.config().calendars;
                 let in_force =
@@ -335,15 +338,31 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies, office: &O
         "homeostat_alert_budget_per_week",
         "Alerts a week that those series may have together that may page, or where none is named, all watched ones.",
     );
-    if let Some(pages) = m.budget_per_week {
+    let of_all = |of: &&(Option<String>, Option<f64>, Option<f64>)| of.0.is_none();
+    if let Some(pages) = m.budgets.iter().find(of_all).and_then(|of| of.1) {
         budget.put([], pages);
     }
     let realised = all.gauge(
         "homeostat_alerts_per_week",
         "Alerts a week that the same series had lately, with a half-life of four weeks, without those judged true.",
     );
-    if let Some(pages) = m.alerts_per_week {
+    if let Some(pages) = m.budgets.iter().find(of_all).and_then(|of| of.2) {
         realised.put([], pages);
+    }
+    let shared = all.gauge(
+        "homeostat_shared_budget_per_week",
+        "Alerts a week that the series may have together that a rule with share_budget names.",
+    );
+    for (selector, asked, _) in &m.budgets {
+        if let (Some(selector), Some(pages)) = (selector, asked) {
+            shared.put([("match", selector)], *pages);
+        }
+    }
+    let realised = all.gauge("homeostat_shared_alerts_per_week", "The same of those series, as it was lately.");
+    for (selector, _, had) in &m.budgets {
+        if let (Some(selector), Some(pages)) = (selector, had) {
+            realised.put([("match", selector)], *pages);
+        }
     }
     let calendar = all.gauge("homeostat_calendar_entries_in_force", "Entries of calendars in force now, by kind.");
     for (occasion, count) in m.calendar {
@@ -779,5 +798,7 @@ fn escape(text: &mut String, value: &str, quotes: bool) {
     }
 }
 
+#[cfg(test)]
+mod monitoring;
 #[cfg(test)]
 mod tests;

@@ -134,3 +134,45 @@ fn pieces_of_a_real_prometheus_are_what_one_query_gives() {
         assert!(ran.code == 2 && ran.err.contains(said) && ran.err.contains(expr), "{}", ran.err);
     }
 }
+
+#[test]
+#[ignore = "needs Debian's prometheus, which .ci/run unpacks"]
+fn a_real_prometheus_behind_a_certificate_and_a_password_lets_in_who_has_both() {
+    let dir = folder();
+    let authority = |name: &str| {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).expect("no names");
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let certificate = parameters.self_signed(&key).expect("signed");
+        write(&dir, name, &certificate.pem());
+        rcgen::Issuer::new(parameters, key)
+    };
+    let issuer = authority("ca.pem");
+    authority("other.pem");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let parameters = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address");
+    let certificate = parameters.signed_by(&key, &issuer).expect("signed");
+    write(&dir, "cert.pem", &certificate.pem());
+    write(&dir, "key.pem", &key.serialize_pem());
+    // bcrypt of `open sesame`.
+    let hash = "$2b$05$homeostathomeostathom.luj11QhiDeD2aSJT2DW3Nvttog8v/ei";
+    let web =
+        format!("tls_server_config: {{cert_file: cert.pem, key_file: key.pem}}\nbasic_auth_users: {{tuner: {hash}}}\n");
+    write(&dir, "web.yml", &web);
+    write(&dir, "password", "open sesame\n");
+    write(&dir, "wrong", "close sesame\n");
+    let prometheus = Prometheus::behind(&dir, "global: {scrape_interval: 1h}\n", "web.yml");
+    let url = format!("https://{}", prometheus.address);
+    let fetch = |ca: &str, password: &str| {
+        let in_by = ["--ca-file", ca, "--username", "tuner", "--password-file", password];
+        run(&dir, &[&["fetch", "vector(7)", "--since", "5m", "--prometheus", &url], &in_by[..]].concat())
+    };
+    let ran = fetch("ca.pem", "password");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.lines().count() >= 6 && ran.out.contains(",7,\"vector_7\""), "{}", ran.out);
+    let ran = fetch("ca.pem", "wrong");
+    assert!(ran.code == 3 && ran.err.contains("lets nobody in") && !ran.err.contains("sesame"), "{}", ran.err);
+    for ran in [fetch("other.pem", "password"), run(&dir, &["fetch", "up", "--prometheus", &url])] {
+        assert!(ran.code == 3 && ran.err.contains("certificate"), "{}", ran.err);
+    }
+}

@@ -28,7 +28,8 @@ const PAGING: &str = "budget: none\nseries: [{match: load, page: true, owner: st
 /// A daemon with these receivers that has learned what is usual.
 fn paging(dir: &Path, more: &str) -> Daemon {
     configure(dir, &format!("{PAGING}{more}"));
-    let text = read(dir, "homeostat.yaml").replace("[{path: rows.jsonl}]", "[{path: rows.jsonl}, {path: live.jsonl, speed: 100x}]");
+    let text = read(dir, "homeostat.yaml")
+        .replace("[{path: rows.jsonl}]", "[{path: rows.jsonl}, {path: live.jsonl, speed: 100x}]");
     write(dir, "homeostat.yaml", &text);
     let daemon = Daemon::go_on(dir);
     daemon.wait_for_thresholds(2);
@@ -75,7 +76,8 @@ fn an_alert_reaches_an_alertmanager_is_sent_again_while_it_holds_and_then_is_ove
     let end = daemon_end(&daemon);
     let over = manager.next("its end", |asked| about_load(asked) && asked.json()[0]["endsAt"] == end);
     assert_eq!(over.json()[0]["startsAt"], alert["startsAt"]);
-    let metric = |name: &str| daemon.try_metric(&format!("homeostat_page_{name}{{receiver=\"1\",kind=\"alertmanager\"}}"));
+    let metric =
+        |name: &str| daemon.try_metric(&format!("homeostat_page_{name}{{receiver=\"1\",kind=\"alertmanager\"}}"));
     wait_until("the tally", || metric("notifications_total").filter(|count| *count >= 4.0));
     assert_eq!((metric("alerts_waiting"), metric("failures_total")), (Some(0.0), Some(0.0)));
     assert!(metric("watchdogs_total") > Some(0.0) && metric("last_taken_timestamp_seconds") > Some(1e9));
@@ -116,7 +118,8 @@ fn receivers_that_fail_are_told_after_a_kill_and_others_at_once() {
     let page = news.json();
     assert_eq!((&page["version"], &page["status"]), (&json!("4"), &json!("firing")));
     assert_eq!(page["alerts"][0]["labels"]["series"], "load");
-    let by_command: Value = wait_until("the command", || serde_json::from_str(&std::fs::read_to_string(&told).ok()?).ok());
+    let by_command: Value =
+        wait_until("the command", || serde_json::from_str(&std::fs::read_to_string(&told).ok()?).ok());
     assert_eq!(by_command["alerts"], page["alerts"]);
     let end = daemon_end(&daemon);
     let over = webhook.next("its end", |asked| asked.json()["status"] == "resolved").json();

@@ -72,7 +72,7 @@ fn a_real_node_exporter_is_scraped_whole() {
         command.arg(format!("--web.listen-address={address}"));
         command
     };
-    let (mut child, address) = on_free_port(dir.path(), "node_exporter.log", command, "/");
+    let (mut child, address) = on_free_port(dir.path(), "node_exporter.log", command, ("/", &|status| status == 200));
     let (_, text) = common::prometheus::get(&address, "/metrics").expect("an answer");
     let given = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count() as f64;
     write(

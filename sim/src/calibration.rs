@@ -4,6 +4,7 @@
 //! [`homeostat::analyze::claim`]). A [`Watched`] series is handed to an engine of its own, sample by sample; at the start of
 //! every week it notes what the engine says, and a week later what happened. [`pairs_of`] does so in a world from a seed.
 
+pub mod clean;
 mod fit;
 mod summary;
 mod worlds;

@@ -148,5 +148,16 @@ fn evidence_signal(kind: EvidenceKind, value: f64, at: Timestamp) -> Signal {
         EvidenceKind::FalseShare => LoopKind::AnomalyFeedback,
     };
     let source = kind.as_str().into();
-    Signal { id: 0, at, of, source, value, series: None, verdict: None, about: None, weight: None, metadata: BTreeMap::new() }
+    Signal {
+        id: 0,
+        at,
+        of,
+        source,
+        value,
+        series: None,
+        verdict: None,
+        about: None,
+        weight: None,
+        metadata: BTreeMap::new(),
+    }
 }

@@ -74,7 +74,7 @@ pub const NAMES: [&str; GROUNDS] = [
 
 /// Of the log-odds. Fitted by `homeostat calibrate --fit --worlds 3000` to simulated worlds, at several budgets.
 const COEFFICIENTS: [f64; GROUNDS] =
-    [0.737, 0.370, 0.175, -0.687, -0.452, -0.486, 0.542, 0.087, 0.329, 4.709, 1.185, -0.774, 2.148, 0.822];
+    [0.609, 0.281, 0.127, -0.05, -0.528, -0.512, 0.426, 0.112, 0.081, 4.197, 1.421, -0.548, 2.384, 0.642];
 
 /// What a claim rests on, as numbers that a coefficient can weigh.
 #[derive(Clone, Copy, PartialEq, Debug)]

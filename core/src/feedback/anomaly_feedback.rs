@@ -49,7 +49,9 @@ impl FeedbackLoop for AnomalyFeedback {
             };
             let judged = match signal.weight {
                 None => format!("judged {}", verdict.as_str()),
-                Some(weight) => format!("judged {} by what was done ({}, weight {weight})", verdict.as_str(), signal.source),
+                Some(weight) => {
+                    format!("judged {} by what was done ({}, weight {weight})", verdict.as_str(), signal.source)
+                }
             };
             let implied = implied(knowledge, series, signal);
             let (word, undone) = match &implied {

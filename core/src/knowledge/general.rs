@@ -1,6 +1,8 @@
 //! Memory that belongs to no series.
 
 use super::*;
+use crate::budget::Budget;
+use crate::series::Selector;
 
 /// Everything but the series.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -47,11 +49,9 @@ pub(crate) struct General {
     pub seed: u64,
     /// Changes were stopped by an order. The configuration may stop them as well.
     pub frozen: bool,
-    /// How many series share the budget of all, and how many are watched, as of the last cycle.
+    /// Who shares which budget, as of the last cycle.
     #[serde(default)]
-    pub sharing: usize,
-    #[serde(default)]
-    pub watching: usize,
+    pub sharing: Vec<(Pool, Sharing)>,
     /// What verdicts said of each feature, of all series; and the same as of the last cycle, which new series start at and all
     /// are shrunk to.
     #[serde(default)]
@@ -64,14 +64,46 @@ pub(crate) struct General {
     pub proposals: Proposals,
 }
 
+/// A budget that series share, and what came of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Shared<'a> {
+    /// Whose it is; none: of all that have no other.
+    pub selector: Option<&'a Selector>,
+    pub asked: Budget,
+    /// How many share it: those that may page, or where none may all that are watched.
+    pub series: usize,
+    /// Alerts a week that they had together lately and that did not matter or were not judged. None: none was seen for long
+    /// enough.
+    pub alerts_per_week: Option<f64>,
+}
+
+/// A budget that several series share: that of all, or that of a rule for those it names, by its place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Pool {
+    All,
+    Rule(usize),
+}
+
+/// How many series share a budget: that may page, and that are watched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Sharing {
+    pub paging: usize,
+    pub watched: usize,
+}
+
 impl General {
+    /// By how many series the budget of this one is shared, itself included. Those that may page share it alone; the others
+    /// alert as rarely as if all did.
     pub(super) fn sharing_with(&self, series: &Series) -> usize {
-        let aside = self.sharing < self.watching && !series.pages();
-        if aside { self.watching } else { self.sharing }
+        let Some(pool) = series.pool() else { return 1 };
+        let sharing =
+            self.sharing.iter().find(|(of, _)| *of == pool).map_or(Sharing::default(), |(_, sharing)| *sharing);
+        let count = if series.pages() && sharing.paging > 0 { sharing.paging } else { sharing.watched };
+        count.max(1)
     }
 
-    /// What the budget of all leaves a series.
+    /// What its budget leaves a series.
     pub(super) fn share_of(&self, series: &Series, config: &Config) -> AlertLevel {
-        config.budget.level(self.sharing_with(series))
+        series.own_budget().unwrap_or(config.budget).level(self.sharing_with(series))
     }
 }

@@ -7,6 +7,7 @@ mod shift;
 
 pub(crate) use hear::About;
 
+use super::general::Pool;
 use crate::analyze::claim::most_pages;
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
@@ -629,14 +630,18 @@ impl Series {
         }
     }
 
-    /// Its part of the budget of all, unless it has one of its own.
+    /// What its budget, or its part of one, leaves it.
     pub(crate) fn set_share(&mut self, share: AlertLevel) {
-        self.asked.alert = self.settings.budget.map_or(share, |own| own.level(1));
+        self.asked.alert = share;
     }
 
-    /// Whether it has a part in the budget of all, when those that may page share it, or all that are watched.
-    pub(crate) fn shares(&self, paging: bool) -> bool {
-        self.settings.budget.is_none() && self.watched() && (self.pages() || !paging)
+    /// The budget that it has a part in. None: it has one for itself.
+    pub(crate) fn pool(&self) -> Option<Pool> {
+        match (self.settings.budget, self.settings.shared_by_rule) {
+            (None, _) => Some(Pool::All),
+            (Some(_), Some(rule)) => Some(Pool::Rule(rule)),
+            (Some(_), None) => None,
+        }
     }
 
     /// How far each feature is heard, by what was said of this series and of all.
@@ -667,7 +672,12 @@ impl Series {
         }
     }
 
-    /// A budget of its own, not a part of that of all.
+    /// Whether others have a part in its budget.
+    pub fn shares_budget(&self) -> bool {
+        self.pool().is_some()
+    }
+
+    /// A budget that is not that of all: its own, or shared by those that a rule names.
     pub fn own_budget(&self) -> Option<Budget> {
         self.settings.budget
     }

@@ -5,7 +5,9 @@
 //! there, and an evaluation only fills slots. An evaluation that Prometheus would refuse, because elements cannot be told
 //! apart, is a [`Failure`] here as well.
 //!
-//! Not the same to the last bit: `^` and `atan2`, where Go's and Rust's mathematics may round differently.
+//! Two differences are known. `^` and `atan2` may differ in the last bit, where Go's and Rust's mathematics round differently.
+//! And `ignoring() group_left` is what it says: Prometheus 2.42 loses the group when it prints a rule to evaluate it, later
+//! versions do not.
 
 use super::formula::{By, Formula, Group, Matching, Op};
 use super::labels::{Labels, METRIC_NAME};

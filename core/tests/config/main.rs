@@ -321,6 +321,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("series[].page", series::series_page),
     ("budget", series::budget),
     ("series[].budget", series::series_budget),
+    ("series[].share_budget", series::series_share_budget),
     ("series[].sensitivity", series::series_sensitivity),
     ("series[].strategy", series::series_strategy),
 ];
@@ -350,6 +351,7 @@ fn keys() -> BTreeSet<String> {
         watch: Some(true),
         page: Some(true),
         budget: Some(Budget::ONE_PER_WEEK),
+        share_budget: Some(true),
         owner: Some("storage team".into()),
         sensitivity: Some(Sensitivity::DEFAULT),
         strategy: Some("sigma".into()),

@@ -154,6 +154,38 @@ pub fn series_budget(_: &str) {
     assert!(onsets[0] >= 10 && onsets[1] <= 1, "{onsets:?}");
 }
 
+pub fn series_share_budget(_: &str) {
+    let names = ["a", "b", "c"];
+    let of = |share_budget: Option<bool>| {
+        let mut world = World::new(Config { budget: budget_of("1 per week"), ..certain() });
+        let named = Selector::parse(r#"{job="api"}"#).expect("a selector");
+        let rule = SeriesRule { budget: Some(budget_of("6 per week")), share_budget, ..SeriesRule::of(named) };
+        world.reconfigure(|config| config.series = vec![rule.clone()]);
+        let ids = names.map(|name| world.intern(&format!(r#"{name}{{job="api"}}"#)));
+        let other = world.intern("other");
+        for _ in 0..60 {
+            for id in ids.into_iter().chain([other]) {
+                let value = world.bell();
+                world.sample(id, value);
+            }
+        }
+        world.cycle();
+        let knowledge = world.engine.knowledge();
+        let shared: Vec<_> = knowledge.budgets(world.now).iter().map(|of| (of.asked, of.series)).collect();
+        let part = |id| world.series(id).budget_per_week();
+        (part(ids[0]), part(other), shared)
+    };
+    let all = (budget_of("1 per week"), 1);
+    assert_eq!(of(None), (Some(6.0), Some(1.0), vec![all]));
+    assert_eq!(of(Some(true)), (Some(2.0), Some(1.0), vec![all, (budget_of("6 per week"), 3)]));
+    let mut world = World::new(certain());
+    let before = world.engine.knowledge().config().clone();
+    let mut config = before.clone();
+    config.series = vec![SeriesRule { share_budget: Some(true), ..rule("a") }];
+    let refused = world.engine.reconfigure(config, world.now).expect_err("nothing to share");
+    assert_eq!(refused.key, "series[0].share_budget");
+}
+
 pub fn series_sensitivity(_: &str) {
     let mut world = World::new(certain());
     let (named, other) = (world.learn("latency", 200), world.learn("queue", 200));

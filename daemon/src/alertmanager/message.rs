@@ -57,7 +57,9 @@ pub fn webhook(body: &[u8]) -> Result<(Vec<Alert>, Vec<String>), String> {
     match &message.version {
         Value::String(version) if version == "4" => {}
         Value::Null => {
-            return Err("`version`: is missing; what an Alertmanager sends to a webhook is wanted, version 4".to_owned());
+            return Err(
+                "`version`: is missing; what an Alertmanager sends to a webhook is wanted, version 4".to_owned()
+            );
         }
         other => {
             let shown: String = other.to_string().chars().take(40).collect();
@@ -170,7 +172,9 @@ mod tests {
         assert_eq!(read, [("A", None), ("B", Some("2026-11-26T04:03:00.000Z".to_owned()))]);
         assert_eq!(alerts[0].starts_at.to_string(), "2026-11-26T04:00:00.123Z");
         assert_eq!(problems.len(), 4);
-        for (problem, wanted) in problems.iter().zip(["alerts[2]: `status`", "alerts[3]: label", "`startsAt`", "alerts[5]"]) {
+        for (problem, wanted) in
+            problems.iter().zip(["alerts[2]: `status`", "alerts[3]: label", "`startsAt`", "alerts[5]"])
+        {
             assert!(problem.contains(wanted), "{problem}");
         }
     }
@@ -192,11 +196,15 @@ mod tests {
 
     #[test]
     fn answers_of_the_api_are_read() {
-        let body = br#"[{"annotations":{},"endsAt":"2026-11-26T05:10:00.000Z","fingerprint":"f","receivers":[{"name":"x"}],
+        let body =
+            br#"[{"annotations":{},"endsAt":"2026-11-26T05:10:00.000Z","fingerprint":"f","receivers":[{"name":"x"}],
             "startsAt":"2026-11-26T05:00:00.000Z","status":{"inhibitedBy":[],"silencedBy":["s1"],"state":"suppressed"},
             "updatedAt":"2026-11-26T05:06:00.000Z","labels":{"alertname":"A","job":"b"}}]"#;
         let (read, problems) = alerts(body).expect("a list");
-        assert!(problems.is_empty() && read[0].silenced_by.contains("s1") && !read[0].inhibited, "{read:?} {problems:?}");
+        assert!(
+            problems.is_empty() && read[0].silenced_by.contains("s1") && !read[0].inhibited,
+            "{read:?} {problems:?}"
+        );
         let body = br#"[{"id":"s1","status":{"state":"active"},"startsAt":"2026-11-26T05:02:00Z","createdBy":"me","comment":"no"},
             {"id":"s2","status":{"state":"pending"},"startsAt":"2026-11-26T09:02:00Z"}]"#;
         let read = silences(body).expect("a list");

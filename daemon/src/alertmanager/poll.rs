@@ -1,8 +1,8 @@
 //! An Alertmanager asked again and again for its alerts and silences: nobody tells of a silence by itself.
 
+use super::Office;
 use super::message::{self, Alert, Silence};
 use super::seen::Limits;
-use super::Office;
 use crate::config::Receiver;
 use crate::driver::{self, Refused};
 use homeostat::time::Timestamp;

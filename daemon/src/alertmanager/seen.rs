@@ -122,9 +122,8 @@ impl Seen {
             }
         }
         // What is not there any more has ended since the last poll, unless all was forgotten or too much may have passed.
-        let known = before.is_some_and(|before| {
-            before.started_at == started_at && now.since(before.at) <= limits.poll_gap_max
-        });
+        let known =
+            before.is_some_and(|before| before.started_at == started_at && now.since(before.at) <= limits.poll_gap_max);
         let mut gone = Vec::new();
         for (key, one) in &mut self.alerts {
             let ended = one.polled == Some(number) && one.heard_at < now && one.alert.ended_at.is_none();

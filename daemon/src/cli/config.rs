@@ -2,7 +2,7 @@
 
 use super::output::Out;
 use super::{Done, Failed};
-use crate::config::{Config, Flags, Loaded, Origin};
+use crate::config::{Config, Flags, Loaded};
 use homeostat::analyze::strategy::Methods;
 use std::path::{Path, PathBuf};
 
@@ -78,7 +78,7 @@ pub fn config(args: &ConfigArgs, out: &Out) -> Result<Done, Failed> {
             let calendars = loaded.config.engine.calendars.iter().enumerate();
             warnings.extend(calendars.filter_map(|(at, calendar)| crate::calendar::left_out(at, calendar)));
             warnings.iter().for_each(|warning| eprintln!("{warning}"));
-            let set = loaded.entries().iter().filter(|(_, _, origin)| *origin != Origin::Default).count();
+            let set = loaded.provenance.written();
             match out.is_json() {
                 true => out.data(&serde_json::json!({
                     "ok": true,

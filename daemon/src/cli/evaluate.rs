@@ -26,7 +26,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use worlds::series_of_seed;
+use worlds::{clean_of_seed, series_of_seed};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -36,6 +36,7 @@ Examples:
   homeostat evaluate labelled --scores theirs          another detector, from files it wrote
   homeostat evaluate labelled --strategy sigma --output json
   homeostat evaluate labelled --worlds 102             200 series from seeds as well: drift, shifts, heavy tails, walks
+  homeostat evaluate --clean 22 --budget '7 per week'  220 series in which nothing happens: is the budget kept?
   homeostat evaluate labelled --without season,tail    what the detector is worth without two of its parts
   homeostat evaluate labelled --each-without           the same for each part, one table
 
@@ -74,7 +75,7 @@ takes what goes on paging for ordinary; siblings lets a new series begin with wh
 what siblings are worth shows in worlds.")]
 pub struct EvaluateArgs {
     /// Folders with labelled CSV files, or single files
-    #[arg(value_name = "DIR", required_unless_present = "worlds")]
+    #[arg(value_name = "DIR", required_unless_present_any = ["worlds", "clean"])]
     folders: Vec<PathBuf>,
     /// False pages of each series that the threshold of recall and precision may cost, and that the detector is asked to
     /// keep to [default: 1 per week]
@@ -86,6 +87,9 @@ pub struct EvaluateArgs {
     /// Score worlds from so many seeds as well: a series of each by itself, and a young one beside one like it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with = "scores")]
     worlds: Option<u32>,
+    /// Score clean series from so many seeds as well, five by the minute and five by the hour of each: what a budget is kept to
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with = "scores")]
+    clean: Option<u32>,
     /// Leave parts of auto out
     #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = parts(), hide_possible_values = true, conflicts_with_all = ["scores", "strategy"])]
     without: Vec<Part>,
@@ -109,6 +113,7 @@ struct Job {
 enum Of {
     File(PathBuf, Source),
     World(u64),
+    Clean(u64),
 }
 
 pub fn evaluate(args: &EvaluateArgs, out: &Out) -> Result<Done, Failed> {
@@ -168,6 +173,9 @@ fn scored(
     let mut folders: Vec<(String, Vec<Scored>)> = names.map(|name| (name, Vec::new())).collect();
     if args.worlds.is_some() {
         folders.extend(worlds::FOLDERS.map(|name| (name.to_owned(), Vec::new())));
+    }
+    if args.clean.is_some() {
+        folders.extend(worlds::CLEAN.map(|name| (name.to_owned(), Vec::new())));
     }
     for (folder, scored) in score_all(jobs, config, without, with_random)?.into_iter().flatten() {
         folders[folder].1.push(scored);
@@ -270,6 +278,9 @@ fn jobs(args: &EvaluateArgs) -> Result<Vec<Job>, Failed> {
     }
     let worlds = 1..=u64::from(args.worlds.unwrap_or(0));
     jobs.extend(worlds.map(|seed| Job { folder: args.folders.len(), of: Of::World(seed) }));
+    let after = args.folders.len() + args.worlds.map_or(0, |_| worlds::FOLDERS.len());
+    let clean = 1..=u64::from(args.clean.unwrap_or(0));
+    jobs.extend(clean.map(|seed| Job { folder: after, of: Of::Clean(seed) }));
     Ok(jobs)
 }
 
@@ -304,6 +315,7 @@ fn score(job: &Job, config: &Config, without: Without, with_random: bool) -> Res
     let list = match &job.of {
         Of::File(path, source) => series_of(path, source, config, &methods)?.into_iter().map(|one| (0, one)).collect(),
         Of::World(seed) => series_of_seed(*seed, config, &methods)?,
+        Of::Clean(seed) => clean_of_seed(*seed, config, &methods)?,
     };
     Ok(list.into_iter().map(|(kind, one)| (job.folder + kind, Scored::new(one, with_random))).collect())
 }

@@ -47,6 +47,9 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     pairs.extend(refusals(&statistics));
     pairs.push(("anomaly_rate", text(&statistics, "anomaly_rate")));
     pairs.push(("alerts", budget(&statistics)));
+    for shared in statistics.get("shared_budgets").and_then(Value::as_array).into_iter().flatten() {
+        pairs.push(("", format!("{}: {}", text(shared, "match"), budget(shared))));
+    }
     pairs.extend(calendars(&calendar));
     pairs.extend(outcomes(&statistics));
     if proposals > 0 {

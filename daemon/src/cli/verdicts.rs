@@ -51,7 +51,8 @@ pub fn verdicts(args: &VerdictsArgs, out: &Out) -> Result<Done, Failed> {
         out.data(&rows)?;
         return Ok(Done::Quietly);
     }
-    let line = |row: &Value| ["at", "alert", "verdict", "weight", "source", "why"].map(|field| text(row, field)).to_vec();
+    let line =
+        |row: &Value| ["at", "alert", "verdict", "weight", "source", "why"].map(|field| text(row, field)).to_vec();
     out.table(&["at", "alert", "verdict", "weight", "source", "why"], &rows.iter().map(line).collect::<Vec<_>>())?;
     Ok(Done::Quietly)
 }

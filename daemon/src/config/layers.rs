@@ -50,6 +50,14 @@ impl Provenance {
         self.0.iter().find(|(known, _)| inside(known)).map_or(&Origin::Default, |(_, origin)| origin)
     }
 
+    /// How many values were written somewhere, each part of a list by itself.
+    pub fn written(&self) -> usize {
+        let holds = |path: &str, key: &str| key.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '[']));
+        let written = |origin: &Origin| *origin != Origin::Default;
+        let is_leaf = |path: &&String| !self.0.keys().any(|key| holds(path, key));
+        self.0.iter().filter(|(_, origin)| written(origin)).map(|(path, _)| path).filter(is_leaf).count()
+    }
+
     /// The same, as text for a message.
     pub fn place(&self, key: &str) -> String {
         match self.origin(key) {

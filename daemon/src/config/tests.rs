@@ -205,7 +205,10 @@ fn a_wrong_value_is_refused_with_key_reason_and_place() {
         ("receivers: [{kind: webhook, url: 'http://a', command: [b]}]", "receivers[0].command: a receiver of kind"),
         ("receivers: [{kind: webhook, url: 'http://a', resend: 1ms}]", "receivers[0].resend: 1ms is outside"),
         ("receivers: [{kind: webhook, url: 'http://a', tenant: 'a b'}]", "receivers[0].tenant: it has to be one word"),
-        ("receivers: [{kind: webhook, url: 'http://a'}, {kind: webhook, url: 'http://a'}]", "http://a/… is named twice"),
+        (
+            "receivers: [{kind: webhook, url: 'http://a'}, {kind: webhook, url: 'http://a'}]",
+            "http://a/… is named twice",
+        ),
         ("store: {retention_max: 5}", "store.retention_max: 5 is outside"),
         (
             "http:\n  insecure: yes please\n",
@@ -352,4 +355,12 @@ fn the_schema_describes_the_file_and_knows_the_defaults() {
     assert!(schema["properties"]["http"].is_object() && schema["properties"]["series"].is_object());
     assert_eq!(schema["additionalProperties"], false);
     assert!(schema::known_keys().iter().any(|key| key == "states.limits.false_share.critical.enter"));
+}
+
+#[test]
+fn what_a_file_says_is_counted_value_by_value() {
+    let text = "data: here\ncalendars:\n  - {kind: holiday, dates: [2026-12-24], name: Christmas}\n";
+    // What a list leaves out are defaults, as elsewhere.
+    assert_eq!(file(text).expect("usable").provenance.written(), 4);
+    assert_eq!(file("").expect("usable").provenance.written(), 0);
 }

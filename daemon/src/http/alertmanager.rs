@@ -125,7 +125,9 @@ fn alert(app: &App, fields: &Fields) -> Answer<Alert> {
                 ("series".to_owned(), series.to_owned()),
             ])
         }
-        _ => return Err(Problem::bad_request("give one of `fingerprint`, `labels` and `series`: which alert is meant")),
+        _ => {
+            return Err(Problem::bad_request("give one of `fingerprint`, `labels` and `series`: which alert is meant"));
+        }
     };
     let fingerprint = fingerprint(&labels);
     let seen = app.office.latest(&fingerprint).map(|seen| seen.starts_at);

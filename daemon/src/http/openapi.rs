@@ -294,7 +294,8 @@ fn build() -> Value {
     });
     let summary = "What a paging tool tells of an alert: taken up, an incident, or what a person said of it.";
     all.post::<Noted>("/api/v1/pager", summary, pager);
-    let summary = "Verdicts from an Alertmanager and paging tools, newest first; also on alerts that nobody here knows.";
+    let summary =
+        "Verdicts from an Alertmanager and paging tools, newest first; also on alerts that nobody here knows.";
     let verdicts: &[Parameter] = &[LIMIT, PAGE, ("alert", "string", "Only of this alert.")];
     all.list::<VerdictRow>("/api/v1/verdicts", summary, verdicts);
     all.single::<Frozen>("/api/v1/freeze", "Whether all changes are stopped.", &[]);

@@ -84,7 +84,11 @@ impl Told {
         put("description", words);
         put("judge", judge(home, name, alerted.at));
         let owner = series.and_then(|series| series.owner());
-        Told { labels: labels(name, owner, pages), annotations, url: format!("{home}/#series={}", escaped(name.as_str())) }
+        Told {
+            labels: labels(name, owner, pages),
+            annotations,
+            url: format!("{home}/#series={}", escaped(name.as_str())),
+        }
     }
 }
 
@@ -198,14 +202,13 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_links_keep_any_name_whole() {
-        for (value, text) in [(0.0, "0"), (31.25, "31.25"), (0.000_123_456, "0.0001235"), (1e9, "1000000000"), (-2.5, "-2.5")] {
+        for (value, text) in
+            [(0.0, "0"), (31.25, "31.25"), (0.000_123_456, "0.0001235"), (1e9, "1000000000"), (-2.5, "-2.5")]
+        {
             assert_eq!(number(value), text);
         }
         let series = SeriesName::parse(r#"a{b="c&d #é"}"#).expect("a name");
         let link = judge("http://h", &series, Timestamp::from_secs(0));
-        assert_eq!(
-            link,
-            "http://h/#series=a%7Bb%3D%22c%26d%20%23%C3%A9%22%7D&judge=1970-01-01T00:00:00.000Z"
-        );
+        assert_eq!(link, "http://h/#series=a%7Bb%3D%22c%26d%20%23%C3%A9%22%7D&judge=1970-01-01T00:00:00.000Z");
     }
 }

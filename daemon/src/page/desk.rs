@@ -309,8 +309,13 @@ mod tests {
 
     #[test]
     fn one_by_one_each_is_told_at_once_and_again_and_again_until_it_ended() {
-        let pace =
-            Pace { group_by: None, wait: Span::ZERO, interval: Span::ZERO, repeat: Span::minutes(1), keep: Span::minutes(2) };
+        let pace = Pace {
+            group_by: None,
+            wait: Span::ZERO,
+            interval: Span::ZERO,
+            repeat: Span::minutes(1),
+            keep: Span::minutes(2),
+        };
         let mut desk = Desk::new(pace.clone(), Kept::default());
         desk.begin("a", at(0), told("a", "eu"), at(0));
         assert_eq!(tell(&mut desk, 0).as_deref(), Some("+a"));

@@ -253,10 +253,8 @@ mod tests {
     }
 
     fn batch<'a>(told: &'a [Told; 2], ended: Option<Timestamp>) -> Batch<'a> {
-        let lines = vec![
-            Line { told: &told[0], began: at(0), ended },
-            Line { told: &told[1], began: at(5), ended: None },
-        ];
+        let lines =
+            vec![Line { told: &told[0], began: at(0), ended }, Line { told: &told[1], began: at(5), ended: None }];
         Batch { lines, group: Texts::new(), truncated: 3, home: "http://h", again: Span::minutes(1) }
     }
 
@@ -275,7 +273,10 @@ mod tests {
     fn others_get_what_alertmanager_sends_to_a_webhook() {
         let (told, to) = ([told("a"), told("b")], receiver("{kind: webhook, url: 'http://a/secret'}"));
         let body: Value = serde_json::from_slice(&batch(&told, Some(at(60))).body(&to, at(100))).expect("JSON");
-        assert_eq!((&body["version"], &body["status"], &body["truncatedAlerts"]), (&json!("4"), &json!("firing"), &json!(3)));
+        assert_eq!(
+            (&body["version"], &body["status"], &body["truncatedAlerts"]),
+            (&json!("4"), &json!("firing"), &json!(3))
+        );
         assert_eq!(body["commonLabels"], json!({ "alertname": "test" }));
         assert_eq!(body["commonAnnotations"], json!({ "summary": "strange" }));
         let alerts = body["alerts"].as_array().expect("a list");

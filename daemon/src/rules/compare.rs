@@ -193,16 +193,17 @@ impl Found<'_> {
         let asks = matches!((op, value), (Op::Equal | Op::GreaterEqual, 1.0) | (Op::Greater | Op::NotEqual, 0.0))
             && !above.compared;
         let at = self.comparisons.len();
-        let reason = if let Some(what) = &above.inside {
-            Some(Reason::Inside { what: what.clone() })
-        } else if above.compared && above.arithmetic && !above.asked {
-            Some(Reason::Inside { what: "arithmetic".to_owned() })
-        } else if bool && !above.asked {
-            Some(if above.compared { Reason::Inside { what: "arithmetic".to_owned() } } else { Reason::FiresAlways })
-        } else if measured.kind == Kind::Scalar {
-            Some(Reason::Clock)
-        } else {
-            judge::reason(measured, op, value, &self.text[literal.span.clone()], literal)
+        let inside = |what: &str| Some(Reason::Inside { what: what.to_owned() });
+        let own = || judge::reason(measured, op, value, &self.text[literal.span.clone()], literal);
+        let reason = match &above.inside {
+            Some(what) if what.starts_with("absent") => Some(Reason::Absent),
+            // What an objective leaves stays that, however often it is counted or labelled.
+            Some(what) => own().filter(|reason| *reason == Reason::Objective).or_else(|| inside(what)),
+            None if above.compared && above.arithmetic && !above.asked => inside("arithmetic"),
+            None if bool && !above.asked && above.compared => inside("arithmetic"),
+            None if bool && !above.asked => Some(Reason::FiresAlways),
+            None if measured.kind == Kind::Scalar => Some(Reason::Clock),
+            None => own(),
         };
         self.comparisons.push(Comparison {
             span: expr.span.clone(),

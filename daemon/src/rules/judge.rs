@@ -204,8 +204,12 @@ fn core(measured: &Expr, op: Op, value: f64) -> Option<Reason> {
                 return Some(Reason::Quorum);
             }
             let enumerated = ["status", "state", "health"].iter().any(|word| name.ends_with(word));
-            if state && (0.0..=if enumerated && whole { 4.0 } else { 1.0 }).contains(&value) {
+            let code = words(name).any(|word| matches!(word, "code" | "exitcode"));
+            if state && (0.0..=if enumerated && whole { 10.0 } else { 1.0 }).contains(&value) || code && whole {
                 return Some(Reason::State);
+            }
+            if op == Op::Less && value == 1.0 && !is_quantity(name) && measure(measured, value).unit == Unit::Other {
+                return Some(Reason::AnyAtAll);
             }
             let members = words(name).any(|word| MEMBERS.contains(&word)) && !is_quantity(name);
             (members && whole && value.abs() <= MEMBERS_MAX).then_some(Reason::Quorum)
@@ -225,7 +229,11 @@ fn core(measured: &Expr, op: Op, value: f64) -> Option<Reason> {
             let counted = core.expr.any(
                 |part| matches!(&part.node, Node::Aggregation { name, .. } if matches!(name.as_str(), "count" | "sum" | "avg")),
             );
-            (states && counted).then_some(Reason::Quorum)
+            match states {
+                true if counted => Some(Reason::Quorum),
+                true if (0.0..=1.0).contains(&value) => Some(Reason::State),
+                _ => None,
+            }
         }
         _ => None,
     }
@@ -299,56 +307,68 @@ fn is_expiry(measured: &Expr) -> bool {
 /// What the measured side is, as far as the expression says; the literal decides between a share and a percentage.
 pub(super) fn measure(measured: &Expr, value: f64) -> Measure {
     let core = core_of(measured);
-    let (share, factor) = scaled(core.expr);
+    let share = scaled(core.expr);
     let name_says = |words: &[&str]| {
         let metrics = core.expr.metrics();
         metrics.len() == 1 && words.iter().any(|word| metrics[0].ends_with(word))
     };
-    let of_whole = share && (0.0..=factor).contains(&value.abs());
-    let unit = if of_whole {
-        if factor == 100.0 { Unit::Percent } else { Unit::Ratio }
-    } else if name_says(&["_ratio"]) && value.abs() <= 1.0 {
+    let of_whole = |share: &Share| {
+        let inside = if share.sure { value <= share.of } else { value < share.of };
+        value >= 0.0 && inside
+    };
+    if let Some(share) = share.filter(of_whole) {
+        let unit = if share.of == 100.0 { Unit::Percent } else { Unit::Ratio };
+        return Measure { unit, clamp: Some((0.0, share.of)) };
+    }
+    let unit = if name_says(&["_ratio"]) && value.abs() <= 1.0 {
         Unit::Ratio
     } else if name_says(&["_percent", "_percentage", "_pct"]) && value.abs() <= 100.0 {
         Unit::Percent
     } else {
         plain_unit(core.expr)
     };
-    let clamp = match unit {
-        Unit::Ratio if of_whole => Some((0.0, 1.0)),
-        Unit::Percent if of_whole => Some((0.0, 100.0)),
-        _ => None,
-    };
-    Measure { unit, clamp }
+    Measure { unit, clamp: None }
 }
 
-/// Whether an expression is a share of a whole, times what.
-fn scaled(expr: &Expr) -> (bool, f64) {
+/// A part of a whole that is called 1 or 100.
+#[derive(Clone, Copy)]
+struct Share {
+    of: f64,
+    /// Part and whole are counted in the same thing. A quotient that may be something else counts as a share while its
+    /// literal is one, and history is asked whether it ever was more.
+    sure: bool,
+}
+
+fn scaled(expr: &Expr) -> Option<Share> {
     let expr = core_of(expr).expr;
-    let Node::Binary { op, left, right, .. } = &expr.node else { return (is_idle_rate(expr), 1.0) };
+    let Node::Binary { op, left, right, .. } = &expr.node else {
+        return is_idle_rate(expr).then_some(Share { of: 1.0, sure: true });
+    };
+    let hundredfold = |share: Option<Share>| share.map(|share| Share { of: share.of * 100.0, ..share });
     match (op, left.constant(), right.constant()) {
-        (Op::Mul, Some(factor), None) if factor == 100.0 => (scaled(right).0, 100.0),
-        (Op::Mul, None, Some(factor)) if factor == 100.0 => (scaled(left).0, 100.0),
+        (Op::Mul, Some(100.0), None) => hundredfold(scaled(right)),
+        (Op::Mul, None, Some(100.0)) => hundredfold(scaled(left)),
         // What is left of a whole.
-        (Op::Sub, Some(whole), None) if whole == 1.0 || whole == 100.0 => {
-            let (share, factor) = scaled(right);
-            (share && factor == whole, factor)
+        (Op::Sub, Some(whole), None) => scaled(right).filter(|share| share.of == whole),
+        (Op::Div, None, None) => {
+            let (part, factor) = without_hundred(left);
+            let mean = part.metrics().iter().any(|name| name.ends_with("_sum"));
+            (!mean).then(|| Share { of: factor, sure: is_share(part, right) })
         }
-        (Op::Div, None, None) => match &left.bare().node {
-            // `a * 100 / b`
-            Node::Binary { op: Op::Mul, left: part, right: factor, .. } if factor.constant() == Some(100.0) => {
-                (is_share(part, right), 100.0)
-            }
-            Node::Binary { op: Op::Mul, left: factor, right: part, .. } if factor.constant() == Some(100.0) => {
-                (is_share(part, right), 100.0)
-            }
-            _ => (is_share(left, right), 1.0),
-        },
         (Op::Sub | Op::Add, None, None) => {
-            let (one, other) = (scaled(left), scaled(right));
-            (one.0 && other.0 && one.1 == other.1, one.1)
+            let (one, other) = (scaled(left)?, scaled(right)?);
+            (one.of == other.of).then_some(Share { of: one.of, sure: one.sure && other.sure })
         }
-        _ => (false, 1.0),
+        _ => None,
+    }
+}
+
+/// `x * 100` as x and 100, also below a sum.
+fn without_hundred(expr: &Expr) -> (&Expr, f64) {
+    match &core_of(expr).expr.node {
+        Node::Binary { op: Op::Mul, left, right, .. } if right.constant() == Some(100.0) => (&**left, 100.0),
+        Node::Binary { op: Op::Mul, left, right, .. } if left.constant() == Some(100.0) => (&**right, 100.0),
+        _ => (expr, 1.0),
     }
 }
 
@@ -404,7 +424,10 @@ fn plain_unit(expr: &Expr) -> Unit {
     let every = |endings: &[&str]| {
         !metrics.is_empty() && metrics.iter().all(|name| endings.iter().any(|ending| name.ends_with(ending)))
     };
-    let rated = calls(expr, |name| matches!(name, "rate" | "irate"));
+    // A rate or a number of changes is in another unit than what changes.
+    let rated = calls(expr, |name| {
+        matches!(name, "rate" | "irate" | "deriv" | "changes" | "resets" | "count_over_time" | "stddev_over_time")
+    });
     let quotient = matches!(&expr.node, Node::Binary { op: Op::Div, .. });
     let quantile = calls(expr, |name| name == "histogram_quantile");
     if quantile && every(&["_seconds_bucket"]) || calls(expr, |name| name == "time") {
@@ -416,7 +439,10 @@ fn plain_unit(expr: &Expr) -> Unit {
         Unit::Seconds
     } else if !rated && !quotient && every(&["_seconds"]) {
         Unit::Seconds
-    } else if !quotient && every(&["_bytes", "_bytes_total"]) {
+    } else if !quotient
+        && !calls(expr, |name| matches!(name, "changes" | "resets" | "count_over_time"))
+        && every(&["_bytes", "_bytes_total"])
+    {
         Unit::Bytes
     } else {
         Unit::Other

@@ -19,7 +19,7 @@ pub enum Reason {
     /// A metric that says yes or no, or one of a few states.
     State,
     Zero,
-    /// As good as `> 0`, for what counts.
+    /// As good as `> 0` or `== 0`, for what counts.
     AnyAtAll,
     Prediction,
     Quorum,
@@ -86,7 +86,7 @@ impl fmt::Display for Reason {
             Reason::Equality => "it asks for a state, with == or !=, not for a level",
             Reason::State => "the metric says yes or no, or one of a few states: there is no level between them",
             Reason::Zero => "0 is a bound by meaning: anything beyond it counts",
-            Reason::AnyAtAll => "it fires at the first one counted: that is a bound by meaning",
+            Reason::AnyAtAll => "it fires at the first one counted, or when none is left: that is a bound by meaning",
             Reason::Prediction => "it predicts when something runs out: 0 is a bound by meaning",
             Reason::Quorum => {
                 "it counts members against how many there have to be: people know that number, history does not"

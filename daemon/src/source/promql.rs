@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// What is behind for longer is no news any more: it is learned from, and pages nobody.
@@ -121,18 +121,33 @@ impl PromqlSource {
     }
 }
 
-/// A source that is ready to be asked.
+/// How long a thread of a source looks away at most: the other one may have left it something to do.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A source that is ready to be asked: by one thread for what is new, by another for history, so that neither waits for the other
+/// but for its turn in the budget.
 pub struct Promql {
     client: Client,
-    queries: Vec<Query>,
+    queries: Vec<Mutex<Query>>,
+    /// Of each query, as it was when it was asked last.
+    figures: Mutex<Vec<Figures>>,
     step: Span,
     delay: Span,
     reach: Span,
     tally: Arc<Tally>,
 }
 
+#[derive(Clone, Copy, Default)]
+struct Figures {
+    until: Option<Timestamp>,
+    up: bool,
+    series: u64,
+    silent: u64,
+}
+
 /// One expression, and how far it was asked.
 struct Query {
+    place: usize,
     expr: String,
     called: Option<String>,
     /// By what it is known in a snapshot.
@@ -174,31 +189,28 @@ pub fn prepare(config: &Config, data: &Path, reached: &mut BTreeMap<String, Time
         })
         .collect();
     let sources = sources?;
-    let ids: HashSet<&String> =
-        sources.iter().flat_map(|source| source.queries.iter().map(|query| &query.id)).collect();
+    let queries = sources.iter().flat_map(|source| &source.queries);
+    let ids: HashSet<String> = queries.map(|query| locked(query).id.clone()).collect();
     reached.retain(|id, _| ids.contains(id));
     Ok(sources)
 }
 
-/// Starts a thread per source; they end with the driver. Tallies in the order of the configuration.
+/// Starts two threads per source; they end with the driver. Tallies in the order of the configuration.
 pub fn spawn(sources: Vec<Promql>, handle: &Handle) -> std::io::Result<Vec<Arc<Tally>>> {
-    let one = |mut source: Promql| {
-        let (tally, handle) = (Arc::clone(&source.tally), handle.clone());
-        std::thread::Builder::new().name("promql".to_owned()).spawn(move || {
-            let mut alive = true;
-            while alive {
-                let mut take = |fed, place| {
-                    alive = handle.feed(fed, place).is_ok();
-                    alive
-                };
-                source.turn(crate::driver::now(), &mut take);
-                let wait = source.next_due().since(crate::driver::now());
-                std::thread::sleep(Duration::from_millis(wait.millis()));
-            }
-        })?;
-        Ok(tally)
-    };
-    sources.into_iter().map(one).collect()
+    let mut tallies = Vec::with_capacity(sources.len());
+    for source in sources {
+        tallies.push(Arc::clone(&source.tally));
+        let source = Arc::new(source);
+        for history in [false, true] {
+            let (source, handle) = (Arc::clone(&source), handle.clone());
+            std::thread::Builder::new().name("promql".to_owned()).spawn(move || source.run(history, &handle))?;
+        }
+    }
+    Ok(tallies)
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Promql {
@@ -212,34 +224,62 @@ impl Promql {
     ) -> Promql {
         let tally = Arc::new(Tally::new("promql", number, source.step, Some(client.cost()), now));
         tally.parts.store(source.expressions.len() as u64, Ordering::Relaxed);
-        let queries = source.expressions.iter().map(|expression| {
+        let queries = source.expressions.iter().enumerate().map(|(place, expression)| {
             let Expression { expr, name } = expression.clone();
             let asked = format!("{}\0{expr}\0{name:?}\0{}", source.endpoint.identity(), source.step);
             let id = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(asked.as_bytes()));
             let until = reached.get(&id).copied();
-            let rest_until = Timestamp::EPOCH;
-            Query {
+            Mutex::new(Query {
+                place,
                 expr,
                 called: name,
                 id,
                 until,
-                rest_until,
+                rest_until: Timestamp::EPOCH,
                 known: HashMap::new(),
                 failing: false,
                 warned: Vec::new(),
-            }
+            })
         });
-        let (step, delay, queries) = (source.step, source.delay, queries.collect());
-        Promql { client, queries, step, delay, reach, tally }
+        let queries: Vec<Mutex<Query>> = queries.collect();
+        let figures = Mutex::new(vec![Figures::default(); queries.len()]);
+        Promql { client, queries, figures, step: source.step, delay: source.delay, reach, tally }
     }
 
-    /// When there is something to ask next.
-    fn next_due(&self) -> Timestamp {
-        let due = |query: &Query| match query.until {
-            Some(until) => (until + self.step + self.delay).max(query.rest_until),
-            None => query.rest_until,
+    fn run(&self, history: bool, handle: &Handle) {
+        let mut alive = true;
+        while alive {
+            let mut take = |fed, place| {
+                alive = handle.feed(fed, place).is_ok();
+                alive
+            };
+            let now = crate::driver::now();
+            match history {
+                true => self.turn_to_history(now, &mut take),
+                false => self.turn_to_news(now, &mut take),
+            }
+            let wait = self.next_due(history, crate::driver::now()).since(crate::driver::now());
+            std::thread::sleep(Duration::from_millis(wait.millis()).min(LOOK));
+        }
+    }
+
+    /// The queries that nobody is asking just now.
+    fn idle(&self) -> impl Iterator<Item = MutexGuard<'_, Query>> {
+        self.queries.iter().filter_map(|query| match query.try_lock() {
+            Ok(query) => Some(query),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        })
+    }
+
+    /// When there is news, or history, to ask for next; the end of time when there never is.
+    fn next_due(&self, history: bool, now: Timestamp) -> Timestamp {
+        let due = |query: MutexGuard<'_, Query>| match self.wanted(&query, now) {
+            Some((_, wanted)) => (wanted == history).then_some(now),
+            None if history => (query.until.is_none() || query.failing).then_some(query.rest_until),
+            None => Some(query.until.map_or(now, |until| until + self.step + self.delay).max(query.rest_until)),
         };
-        self.queries.iter().map(due).min().unwrap_or_default()
+        self.idle().filter_map(due).min().unwrap_or(Timestamp::from_millis(i64::MAX))
     }
 
     /// The last evaluation that can be asked by now.
@@ -263,29 +303,28 @@ impl Promql {
         Some((RangeQuery { expr: query.expr.clone(), start, end, step: self.step }, history))
     }
 
-    /// Asks for what is new, and for the history of at most one expression: what is new elsewhere shall not wait for all of it.
-    fn turn(&mut self, now: Timestamp, take: Take<'_>) {
-        let mut queries = std::mem::take(&mut self.queries);
-        let mut backfill = None;
-        for (at, query) in queries.iter_mut().enumerate() {
-            match self.wanted(query, now) {
-                Some((wanted, false)) => {
-                    let done = self.news(query, &wanted, now, take);
-                    self.told(query, done.map(|remarks| remarks.warnings), now);
-                }
-                Some((wanted, true)) if backfill.is_none() => backfill = Some((at, wanted)),
-                _ => {}
+    /// Asks for all that is new.
+    fn turn_to_news(&self, now: Timestamp, take: Take<'_>) {
+        for mut query in self.idle() {
+            if let Some((wanted, false)) = self.wanted(&query, now) {
+                let done = self.news(&mut query, &wanted, now, take);
+                self.told(&mut query, done.map(|remarks| remarks.warnings), now);
+                self.sum_up(&mut query, now);
             }
         }
-        if let Some((at, wanted)) = backfill {
-            let waiting =
-                queries.iter().filter(|query| self.wanted(query, now).is_some_and(|(_, history)| history)).count();
-            let query = &mut queries[at];
-            let done = self.history(query, &wanted, waiting - 1, now, take);
-            self.told(query, done.map(|remarks| remarks.sentences(&wanted)), now);
-        }
-        self.queries = queries;
-        self.sum_up(now);
+    }
+
+    /// Asks for the history of one expression that wants it.
+    fn turn_to_history(&self, now: Timestamp, take: Take<'_>) {
+        let mut waiting = self.idle().filter_map(|query| match self.wanted(&query, now) {
+            Some((wanted, true)) => Some((query, wanted)),
+            _ => None,
+        });
+        let Some((mut query, wanted)) = waiting.next() else { return };
+        let more = waiting.count();
+        let done = self.history(&mut query, &wanted, more, now, take);
+        self.told(&mut query, done.map(|remarks| remarks.sentences(&wanted)), now);
+        self.sum_up(&mut query, now);
     }
 
     fn news(
@@ -418,20 +457,19 @@ impl Promql {
         }
     }
 
-    /// Brings the figures of the source up to date.
-    fn sum_up(&mut self, now: Timestamp) {
-        let (mut series, mut silent, mut up) = (0, 0, 0);
-        for query in &mut self.queries {
-            query.known.retain(|_, known| now.since(known.last) <= KNOWN_FOR);
-            series += query.known.len() as u64;
-            silent +=
-                query.known.values().filter(|known| query.until.is_some_and(|until| known.last < until)).count() as u64;
-            up += u64::from(query.until.is_some() && !query.failing);
-        }
-        self.tally.series.store(series, Ordering::Relaxed);
-        self.tally.silent_series.store(silent, Ordering::Relaxed);
-        self.tally.parts_up.store(up, Ordering::Relaxed);
-        if let Some(least) = self.queries.iter().map(|query| query.until).min().flatten() {
+    /// Brings the figures of the source up to date with those of a query.
+    fn sum_up(&self, query: &mut Query, now: Timestamp) {
+        query.known.retain(|_, known| now.since(known.last) <= KNOWN_FOR);
+        let until = query.until;
+        let silent = query.known.values().filter(|known| until.is_some_and(|until| known.last < until)).count() as u64;
+        let up = until.is_some() && !query.failing;
+        let mut all = locked(&self.figures);
+        all[query.place] = Figures { until, up, series: query.known.len() as u64, silent };
+        let sum = |of: fn(&Figures) -> u64| all.iter().map(of).sum();
+        self.tally.series.store(sum(|figures| figures.series), Ordering::Relaxed);
+        self.tally.silent_series.store(sum(|figures| figures.silent), Ordering::Relaxed);
+        self.tally.parts_up.store(sum(|figures| u64::from(figures.up)), Ordering::Relaxed);
+        if let Some(least) = all.iter().map(|figures| figures.until).min().flatten() {
             self.tally.reached(least);
         }
     }

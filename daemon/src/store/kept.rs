@@ -88,7 +88,10 @@ mod tests {
         drop(store);
         let store = Store::open(dir.path()).expect("the same store");
         assert_eq!(store.kept("page/a").expect("readable").as_deref(), Some(&b"three"[..]));
-        assert_eq!((store.kept("page/b").expect("readable"), store.kept_names("page/").expect("readable").len()), (None, 1));
+        assert_eq!(
+            (store.kept("page/b").expect("readable"), store.kept_names("page/").expect("readable").len()),
+            (None, 1)
+        );
         assert!(store.has_verdict("4").expect("readable") && !store.has_verdict("1").expect("readable"));
         let all = store.verdicts(None, None, 10).expect("readable");
         assert_eq!(all.len(), 3, "{all:?}");

@@ -10,12 +10,16 @@ impl Families {
     pub(super) fn receivers(&mut self, receivers: &[Arc<Tally>]) {
         type Of = fn(&Tally) -> &AtomicU64;
         let counters: [(&str, &str, Of); 5] = [
-            ("homeostat_page_notifications_total", "Notifications that each receiver took, the watchdog's among them.", |tally| {
-                &tally.delivered
-            }),
-            ("homeostat_page_failures_total", "Notifications that a receiver did not take; they are tried again.", |tally| {
-                &tally.failed
-            }),
+            (
+                "homeostat_page_notifications_total",
+                "Notifications that each receiver took, the watchdog's among them.",
+                |tally| &tally.delivered,
+            ),
+            (
+                "homeostat_page_failures_total",
+                "Notifications that a receiver did not take; they are tried again.",
+                |tally| &tally.failed,
+            ),
             ("homeostat_page_refused_total", "Notifications that a receiver refused for good.", |tally| &tally.refused),
             ("homeostat_page_alerts_left_out_total", "Alerts that are not told, since too many are held.", |tally| {
                 &tally.left_out

@@ -21,7 +21,12 @@ pub fn free_port() -> u16 {
 }
 
 /// Starts a program on a free port, until one is taken by nobody else in between. `command` is told the address.
-pub fn on_free_port(dir: &Path, log: &str, command: impl Fn(&str) -> Command, ready: &str) -> (Child, String) {
+pub fn on_free_port(
+    dir: &Path,
+    log: &str,
+    command: impl Fn(&str) -> Command,
+    (path, ready): (&str, &dyn Fn(u16) -> bool),
+) -> (Child, String) {
     for _ in 0..5 {
         let address = format!("127.0.0.1:{}", free_port());
         let file = std::fs::File::create(dir.join(log)).expect("a file");
@@ -31,7 +36,7 @@ pub fn on_free_port(dir: &Path, log: &str, command: impl Fn(&str) -> Command, re
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}; .ci/run unpacks it"));
         let started = wait_until(&format!("{name} at {address}"), || match child.try_wait().expect("a child") {
             Some(_) => Some(false),
-            None => get(&address, ready).filter(|(status, _)| *status == 200).map(|_| true),
+            None => get(&address, path).filter(|(status, _)| ready(*status)).map(|_| true),
         });
         if started {
             return (child, address);
@@ -67,7 +72,10 @@ pub fn create_blocks(dir: &Path, openmetrics: &str) {
     let file = dir.join("history.om");
     std::fs::write(&file, openmetrics).expect("written");
     let mut command = Command::new("promtool");
-    command.args(["tsdb", "create-blocks-from", "openmetrics", "--quiet"]).arg(file).arg(dir.join("tsdb"));
+    command
+        .args(["tsdb", "create-blocks-from", "openmetrics", "--quiet", "--max-block-duration=744h"])
+        .arg(file)
+        .arg(dir.join("tsdb"));
     let ran = command.output().expect("promtool, which .ci/run unpacks");
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 }
@@ -75,16 +83,27 @@ pub fn create_blocks(dir: &Path, openmetrics: &str) {
 impl Prometheus {
     /// With this configuration, on the folder's `tsdb`; ready when this returns.
     pub fn start(dir: impl AsRef<Path>, config: &str) -> Prometheus {
-        let dir = dir.as_ref();
+        Prometheus::started(dir.as_ref(), config, None)
+    }
+
+    /// The same behind what a configuration of its web server wants: certificates, passwords.
+    pub fn behind(dir: impl AsRef<Path>, config: &str, web: &str) -> Prometheus {
+        Prometheus::started(dir.as_ref(), config, Some(web))
+    }
+
+    fn started(dir: &Path, config: &str, web: Option<&str>) -> Prometheus {
         std::fs::write(dir.join("prometheus.yml"), config).expect("written");
         let command = |address: &str| {
             let mut command = Command::new("prometheus");
             command.current_dir(dir).args(["--config.file=prometheus.yml", "--storage.tsdb.path=tsdb"]);
             command.args(["--storage.tsdb.retention.time=20y", "--web.enable-lifecycle"]);
             command.arg(format!("--web.listen-address={address}"));
+            command.args(web.map(|web| format!("--web.config.file={web}")));
             command
         };
-        let (child, address) = on_free_port(dir, "prometheus.log", command, "/-/ready");
+        // Who does not speak TLS is told so, which is an answer as well.
+        let ready = |status| if web.is_some() { status == 400 } else { status == 200 };
+        let (child, address) = on_free_port(dir, "prometheus.log", command, ("/-/ready", &ready));
         Prometheus { child, address }
     }
 

@@ -15,8 +15,9 @@ pub struct Settings {
     pub page: bool,
     pub strategy: StrategyName,
     pub sensitivity: Sensitivity,
-    /// A budget of its own.
+    /// A budget beside that of all; and where it is shared, which rule of the configuration says so.
     pub budget: Option<Budget>,
+    pub shared_by_rule: Option<usize>,
     /// How it reads the time.
     pub reckoning: Reckoning,
     /// Whose it is.
@@ -31,11 +32,15 @@ impl Settings {
             reckoning: Reckoning::of(name, &config.learning.timezone, &config.calendars),
             ..Settings::default()
         };
-        for rule in config.series.iter().filter(|rule| rule.selector.matches(name)) {
+        let rules = config.series.iter().enumerate();
+        for (at, rule) in rules.filter(|(_, rule)| rule.selector.matches(name)) {
             settings.kind = rule.kind.or(settings.kind);
             settings.watch = rule.watch.or(settings.watch);
             settings.page = rule.page.unwrap_or(settings.page);
-            settings.budget = rule.budget.or(settings.budget);
+            if rule.budget.is_some() {
+                settings.budget = rule.budget;
+                settings.shared_by_rule = (rule.share_budget == Some(true)).then_some(at);
+            }
             settings.owner = rule.owner.clone().or(settings.owner);
             settings.sensitivity = rule.sensitivity.unwrap_or(settings.sensitivity);
             if let Some(strategy) = &rule.strategy {

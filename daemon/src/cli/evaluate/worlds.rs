@@ -12,35 +12,50 @@ use homeostat::knowledge::SeriesId;
 use homeostat::monitor::{Judged, Sample};
 use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
+use homeostat_sim::calibration::clean::{Clean, Shape};
 use homeostat_sim::calibration::{WEEK, World, world};
 
 /// The folders that they belong to.
 pub const FOLDERS: [&str; 3] = ["worlds with incidents", "worlds without", "younger siblings"];
 
+/// And those of series in which nothing happens.
+pub const CLEAN: [&str; 2] = ["clean, by the minute", "clean, by the hour"];
+
 /// How long a series by itself is looked at.
 const ALONE: Span = Span::hours(4 * 7 * 24);
+/// And a clean one: how often, how long.
+const CLEANLY: [(Span, Span); 2] =
+    [(Span::minutes(1), Span::hours(3 * 7 * 24)), (Span::hours(1), Span::hours(26 * 7 * 24))];
 
 /// One that takes part.
 struct Member {
     name: SeriesName,
     id: Option<SeriesId>,
-    world: World,
+    every: Span,
+    /// The value at a time since the beginning of all, and whether it belongs to an incident.
+    next: Box<dyn FnMut(Span) -> (f64, bool)>,
     /// From the beginning of all.
     begins: Span,
     series: Series,
 }
 
 impl Member {
-    fn new(name: &str, world: World, begins: Span, kind: &str) -> Result<Member, Failed> {
+    fn new(
+        name: &str,
+        every: Span,
+        next: impl FnMut(Span) -> (f64, bool) + 'static,
+        begins: Span,
+        kind: &str,
+    ) -> Result<Member, Failed> {
         let series = Series {
             name: format!("{kind} {name}"),
-            interval: world.every,
+            interval: every,
             alert_score: Some(Vec::new()),
             alert: Some(Vec::new()),
             ..Series::default()
         };
         let name = SeriesName::parse(name).map_err(|error| Failed::Use(error.to_string()))?;
-        Ok(Member { name, id: None, world, begins, series })
+        Ok(Member { name, id: None, every, next: Box::new(next), begins, series })
     }
 }
 
@@ -52,16 +67,37 @@ pub fn series_of_seed(
 ) -> Result<Vec<(usize, Series)>, Failed> {
     let world = world(seed);
     let kind = world.kind.as_str();
+    let member = |name: String, mut world: World, begins: Span| {
+        Member::new(&name, world.every, move |at| world.next(at), begins, kind)
+    };
     let sibling = world.sibling();
-    let alone = vec![Member::new(&format!("world{{seed=\"{seed}\"}}"), world.clone(), Span::ZERO, kind)?];
+    let alone = vec![member(format!("world{{seed=\"{seed}\"}}"), world.clone(), Span::ZERO)?];
     let both = vec![
-        Member::new(&format!("world{{seed=\"{seed}\",of=\"elder\"}}"), world, Span::ZERO, kind)?,
-        Member::new(&format!("world{{seed=\"{seed}\",of=\"younger\"}}"), sibling, WEEK, kind)?,
+        member(format!("world{{seed=\"{seed}\",of=\"elder\"}}"), world, Span::ZERO)?,
+        member(format!("world{{seed=\"{seed}\",of=\"younger\"}}"), sibling, WEEK)?,
     ];
     let alone = run(alone, ALONE, config, methods)?.remove(0);
     let younger = Series { probation: Some(0), ..run(both, WEEK * 2, config, methods)?.remove(1) };
     let folder = usize::from(!alone.labels.contains(&true));
     Ok(vec![(folder, alone), (2, younger)])
+}
+
+/// The clean series of a seed: each shape by the minute and by the hour, with the number of its folder.
+pub fn clean_of_seed(
+    seed: u64,
+    config: &Config,
+    methods: &dyn Fn() -> Methods,
+) -> Result<Vec<(usize, Series)>, Failed> {
+    let mut all = Vec::new();
+    for (folder, (every, until)) in CLEANLY.into_iter().enumerate() {
+        for shape in Shape::ALL {
+            let mut clean = Clean::new(shape, every, seed);
+            let name = format!("clean{{seed=\"{seed}\"}}");
+            let member = Member::new(&name, every, move |at| (clean.next(at), false), Span::ZERO, shape.as_str())?;
+            all.push((folder, run(vec![member], until, config, methods)?.remove(0)));
+        }
+    }
+    Ok(all)
 }
 
 /// Hands all of them to one engine, sample by sample.
@@ -73,7 +109,7 @@ fn run(
 ) -> Result<Vec<Series>, Failed> {
     let began = Timestamp::from_secs(1_700_000_000);
     let mut engine = Engine::with_methods(config.clone(), methods(), 1, began);
-    let every = members.iter().map(|member| member.world.every).min().unwrap_or(WEEK);
+    let every = members.iter().map(|member| member.every).min().unwrap_or(WEEK);
     let mut passed = Span::ZERO;
     while passed < until {
         let now = began + passed;
@@ -87,7 +123,7 @@ fn run(
                 None => engine.intern(&member.name, None, now).map_err(|error| Failed::World(error.to_string()))?,
             };
             member.id = Some(id);
-            let (value, incident) = member.world.next(passed);
+            let (value, incident) = (member.next)(passed);
             let mut said = Judged::default();
             drop(engine.observe_each(&[Sample { series: id, at: now, value }], now, |_, _, judged| said = *judged));
             let series = &mut member.series;

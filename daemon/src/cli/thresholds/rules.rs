@@ -160,9 +160,13 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
             file.set_permissions(before.permissions())?;
         }
         file.sync_all()?;
-        std::fs::rename(&beside, &target)
+        std::fs::rename(&beside, &target)?;
+        // The new name is as durable as the text.
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()
     });
     if written.is_err() {
+        // What is left of an attempt helps nobody; where it cannot be taken away either, the first error says more.
         let _ = std::fs::remove_file(&beside);
     }
     written

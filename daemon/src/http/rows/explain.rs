@@ -262,7 +262,7 @@ fn weights(knowledge: &Knowledge, series: &Series) -> Vec<WeightRow> {
 /// How often it may alert, and how often it did.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct BudgetRow {
-    /// As it is configured: for this series, or for all together. `none`: alerts stand at a fixed level.
+    /// As it is configured: for this series, for those a rule names, or for all together. `none`: alerts stand at a fixed level.
     asked: String,
     /// How many series share that; null: it is this one's own.
     shared_by: Option<usize>,
@@ -277,7 +277,7 @@ impl BudgetRow {
         let asked = series.own_budget();
         BudgetRow {
             asked: asked.unwrap_or(knowledge.config().budget).to_string(),
-            shared_by: asked.is_none().then(|| knowledge.sharing_with(series)),
+            shared_by: series.shares_budget().then(|| knowledge.sharing_with(series)),
             per_week: series.budget_per_week(),
             alerts_per_week: series.alerts().per_week(now),
         }
@@ -482,7 +482,15 @@ fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now
             let strategy = series.strategy();
             say(format!("`{strategy}` finds nothing in its {held} samples that bounds could be made of."));
         } else {
-            say("It has enough samples and is learned in one of the next cycles.".to_owned());
+            let aside = series.set_aside(learning.min_data_points);
+            say(match held - aside < learning.min_data_points {
+                true => format!(
+                    "It is learned once it has {} samples of ordinary times; {aside} of its {held} fall into holidays, deploys \
+                     or maintenance of its calendars.",
+                    learning.min_data_points
+                ),
+                false => "It has enough samples and is learned in one of the next cycles.".to_owned(),
+            });
         }
         return sentences;
     };

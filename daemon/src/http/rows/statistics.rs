@@ -2,6 +2,7 @@
 
 use crate::driver::View;
 use crate::http::rows::fates;
+use homeostat::knowledge::Shared;
 use homeostat::knowledge::claims::{Claims, Tenth};
 use homeostat::plan::guard::Refusal;
 use homeostat::series::SeriesName;
@@ -72,6 +73,8 @@ pub struct Statistics {
     /// judged true (null: seen for under an hour).
     budget_per_week: Option<f64>,
     alerts_per_week: Option<f64>,
+    /// The same of each budget that the series share which a rule names.
+    shared_budgets: Vec<SharedBudget>,
     confidence_outcomes: ConfidenceOutcomes,
     history: HistoryCounts,
     cycles: u64,
@@ -88,12 +91,35 @@ pub struct Statistics {
     fates: BTreeMap<&'static str, u64>,
 }
 
+/// A budget of those series that a rule with `share_budget` names.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SharedBudget {
+    #[serde(rename = "match")]
+    selector: String,
+    /// How many share it now.
+    series: usize,
+    budget_per_week: Option<f64>,
+    alerts_per_week: Option<f64>,
+}
+
+impl SharedBudget {
+    fn of(shared: &Shared<'_>) -> Option<SharedBudget> {
+        Some(SharedBudget {
+            selector: shared.selector?.to_string(),
+            series: shared.series,
+            budget_per_week: shared.asked.per_week(),
+            alerts_per_week: shared.alerts_per_week,
+        })
+    }
+}
+
 impl Statistics {
     /// `anomaly_rates` holds every series and is in no order yet: see [`ranked`](Statistics::ranked).
     pub fn of(view: &View<'_>) -> Statistics {
         let knowledge = view.engine.knowledge();
         let enough = view.settings.engine.learning.min_data_points;
         let (series_forgotten, series_refused, changes_refused) = knowledge.losses();
+        let budgets = knowledge.budgets(view.now);
         let mut statistics = Statistics {
             series: knowledge.series_count(),
             watched_series: 0,
@@ -104,7 +130,8 @@ impl Statistics {
             anomaly_rate: None,
             anomaly_rates: Vec::new(),
             budget_per_week: knowledge.config().budget.per_week(),
-            alerts_per_week: knowledge.alerts_per_week(view.now),
+            alerts_per_week: budgets.first().and_then(|of_all| of_all.alerts_per_week),
+            shared_budgets: budgets.iter().filter_map(SharedBudget::of).collect(),
             confidence_outcomes: ConfidenceOutcomes::of(
                 knowledge.claims(),
                 knowledge.series().filter(|series| series.claim().is_some()).count() as u64,

@@ -62,28 +62,30 @@ fn both(request: &Request) -> Reply {
     if request.is_count() { count(2) } else { matrix(request, &["a", "b"], wave) }
 }
 
-fn turned(source: &mut Promql, now: Timestamp) -> Taken {
+fn turned(source: &Promql, now: Timestamp) -> Taken {
     let mut taken = Taken::default();
-    source.turn(now, &mut taken.take());
+    source.turn_to_news(now, &mut taken.take());
+    source.turn_to_history(now, &mut taken.take());
     taken
 }
 
 #[test]
 fn history_comes_first_and_is_learned_from_then_each_evaluation_is_judged() {
     let fake = Fake::new(both);
-    let mut source = promql(&fake, &source(&fake, |_| {}), &BTreeMap::new());
-    assert!(source.next_due() <= NOW);
+    let source = promql(&fake, &source(&fake, |_| {}), &BTreeMap::new());
+    assert!(source.next_due(true, NOW) <= NOW && source.next_due(false, NOW) > NOW);
     let now = NOW + Span::from_secs(15);
-    let taken = turned(&mut source, now);
+    let taken = turned(&source, now);
     assert_eq!(taken.history.keys().collect::<Vec<_>>(), [r#"m{s="a"}"#, r#"m{s="b"}"#]);
     let a = &taken.history[r#"m{s="a"}"#];
     assert_eq!((a.len(), a[0].0, a[600].0), (601, NOW - minutes(600), NOW));
     assert!(a.iter().all(|(at, value)| Some(*value) == wave("a", at.millis())), "in order, each its own");
     assert_eq!((taken.live.len(), taken.places), (0, vec![NOW]));
     // The next evaluation is at the next minute, and asked ten seconds later.
-    assert_eq!(source.next_due(), NOW + Span::from_secs(70));
-    assert!(turned(&mut source, NOW + Span::from_secs(69)).places.is_empty());
-    let taken = turned(&mut source, NOW + Span::from_secs(70));
+    assert_eq!(source.next_due(false, now), NOW + Span::from_secs(70));
+    assert!(source.next_due(true, now) > now + minutes(1000), "no more history is wanted");
+    assert!(turned(&source, NOW + Span::from_secs(69)).places.is_empty());
+    let taken = turned(&source, NOW + Span::from_secs(70));
     let at = NOW + minutes(1);
     assert_eq!((taken.history.len(), taken.places), (0, vec![at]));
     let value = |series: &str| wave(series, at.millis()).expect("a value");
@@ -100,23 +102,23 @@ fn history_comes_first_and_is_learned_from_then_each_evaluation_is_judged() {
 fn after_a_restart_only_what_was_missed_is_asked() {
     let fake = Fake::new(both);
     let configured = source(&fake, |_| {});
-    let mut before = promql(&fake, &configured, &BTreeMap::new());
-    turned(&mut before, NOW);
-    let id = before.queries[0].id.clone();
-    let until = before.queries[0].until.expect("asked");
+    let before = promql(&fake, &configured, &BTreeMap::new());
+    turned(&before, NOW);
+    let id = locked(&before.queries[0]).id.clone();
+    let until = locked(&before.queries[0]).until.expect("asked");
     let reached = BTreeMap::from([(id, until)]);
     // Soon after: what was missed is news.
-    let mut after = promql(&fake, &configured, &reached);
-    let taken = turned(&mut after, until + minutes(5) + Span::from_secs(10));
+    let after = promql(&fake, &configured, &reached);
+    let taken = turned(&after, until + minutes(5) + Span::from_secs(10));
     assert_eq!((taken.history.len(), taken.live.len()), (0, 10));
     assert!(taken.live.windows(2).all(|two| two[0].1 <= two[1].1), "in order of time");
     // Two hours after: it is not, and nobody is paged for it.
-    let mut after = promql(&fake, &configured, &reached);
-    let taken = turned(&mut after, until + minutes(120) + Span::from_secs(10));
+    let after = promql(&fake, &configured, &reached);
+    let taken = turned(&after, until + minutes(120) + Span::from_secs(10));
     assert_eq!((taken.history[r#"m{s="a"}"#].len(), taken.live.len()), (120, 0));
     // Another expression is not what was asked.
     let other = source(&fake, |source| source.expressions[0].expr = "m + 0".to_owned());
-    let taken = turned(&mut promql(&fake, &other, &reached), NOW);
+    let taken = turned(&promql(&fake, &other, &reached), NOW);
     assert_eq!(taken.history[r#"m{s="a"}"#].len(), 601);
 }
 
@@ -129,17 +131,20 @@ fn what_fails_is_counted_told_and_made_up_for() {
             true => both(request),
             false => error(400, "bad_data", "no such function"),
         });
-    let mut source = promql(&fake, &source(&fake, |_| {}), &BTreeMap::new());
-    turned(&mut source, NOW);
-    let until = source.queries[0].until.expect("asked");
+    let source = promql(&fake, &source(&fake, |_| {}), &BTreeMap::new());
+    turned(&source, NOW);
+    let until = locked(&source.queries[0]).until.expect("asked");
     broken_until.store(until.millis() + 4 * 60_000, Ordering::SeqCst);
     let asked_at = until + minutes(1) + Span::from_secs(10);
-    assert!(turned(&mut source, asked_at).places.is_empty());
+    assert!(turned(&source, asked_at).places.is_empty());
     assert_eq!(source.tally.failures.load(Ordering::Relaxed), 1);
     assert_eq!(source.tally.parts_up.load(Ordering::Relaxed), 0);
-    assert!(source.next_due() > asked_at + minutes(9), "an expression that is refused is left in peace for a while");
+    assert!(
+        source.next_due(false, asked_at) > asked_at + minutes(9),
+        "an expression that is refused is left in peace for a while"
+    );
     assert!(source.tally.is_silent(asked_at + minutes(5)));
-    let taken = turned(&mut source, asked_at + minutes(10));
+    let taken = turned(&source, asked_at + minutes(10));
     assert_eq!(
         (taken.live.len(), taken.history.len()),
         (22, 0),
@@ -159,10 +164,10 @@ fn a_series_that_is_not_there_any_more_has_ended() {
             wave(series, at).filter(|_| at < all_gone_from.millis() && (series == "a" || at < gone_from.millis()))
         }),
     });
-    let mut source = promql(&fake, &source(&fake, |_| {}), &BTreeMap::new());
+    let source = promql(&fake, &source(&fake, |_| {}), &BTreeMap::new());
     let mut all = Vec::new();
     for minute in 0..=6 {
-        all.extend(turned(&mut source, NOW + minutes(minute) + Span::from_secs(10)).live);
+        all.extend(turned(&source, NOW + minutes(minute) + Span::from_secs(10)).live);
     }
     let stale: Vec<_> = all.iter().filter(|(_, _, value)| value.to_bits() == STALE.to_bits()).collect();
     let ended: Vec<_> = stale.iter().map(|(name, at, _)| (name.as_str(), *at)).collect();
@@ -188,11 +193,11 @@ fn history_that_breaks_off_is_gone_on_with() {
         false => matrix(request, &["a", "b"], wave),
     });
     let configured = source(&fake, |source| source.query_budget.samples_max = 1000);
-    let mut source = promql(&fake, &configured, &BTreeMap::new());
+    let source = promql(&fake, &configured, &BTreeMap::new());
     let now = NOW + Span::from_secs(10);
-    let first = turned(&mut source, now);
+    let first = turned(&source, now);
     assert_eq!(source.tally.failures.load(Ordering::Relaxed), 1);
-    let second = turned(&mut source, now + minutes(1));
+    let second = turned(&source, now + minutes(1));
     let (mut all, more) = (first.history[r#"m{s="a"}"#].clone(), &second.history[r#"m{s="a"}"#]);
     assert!(!all.is_empty() && more.len() < 602, "{} and {}", all.len(), more.len());
     all.extend(more);
@@ -211,11 +216,11 @@ fn news_of_one_expression_does_not_wait_for_the_history_of_all() {
             .collect();
         source.expressions[2].name = Some("last".to_owned());
     });
-    let mut source = promql(&fake, &configured, &BTreeMap::new());
+    let source = promql(&fake, &configured, &BTreeMap::new());
     let now = NOW + Span::from_secs(10);
-    assert!(turned(&mut source, now).history.contains_key(r#"n1{s="a"}"#));
-    assert!(source.next_due() <= now, "the next one waits");
-    let taken = turned(&mut source, now + minutes(1));
+    assert!(turned(&source, now).history.contains_key(r#"n1{s="a"}"#));
+    assert!(source.next_due(true, now) <= now, "the next one waits");
+    let taken = turned(&source, now + minutes(1));
     assert!(taken.live.iter().any(|(name, _, _)| name == r#"n1{s="a"}"#));
     assert!(taken.history.contains_key(r#"n5{s="a"}"#));
     assert!(source.tally.behind(now).is_none(), "the last one has come nowhere yet");

@@ -167,7 +167,7 @@ fn what_is_no_metrics_is_told_once_and_named() {
         let source = source(&yaml);
         let place = discovery::Place { url: format!("{}/metrics", fake.url), labels: BTreeMap::new() };
         let mut target = Target::new(&place, "j").expect("labels");
-        let agent = source.access.agent(source.timeout).expect("no files");
+        let agent = source.access.agent(source.timeout()).expect("no files");
         let first = target.scrape(&agent, &source.access, &source.limits(), NOW, &|| NOW);
         let problem = first.problem.expect("a problem");
         assert!(problem.contains(said) && problem.contains(&fake.url) && first.is_news, "{said}: {problem}");
@@ -240,6 +240,8 @@ fn a_target_keeps_its_place_in_the_interval() {
 
 #[test]
 fn a_source_that_cannot_work_is_refused_with_its_key() {
+    assert_eq!(source("{job: j, targets: [a], interval: 5s}").timeout(), Span::from_secs(5));
+    assert_eq!(source("{job: j, targets: [a]}").timeout(), Span::from_secs(10));
     for (yaml, key) in [
         ("{job: '', targets: [a]}", "job"),
         ("{job: j}", "targets"),
@@ -250,7 +252,7 @@ fn a_source_that_cannot_work_is_refused_with_its_key() {
         ("{job: j, targets: [a], labels: [{name: job, value: x}]}", "labels[0].name"),
         ("{job: j, targets: [a], metrics_path: metrics}", "metrics_path"),
         ("{job: j, targets: [a], interval: 0s}", "interval"),
-        ("{job: j, targets: [a], interval: 5s}", "timeout"),
+        ("{job: j, targets: [a], interval: 5s, timeout: 6s}", "timeout"),
         ("{job: j, targets: [a], samples_max: 0}", "samples_max"),
         ("{job: j, targets: [a], headers: [{name: Cookie, value: x}]}", "headers[0].value"),
     ] {
