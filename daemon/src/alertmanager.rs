@@ -4,6 +4,7 @@
 //! verdict. What nobody here knows is kept all the same: `homeostat tune --verdicts` learns from it. Each is kept once, by
 //! fingerprint, start and what was done, so that messages may come as often as they like.
 
+mod holds;
 pub mod message;
 mod poll;
 mod seen;
@@ -81,7 +82,7 @@ pub enum Heard {
     Kept(Kept),
     /// It was kept before.
     Repeated,
-    /// Its weight is 0.
+    /// Its weight is 0, or it is about the watchdog.
     NotWanted,
 }
 
@@ -91,7 +92,11 @@ pub struct Office {
     rules: Vec<DataRule>,
     /// What our own alerts are called.
     own: String,
+    /// That one is to fire always: what is done about it says nothing.
+    watchdog: Option<String>,
     seen: Mutex<Seen>,
+    /// By number of the source.
+    holds: Mutex<BTreeMap<usize, holds::Holds>>,
     /// One verdict at a time, so that each is kept once.
     one_by_one: tokio::sync::Mutex<()>,
     pub tally: Tally,
@@ -105,13 +110,18 @@ pub fn open(config: &Config, handle: &Handle) -> Arc<Office> {
         settings: daemon.verdicts.clone(),
         rules: daemon.rules.clone(),
         own: daemon.pages.alert.clone(),
+        watchdog: daemon.pages.watchdog.clone(),
         seen: Mutex::default(),
+        holds: Mutex::default(),
         one_by_one: tokio::sync::Mutex::default(),
         tally: Tally::default(),
     });
     let asked = |receiver: &&Receiver| receiver.kind == ReceiverKind::Alertmanager && receiver.poll;
     for (number, receiver) in daemon.receivers.iter().filter(asked).enumerate() {
         tokio::spawn(poll::run(Arc::clone(&office), number, receiver.clone()));
+    }
+    for (number, source) in daemon.promql.iter().enumerate() {
+        tokio::spawn(holds::run(Arc::clone(&office), number, source.clone()));
     }
     office
 }
@@ -136,13 +146,19 @@ impl Office {
         }
     }
 
+    fn holds<T>(&self, read: impl FnOnce(&mut BTreeMap<usize, holds::Holds>) -> T) -> T {
+        read(&mut self.holds.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The `for` of an alert's rule. Ours have none: when they end is for their detector to say.
     fn hold(&self, alert: &Alert) -> Option<Span> {
-        let rule = self.rules.iter().find(|rule| rule.alert == alert.name());
-        match rule {
-            Some(rule) => Some(rule.hold),
-            None => (alert.name() != self.own).then_some(self.settings.hold),
+        let name = alert.name();
+        if name == self.own {
+            return None;
         }
+        let configured = self.rules.iter().find(|rule| rule.alert == name).map(|rule| rule.hold);
+        let told = || self.holds(|holds| holds.values().filter_map(|of| of.get(name).copied()).min());
+        Some(configured.or_else(told).unwrap_or(self.settings.hold))
     }
 
     /// Alerts that a webhook told of. What they imply is kept; how many of them are known here, and how many verdicts came of it.
@@ -170,7 +186,8 @@ impl Office {
     pub async fn imply(&self, implied: Implied, now: Timestamp) -> Result<Heard, Refused> {
         let Implied { alert, done, why } = implied;
         let weight = self.weight(done);
-        if weight.is_some_and(|weight| weight.get() <= 0.0) {
+        let watchdog = self.watchdog.as_deref() == Some(alert.name());
+        if watchdog || weight.is_some_and(|weight| weight.get() <= 0.0) {
             return Ok(Heard::NotWanted);
         }
         let _alone = self.one_by_one.lock().await;

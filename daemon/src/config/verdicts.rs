@@ -17,7 +17,7 @@ pub struct Verdicts {
     pub silenced_within: Span,
     /// It ended by itself, unsilenced, in under twice its rule's `for`: it did not matter.
     pub short_lived: Ratio,
-    /// The `for` of rules that `rules` does not name.
+    /// The `for` of rules that neither `rules` names nor a Prometheus among the sources evaluates.
     #[serde(rename = "for")]
     pub hold: Span,
     /// A paging tool says that somebody took it up: it mattered.
