@@ -573,12 +573,13 @@ impl Decider {
     }
 
     /// What a person says of a page, or of one that was missed: what mattered costs nothing, what did not an octave.
-    pub fn told(&mut self, verdict: Verdict) {
+    /// `weight`: how much it counts, below 0 to take it back.
+    pub fn told(&mut self, verdict: Verdict, weight: f64) {
         let step = match verdict {
             Verdict::True | Verdict::Missed => -STEP,
             Verdict::False => OCTAVE - STEP,
         };
-        self.correction = (self.correction + step).clamp(CORRECTION.0, CORRECTION.1);
+        self.correction = (self.correction + weight * step).clamp(CORRECTION.0, CORRECTION.1);
     }
 
     /// What is usual is again as it was before: how far and how often, by season. Where the series is now, and what it
