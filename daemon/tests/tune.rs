@@ -301,6 +301,17 @@ fn a_check_finds_rules_above_their_budget_and_nothing_else_does() {
     write(&dir, "down.yml", "groups:\n- name: d\n  rules:\n  - alert: Down\n    expr: up == 0\n");
     assert_eq!(tune(&dir, &server, &["down.yml", "--check"]).code, 1);
     assert_eq!(tune(&dir, &server, &["down.yml", "--check", "--budget", "1 per day"]).code, 0);
+    // A rule may say itself how often it may page.
+    let own = |budget: &str| {
+        format!(
+            "groups:\n- name: d\n  rules:\n  - alert: D\n    expr: up == 0\n    annotations: {{homeostat_budget: {budget}}}\n"
+        )
+    };
+    write(&dir, "own.yml", &own("2 per day"));
+    assert_eq!(tune(&dir, &server, &["own.yml", "--check"]).code, 0);
+    write(&dir, "own.yml", &own("often"));
+    let refused = tune(&dir, &server, &["own.yml", "--check"]);
+    assert!(refused.code == 2 && refused.err.contains("own.yml:4: D: homeostat_budget: `often`"), "{}", refused.err);
     let verdicts: String = (0..14)
         .map(|day| {
             json!({ "alert": "Busy", "labels": {"host": "h1"}, "at": START + day * 86_400, "verdict": "false" })

@@ -37,7 +37,8 @@ Examples:
 
 Reads Prometheus rule files, PrometheusRule manifests and folders of them (*.yml, *.yaml, *.rules). Left alone, with the reason,
 is what has no literal worth tuning: states, zero bounds, quorums, objectives, guards. A text that repeats the literal or the
-`for` is changed with it, the alert's own name with --rename alone. With --tests DIR cases for `promtool test rules` are made of
+`for` is changed with it, the alert's own name with --rename alone. A rule has a budget of its own by the annotation
+homeostat_budget: 1 per day. With --tests DIR cases for `promtool test rules` are made of
 what happened, each with a copy of its rule as proposed.")]
 pub struct TuneArgs {
     /// Rule files, or folders of them; none: the rules that the server has loaded
@@ -82,7 +83,7 @@ struct Run {
     start: Timestamp,
     end: Timestamp,
     now: Timestamp,
-    /// Pages a week and rule.
+    /// Pages a week, of a rule that has no budget of its own.
     budget: f64,
     zone: Zone,
     said: Vec<homeostat::replay::score::Said>,
@@ -114,7 +115,7 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
         eprintln!("{}:{}: {}", one_line(&file.name), problem.line, one_line(&format!("{rule}{}", problem.problem)));
     }
     let intervals = input::Intervals::new(live.as_ref());
-    let subjects = subject::subjects(&files, &intervals);
+    let subjects = subject::subjects(&files, &intervals, run.budget)?;
     if subjects.is_empty() {
         return Err(Failed::Use("there is no alert rule in what was given".to_owned()));
     }
@@ -144,7 +145,7 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
     }
     match args.diff {
         true => print_diff(&changed, out)?,
-        false => report::print(&subjects, &outcomes, &plans, &run, out)?,
+        false => report::print(&subjects, &outcomes, &plans, out)?,
     }
     if args.write {
         write(&changed, args.rules.is_empty())?;

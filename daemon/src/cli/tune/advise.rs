@@ -175,7 +175,7 @@ fn one(at: usize, subject: &Subject<'_>, history: &History, bound: Option<f64>, 
     }
     let past = Past { history: lasted, pages_per_week: per_week(now.pages.len(), lasted), pages: now.pages };
     if let Some(reason) = &subject.reason {
-        let over_budget = past.pages_per_week > run.budget;
+        let over_budget = past.pages_per_week > subject.budget;
         return Outcome { past: Some(past), over_budget, notes, ..Outcome::left(at, reason) };
     }
     let limits: Vec<Limits> = (0..taken.literals.len()).map(|nth| limits(subject, nth, leaves, bound)).collect();
@@ -184,7 +184,7 @@ fn one(at: usize, subject: &Subject<'_>, history: &History, bound: Option<f64>, 
         literals: &taken.literals,
         leaves,
         limits: &limits,
-        budget: run.budget,
+        budget: subject.budget,
         said: &run.said,
         zone: &run.zone,
     });
