@@ -56,7 +56,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn new(kind: ReceiverKind, number: usize) -> Tally {
+    pub fn new(kind: ReceiverKind, number: usize) -> Tally {
         let zero = AtomicU64::default;
         Tally {
             kind,

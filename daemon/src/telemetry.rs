@@ -9,7 +9,7 @@ mod rules;
 mod sources;
 mod verdicts;
 
-use crate::alertmanager::Office;
+use crate::alertmanager;
 use crate::config::DataRule;
 use crate::driver::View;
 use crate::page;
@@ -59,6 +59,7 @@ pub struct Counts {
 pub struct Tallies {
     pub webhooks: Vec<Arc<Tally>>,
     pub receivers: Vec<Arc<page::Tally>>,
+    pub verdicts: Arc<alertmanager::Tally>,
     pub sources: Vec<Arc<source::Tally>>,
 }
 
@@ -274,7 +275,7 @@ impl Measured {
 }
 
 /// All of the daemon's own metrics.
-pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies, office: &Office) -> Vec<Family> {
+pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Family> {
     let mut all = Families(Vec::new());
     let (stats, counts) = (&m.stats, &m.stats.counts);
     let number = |flag: bool| f64::from(u8::from(flag));
@@ -474,7 +475,7 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies, office: &O
     all.loops(&m.loops);
     all.webhooks(&tallies.webhooks);
     all.receivers(&tallies.receivers);
-    all.verdicts(office);
+    all.verdicts(&tallies.verdicts);
     all.sources(&tallies.sources, m.now);
 
     // K and the shell

@@ -2,7 +2,7 @@
 //! would leave an alert that can never fire. So each name in them is held against what is exported, label by label.
 
 use super::*;
-use crate::config::Config;
+use crate::config::{Config, ReceiverKind};
 use crate::prometheus::cost::Cost;
 use crate::rules::expr::{Expr, Node};
 use crate::store::Store;
@@ -44,7 +44,14 @@ fn exported() -> Exported {
     }
     let sources = ["promql", "scrape"]
         .map(|kind| Arc::new(source::Tally::new(kind, 1, Span::minutes(1), Some(Arc::new(Cost::default())), now)));
-    let tallies = Tallies { webhooks: vec![Arc::default()], receivers: Vec::new(), sources: sources.into() };
+    let receivers = [ReceiverKind::Alertmanager, ReceiverKind::Webhook, ReceiverKind::Command];
+    let receivers = receivers.map(|kind| Arc::new(page::Tally::new(kind, 1)));
+    let tallies = Tallies {
+        webhooks: vec![Arc::default()],
+        receivers: receivers.into(),
+        verdicts: Arc::default(),
+        sources: sources.into(),
+    };
     for tally in &tallies.sources {
         tally.reached(now);
     }

@@ -1,12 +1,11 @@
 //! What an Alertmanager and paging tools told, and what came of it.
 
 use super::Families;
-use crate::alertmanager::{Done, Office};
+use crate::alertmanager::{Done, Tally};
 use std::sync::atomic::Ordering;
 
 impl Families {
-    pub(super) fn verdicts(&mut self, office: &Office) {
-        let tally = &office.tally;
+    pub(super) fn verdicts(&mut self, tally: &Tally) {
         let alerts = self.counter(
             "homeostat_alertmanager_alerts_total",
             "Alerts that came by webhook, by whether a series here is behind them, or that could not be read.",
