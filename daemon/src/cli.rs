@@ -24,6 +24,7 @@ mod state;
 mod status;
 mod thresholds;
 mod tune;
+mod verdicts;
 
 use clap::{Parser, Subcommand};
 use output::{Format, Out};
@@ -79,6 +80,8 @@ enum Command {
     Feedback(feedback::FeedbackArgs),
     /// Show levels that shifted, and say whether that is ordinary now
     Proposals(proposals::ProposalsArgs),
+    /// Show what was said of alerts, or done about them, as an Alertmanager told
+    Verdicts(verdicts::VerdictsArgs),
     /// Show the state, or hold one for a while
     State(state::StateArgs),
     /// Stop all changes, or let them go on; judging and learning never stop
@@ -144,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::status(&args, &out),
         Command::Feedback(args) => feedback::feedback(&args, &out),
         Command::Proposals(args) => proposals::proposals(&args, &out),
+        Command::Verdicts(args) => verdicts::verdicts(&args, &out),
         Command::State(args) => state::state(&args, &out),
         Command::Freeze(args) => freeze::freeze(&args, &out),
         Command::Thresholds(args) => thresholds::thresholds(&args, &out),

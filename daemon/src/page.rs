@@ -12,7 +12,8 @@ mod send;
 use crate::config::{Config, Pages, Receiver, ReceiverKind};
 use crate::driver::{self, Handle, Refused};
 use crate::http::events::Follow;
-use alert::{Texts, Told};
+use alert::Told;
+pub use alert::{Texts, fingerprint};
 use desk::{Desk, Kept, Line, Pace};
 use homeostat::event::{Event, Phase, Stored};
 use homeostat::time::{Span, Timestamp};
@@ -318,6 +319,17 @@ impl Pager {
         }
         Ok(())
     }
+}
+
+/// Runs what may hang in a thread of its own: it holds up neither the page nor the end of the daemon.
+pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    let (reply, answer) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("outside".to_owned()).spawn(move || {
+        // Whoever waited may be gone.
+        let _ = reply.send(work());
+    });
+    thread.map_err(|error| format!("no thread could be started: {error}"))?;
+    answer.await.unwrap_or_else(|_| Err("it ended without an answer".to_owned()))
 }
 
 /// The driver has stopped, or the journal cannot be read.

@@ -7,7 +7,9 @@
 mod receivers;
 mod rules;
 mod sources;
+mod verdicts;
 
+use crate::alertmanager::Office;
 use crate::config::DataRule;
 use crate::driver::View;
 use crate::page;
@@ -272,7 +274,7 @@ impl Measured {
 }
 
 /// All of the daemon's own metrics.
-pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Family> {
+pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies, office: &Office) -> Vec<Family> {
     let mut all = Families(Vec::new());
     let (stats, counts) = (&m.stats, &m.stats.counts);
     let number = |flag: bool| f64::from(u8::from(flag));
@@ -472,6 +474,7 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Fam
     all.loops(&m.loops);
     all.webhooks(&tallies.webhooks);
     all.receivers(&tallies.receivers);
+    all.verdicts(office);
     all.sources(&tallies.sources, m.now);
 
     // K and the shell
