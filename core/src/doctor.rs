@@ -13,9 +13,11 @@ use crate::time::{Span, Timestamp};
 
 pub mod episode;
 mod heard;
+mod levels;
 mod round;
 mod search;
 pub mod trace;
+mod words;
 
 /// A rule, its history, and what may be done about it.
 pub struct Case<'a> {
@@ -177,10 +179,9 @@ fn one(
     if history < HISTORY_LEAST {
         return Err(Reason::TooLittle { history, wanted: HISTORY_LEAST });
     }
-    let range = &case.leaves[0];
-    let mut episodes = episode::episodes(&watched, range, case.zone, literals[at] * watched.sign);
-    heard::hear(&mut episodes, &watched, range, said);
     let weeks = history.secs() / WEEK_SECS;
+    let mut episodes = episode::episodes(&watched, &case.leaves[0], case.zone, literals[at] * watched.sign);
+    heard::hear(&mut episodes, &watched, &case.leaves[0], said);
     let search = search::Search {
         watched: &watched,
         episodes: &episodes,
@@ -190,27 +191,35 @@ fn one(
         pages: case.budget * weeks,
     };
     let (best, present) = search.best();
-    if present.tally.ordinary <= case.budget * weeks {
+    if present.tally.ordinary <= search.pages {
         return Err(Reason::InsideBudget { pages_per_week: present.tally.pages / weeks });
     }
+    let per_series = match best.tally.ordinary > search.pages {
+        true => levels::per_series(&search, &best),
+        false => Vec::new(),
+    };
     if (best.literal, best.for_ms) == (present.literal, present.for_ms) {
-        return Err(Reason::NothingBetter);
+        return Err(if per_series.is_empty() { Reason::NothingBetter } else { Reason::Levels { per_series } });
     }
     let mut literals = literals.to_vec();
     literals[at] = best.literal;
     let pages = replayer.replay(&literals, best.for_ms).pages.len();
-    let serious: Vec<&episode::Episode> = episodes.iter().filter(|episode| episode.serious >= 0.5).collect();
-    let expected = (best.tally.ordinary + 0.5) / weeks;
-    Ok(Change {
+    let told = search.told(best.literal, best.for_ms);
+    let serious = || episodes.iter().zip(&told).filter(|(episode, _)| episode.serious >= 0.5);
+    // One page more than were counted: none in three weeks is no proof that there will be none.
+    let expected = (best.tally.ordinary + 1.0) / weeks;
+    let mut change = Change {
         literals,
         for_ms: best.for_ms,
         pages_per_week: per_week(pages, history),
-        serious: serious.len(),
-        serious_told: 0,
-        confidence: poisson::cdf(case.budget.floor().max(1.0), expected),
+        serious: serious().count(),
+        serious_told: serious().filter(|(_, told)| **told).count(),
+        confidence: poisson::cdf(case.budget.floor(), expected),
         why: Vec::new(),
-        per_series: Vec::new(),
-    })
+        per_series,
+    };
+    change.why = words::why(&search, &present, &best, &change, weeks);
+    Ok(change)
 }
 
 const WEEK_SECS: f64 = 604_800.0;

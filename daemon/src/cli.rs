@@ -24,6 +24,8 @@ mod simulate;
 mod state;
 mod status;
 mod thresholds;
+mod tune;
+mod verdicts;
 
 use clap::{Parser, Subcommand};
 use output::{Format, Out};
@@ -81,6 +83,8 @@ enum Command {
     Feedback(feedback::FeedbackArgs),
     /// Show levels that shifted, and say whether that is ordinary now
     Proposals(proposals::ProposalsArgs),
+    /// Show what was said of alerts, or done about them, as an Alertmanager told
+    Verdicts(verdicts::VerdictsArgs),
     /// Show the state, or hold one for a while
     State(state::StateArgs),
     /// Stop all changes, or let them go on; judging and learning never stop
@@ -93,6 +97,8 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Measure what the engine costs on this machine, each work beside a naive version of it
     Bench(bench::BenchArgs),
+    /// Say what the literals of alert rules should be, by the history of what they measure
+    Tune(tune::TuneArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -145,12 +151,14 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::status(&args, &out),
         Command::Feedback(args) => feedback::feedback(&args, &out),
         Command::Proposals(args) => proposals::proposals(&args, &out),
+        Command::Verdicts(args) => verdicts::verdicts(&args, &out),
         Command::State(args) => state::state(&args, &out),
         Command::Freeze(args) => freeze::freeze(&args, &out),
         Command::Thresholds(args) => thresholds::thresholds(&args, &out),
         Command::Config(args) => config::config(&args, &out),
         Command::Simulate(args) => simulate::simulate(&args, &out),
         Command::Bench(args) => bench::bench(&args, &out),
+        Command::Tune(args) => tune::tune(&args, &out),
         Command::Completions(args) => completions::completions(&args),
     };
     match done {

@@ -6,20 +6,25 @@
 //! nearest known one: a misspelt limit must not silently leave the default in force.
 
 mod layers;
+pub mod pages;
 pub mod rules;
 mod schema;
 mod show;
 pub mod tree;
+mod verdicts;
+mod webhooks;
 
 pub use layers::{Origin, Provenance};
+pub use pages::{Pages, Receiver, ReceiverKind};
 pub use rules::DataRule;
 pub use show::changed;
+pub use verdicts::Verdicts;
+pub use webhooks::Webhook;
 
 use crate::calendar::{self, CalendarSource};
 use crate::source::promql::{self, PromqlSource};
 use crate::source::scrape::{self, ScrapeSource};
 use homeostat::config::StrategyName;
-use homeostat::feedback::LoopKind;
 use homeostat::time::Span;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -28,9 +33,6 @@ use std::path::{Path, PathBuf};
 const FILE_LEN_MAX: u64 = 1 << 20;
 
 const HOST_INTERVAL_MAX: Span = Span::hours(1);
-
-/// Each has a thread of its own.
-const WEBHOOKS_MAX: usize = 16;
 
 /// Everything the daemon can be told. In the file the engine's sections stand beside the daemon's, at the top.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, schemars::JsonSchema)]
@@ -67,6 +69,12 @@ pub struct Daemon {
     pub promql: Vec<PromqlSource>,
     /// Targets that are scraped, as Prometheus does.
     pub scrape: Vec<ScrapeSource>,
+    /// How alerts that may page are told.
+    pub pages: Pages,
+    /// Who is told of alerts that may page.
+    pub receivers: Vec<Receiver>,
+    /// What is made of what people do about alerts.
+    pub verdicts: Verdicts,
     /// Addresses that are told what the feedback loops hear and do.
     pub webhooks: Vec<Webhook>,
     /// How long the journal is kept and how often memory is written down.
@@ -168,33 +176,6 @@ pub struct FileSource {
     #[serde(default)]
     #[schemars(with = "String", default)]
     pub speed: Speed,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Webhook {
-    /// http://HOST[:PORT]/…; events are posted there as JSON, up to 100 at a time.
-    pub url: String,
-    /// The loops it is told of; none named: all five.
-    #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    pub loops: Vec<LoopKind>,
-    /// What is not taken by then is given up.
-    #[serde(default = "webhook_timeout")]
-    pub timeout: Span,
-}
-
-const fn webhook_timeout() -> Span {
-    Span::from_secs(5)
-}
-
-impl Webhook {
-    /// The address as it may be shown: names, passwords and paths are often secrets.
-    pub fn shown(&self) -> String {
-        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        format!("{scheme}://{host}/…")
-    }
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -358,7 +339,8 @@ impl From<Speed> for String {
 }
 
 /// Sections that are looked at when the daemon starts, and not again.
-pub const AT_START: [&str; 7] = ["http", "data", "files", "promql", "scrape", "webhooks", "log"];
+pub const AT_START: [&str; 10] =
+    ["http", "data", "files", "promql", "scrape", "pages", "receivers", "verdicts", "webhooks", "log"];
 
 /// What the command line sets; it overrides everything else.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -466,10 +448,14 @@ impl Config {
         if let Err(error) = self.engine.check(strategies) {
             return refuse(&error.key, error.problem);
         }
-        if let Err((key, problem)) = rules::check(&self.daemon.rules) {
-            return refuse(&key, problem);
+        let Daemon { http, tracing, host, store, promql, scrape, .. } = &self.daemon;
+        let Daemon { rules, webhooks, pages, receivers, verdicts, .. } = &self.daemon;
+        let paged = [pages::check(pages, receivers), verdicts::check(verdicts)];
+        for checked in [rules::check(rules), webhooks::check(webhooks)].into_iter().chain(paged) {
+            if let Err((key, problem)) = checked {
+                return refuse(&key, problem);
+            }
         }
-        let Daemon { http, tracing, host, store, promql, scrape, webhooks, .. } = &self.daemon;
         if tracing.enabled {
             return refuse(
                 "tracing.enabled",
@@ -501,24 +487,6 @@ impl Config {
         ] {
             if span < least || span > most {
                 return refuse(key, format!("{span} is outside {least} to {most}"));
-            }
-        }
-        if webhooks.len() > WEBHOOKS_MAX {
-            return refuse("webhooks", format!("{} are over {WEBHOOKS_MAX}", webhooks.len()));
-        }
-        for (at, webhook) in webhooks.iter().enumerate() {
-            if !webhook.url.starts_with("http://") || external_name(&webhook.url).is_none() {
-                let problem = format!(
-                    "`{}` is not like http://host:8080/path; for https, or a name and a password, put a proxy between",
-                    webhook.shown()
-                );
-                return refuse(&format!("webhooks[{at}].url"), problem);
-            }
-            if webhook.timeout < Span::from_millis(100) || webhook.timeout > Span::minutes(1) {
-                return refuse(
-                    &format!("webhooks[{at}].timeout"),
-                    format!("{} is outside 100ms to 1m", webhook.timeout),
-                );
             }
         }
         if promql.len() > promql::SOURCES_MAX {

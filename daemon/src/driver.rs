@@ -6,7 +6,7 @@
 
 mod intake;
 
-pub use intake::{Fed, Reading};
+pub use intake::{Fed, Past, Reading};
 
 use crate::calendar::Watch;
 use crate::config::{self, Config};
@@ -133,6 +133,8 @@ enum Input {
     Freeze { frozen: bool, reply: Reply<()> },
     Import { thresholds: Vec<(SeriesName, Import)>, reply: Reply<Vec<Taken>> },
     Reload { settings: Box<Config>, reply: Reply<Reloaded> },
+    Keep { name: String, body: Option<Vec<u8>>, reply: Reply<()> },
+    KeepVerdict { name: String, at: Timestamp, body: String, reply: Reply<()> },
     Feed(Box<intake::Feed>),
     Stop,
 }
@@ -197,6 +199,16 @@ impl Handle {
 
     pub async fn reload(&self, settings: Config) -> Result<Reloaded, Refused> {
         self.ask(|reply| Input::Reload { settings: Box::new(settings), reply }).await
+    }
+
+    /// Keeps something in the store under a name, or forgets it; durable when this returns.
+    pub async fn keep(&self, name: String, body: Option<Vec<u8>>) -> Result<(), Refused> {
+        self.ask(|reply| Input::Keep { name, body, reply }).await
+    }
+
+    /// Keeps a verdict on an alert, once under a name; durable when this returns.
+    pub async fn keep_verdict(&self, name: String, at: Timestamp, body: String) -> Result<(), Refused> {
+        self.ask(|reply| Input::KeepVerdict { name, at, body, reply }).await
     }
 
     /// Events from now on, as they become durable.
@@ -408,6 +420,20 @@ impl Driver {
             }
             Input::Reload { settings, reply } => {
                 let _ = reply.send(self.reload(*settings, now));
+            }
+            Input::Keep { name, body, reply } => {
+                let kept = self.storable().and_then(|()| {
+                    let kept = self.store.keep(&name, body.as_deref());
+                    kept.map_err(|error| Refused::NotStored(self.failed(&error)))
+                });
+                let _ = reply.send(kept);
+            }
+            Input::KeepVerdict { name, at, body, reply } => {
+                let kept = self.storable().and_then(|()| {
+                    let kept = self.store.keep_verdict(&name, at, &body, crate::alertmanager::KEPT_MAX);
+                    kept.map_err(|error| Refused::NotStored(self.failed(&error)))
+                });
+                let _ = reply.send(kept);
             }
             Input::Feed(feed) => self.feed(*feed, now),
             Input::Stop => unreachable!("the loop ends on it before it handles anything"),
@@ -659,6 +685,7 @@ fn measured(of: LoopKind, kind: EvidenceKind, value: f64, now: Timestamp) -> Sig
         series: None,
         verdict: None,
         about: None,
+        weight: None,
         metadata: BTreeMap::new(),
     }
 }

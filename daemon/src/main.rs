@@ -1,11 +1,13 @@
 //! The program: one binary for the daemon and every command.
 
+mod alertmanager;
 mod calendar;
 mod cli;
 mod config;
 mod driver;
 mod http;
 mod log;
+mod page;
 mod prometheus;
 mod rules;
 mod source;

@@ -3,6 +3,7 @@
 //! One SQLite file in one folder that one process holds at a time. Write-ahead log and full synchronisation: an append is
 //! on disk when it returns. A snapshot carries the number of the last event it knows; a restart replays those after it.
 
+mod kept;
 mod salvage;
 
 pub use salvage::salvage;
@@ -17,7 +18,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Version of the file's form. A file of a later one is refused; an earlier one is brought up by [`MIGRATIONS`].
-const STORE_VERSION: u32 = 2;
+const STORE_VERSION: u32 = 3;
 
 /// What brings a file from one version to the next; the first makes an empty file.
 const MIGRATIONS: [&str; STORE_VERSION as usize] = [
@@ -36,6 +37,13 @@ const MIGRATIONS: [&str; STORE_VERSION as usize] = [
      insert into counters values ('seq', 0), ('snapshot_seq', 0);",
     // xxh3-64 of the body; null where an earlier version wrote it.
     "alter table snapshot add column sum integer;",
+    "create table kept (name text primary key, body blob not null) strict;
+     create table verdicts (
+         id integer primary key autoincrement,
+         name text not null unique,
+         at integer not null,
+         body text not null
+     ) strict;",
 ];
 
 /// A file beside the store that says of it that it is damaged.
@@ -440,7 +448,8 @@ mod tests {
         let mut store = Store::open(dir.path()).expect("a new store");
         store.append(&[added("a")]).expect("room");
         store.write_snapshot(&[("general".to_owned(), vec![1, 2, 3])]).expect("room");
-        let first = "alter table snapshot drop column sum; pragma user_version = 1";
+        let first =
+            "alter table snapshot drop column sum; drop table kept; drop table verdicts; pragma user_version = 1";
         store.connection.execute_batch(first).expect("as the first version made it");
         drop(store);
         let store = Store::open(dir.path()).expect("brought up");

@@ -5,11 +5,15 @@
 //! the classic one, and a checker for it refuses what OpenMetrics calls a counter.
 
 mod ab;
+mod receivers;
 mod rules;
 mod sources;
+mod verdicts;
 
+use crate::alertmanager;
 use crate::config::DataRule;
 use crate::driver::View;
+use crate::page;
 use crate::source;
 use crate::webhook::Tally;
 use homeostat::calendar::{Calendar, Occasion};
@@ -56,6 +60,7 @@ pub struct Counts {
 #[derive(Debug, Default)]
 pub struct Tallies {
     pub webhooks: Vec<Arc<Tally>>,
+    pub receivers: Vec<Arc<page::Tally>>,
     pub sources: Vec<Arc<source::Tally>>,
 }
 
@@ -276,7 +281,7 @@ impl Measured {
 }
 
 /// All of the daemon's own metrics.
-pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Family> {
+pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies, heard: &alertmanager::Tally) -> Vec<Family> {
     let mut all = Families(Vec::new());
     let (stats, counts) = (&m.stats, &m.stats.counts);
     let number = |flag: bool| f64::from(u8::from(flag));
@@ -476,6 +481,8 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Fam
     all.loops(&m.loops);
     all.ab(m.ab.as_ref());
     all.webhooks(&tallies.webhooks);
+    all.receivers(&tallies.receivers);
+    all.verdicts(heard);
     all.sources(&tallies.sources, m.now);
 
     // K and the shell

@@ -6,7 +6,7 @@ import { byId } from './dom.js';
 import * as drawer from './drawer.js';
 import * as events from './events.js';
 import { span } from './format.js';
-import { seriesOf } from './link.js';
+import { judgedOf, seriesOf } from './link.js';
 import * as loops from './loops.js';
 import * as proposals from './proposals.js';
 import * as series from './series.js';
@@ -33,7 +33,7 @@ function view() {
 function show() {
   const current = view();
   behind = current;
-  drawer.show(seriesOf(location.hash));
+  drawer.show(seriesOf(location.hash), judgedOf(location.hash));
   document.body.dataset.view = current;
   for (const name of ['series', 'state', 'loops']) byId(`view-${name}`).hidden = name !== current;
   for (const link of document.querySelectorAll('.tabs a')) {

@@ -126,9 +126,12 @@ export async function refresh(all = false) {
   }
 }
 
-/** Opens the drawer on a series, or closes it. */
-export function show(name) {
-  if ((open?.name ?? null) === name) return;
+/** Opens the drawer on a series, or closes it. `judged`: the moment that a person is asked about, in Unix milliseconds. */
+export function show(name, judged = null) {
+  if ((open?.name ?? null) === name) {
+    if (open && judged !== null) open.verdict.ask(judged);
+    return;
+  }
   open?.leave();
   const dialog = byId('drawer');
   if (name === null) {
@@ -144,7 +147,11 @@ export function show(name) {
   byId('drawer-body').hidden = true;
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
-  refresh(true);
+  const asked = open;
+  refresh(true).then(() => {
+    // The form shows once the series is known.
+    if (judged !== null && open === asked) asked.verdict.ask(judged);
+  });
 }
 
 /** Something happened; it may be about the series that is shown. */

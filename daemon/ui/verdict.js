@@ -2,7 +2,7 @@
 
 import { advice, banner, post } from './api.js';
 import { byId, el } from './dom.js';
-import { sigmas } from './format.js';
+import { clock, sigmas } from './format.js';
 
 const VERDICTS = [
   ['true', 'True', 'It mattered'],
@@ -64,6 +64,14 @@ export class Verdict {
     this.sensitivity = known.sensitivity;
     if (this.sent && this.sent.after === null && this.sent.before !== known.sensitivity) this.sent.after = known.sensitivity;
     this.say();
+  }
+
+  /** Whether the alert at `at` mattered: a link from a page leads here. It asks; what is said is for a person to send. */
+  ask(at) {
+    this.pick(at);
+    this.result(`Did the alert of ${clock(new Date(at).toISOString())} matter?`);
+    byId('verdict-form').scrollIntoView({ block: 'center' });
+    this.buttons[0].focus();
   }
 
   pick(at) {

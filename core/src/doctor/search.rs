@@ -1,15 +1,17 @@
 //! Which literal and which `for` tell of what may have mattered, and of little else.
 //!
 //! Every pair of them is worth something: the episodes it tells of, each by the probability that it mattered, less the pages
-//! that are about nothing, at a price. The price is raised until the pages are within the budget, and no further: an incident
-//! that is missed costs more than a night's sleep. So that history is not taken at its word, the worth of a pair is averaged with that of its
-//! neighbours, and one incident is counted in that nobody has seen yet: it may stand anywhere between the present literal and
-//! the highest that the series reach, and last from ten minutes to six hours. That is what holds a literal down and a `for` short
-//! where history says nothing, and makes the smallest change that does the best one.
+//! that are about nothing, at a price (expected utility; Savage, 1954). The price starts low and is raised while there are
+//! more pages than the budget allows, but not so far that incidents would pay for it: one that is missed costs more than a
+//! night's sleep. History is not taken at its word. The next incidents will be like those that were seen, at heights of
+//! their own (a kernel estimate; Silverman, 1986), or like none: anywhere between the present literal and the highest that
+//! the series reach, from ten minutes to six hours long. And the worth of a pair is averaged with that of its neighbours.
+//! That is what holds a literal down and a `for` short where history says little.
 
 use super::episode::Episode;
 use super::trace::Watched;
 use super::{Limits, round};
+use crate::stats::normal;
 
 /// What telling of an incident is worth, in pages.
 pub const WORTH: f64 = 10.0;
@@ -17,12 +19,30 @@ pub const WORTH: f64 = 10.0;
 pub const WORTH_SAID: f64 = 40.0;
 /// Pages about an episode that was told of already, against pages about nothing.
 const AGAIN: f64 = 0.2;
+/// From this probability on an episode says what the next ones may be like.
+const SERIOUS: f64 = 0.3;
 /// Prices of a page about nothing, tried in this order.
-const PRICES: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
+const PRICES: [f64; 4] = [0.3, 0.6, 1.2, 2.4];
+/// Up to this one the budget is worth it; the higher ones are tried only where pages are so many times the budget.
+const PRICE_FAIR: f64 = 0.6;
+const FAR: f64 = 10.0;
+/// What nobody asked for, an episode under the present literal, is worth this much of one beyond it, and may not cost more
+/// than so many times the budget.
+const UNASKED: f64 = 0.5;
+const UNASKED_FAR: f64 = 5.0;
+/// Incidents like none that was seen: one in as much time again, and so many more for each that was seen.
+const UNSEEN: f64 = 1.0;
+const UNSEEN_PER_SEEN: f64 = 0.5;
+/// What a change is worth less for being one, in pages: of two that do the same the one that stays is taken.
+const CHANGE: f64 = 0.1;
+/// What of an incident is at its height: the rest is the climb.
+const AT_HEIGHT: f64 = 0.7;
+/// A bandwidth is no narrower than this part of the way from the literal to the highest value.
+const WIDTH_LEAST: f64 = 0.05;
 /// How many literals are tried.
 const LITERALS: usize = 48;
-/// How long a `for` is tried, in minutes.
-const HOLDS: [i64; 9] = [0, 1, 2, 3, 5, 10, 15, 20, 30];
+/// The durations that are tried, in minutes: a longer one misses the shorter incidents, whatever it saves.
+const HOLDS: [i64; 7] = [0, 1, 2, 3, 5, 8, 10];
 /// Incidents that nobody has seen last so long, in minutes, evenly by ratio.
 const UNSEEN_MINUTES: (f64, f64) = (10.0, 360.0);
 /// A page begins no earlier and no later than this about an episode, in minutes.
@@ -66,6 +86,61 @@ pub struct Search<'a> {
     pub pages: f64,
 }
 
+/// An episode that probably mattered: the highest level that each duration would have told of it at.
+struct Seen {
+    serious: f64,
+    heights: Vec<f64>,
+}
+
+/// What the next incidents may be like: as those that were seen, or as nobody has seen yet.
+struct Outlook {
+    present: f64,
+    reach: f64,
+    roughness: f64,
+    seen: Vec<Seen>,
+    width: f64,
+}
+
+impl Outlook {
+    /// Where all is above 0, levels are told apart by their ratio: errors, lags and queues span orders of magnitude.
+    fn scale(&self, level: f64) -> f64 {
+        if self.present > 0.0 { level.max(self.present * 1e-3).ln() } else { level }
+    }
+
+    /// How many are expected to be told of in as much time again.
+    fn told(&self, level: f64, nth: usize, for_ms: i64, run: usize) -> f64 {
+        let seen = |seen: &Seen| match seen.heights[nth] {
+            height if height.is_finite() => {
+                seen.serious * normal::cdf((self.scale(height) - self.scale(level)) / self.width)
+            }
+            _ => 0.0,
+        };
+        let unseen = UNSEEN + UNSEEN_PER_SEEN * self.seen.iter().map(|seen| seen.serious).sum::<f64>();
+        self.seen.iter().map(seen).sum::<f64>() + unseen * self.unseen(level, for_ms, run)
+    }
+
+    /// The chance that one that nobody has seen yet is told of. The lowest of `run` values lies under the level of all of them.
+    fn unseen(&self, level: f64, for_ms: i64, run: usize) -> f64 {
+        let for_ms = for_ms as f64 / AT_HEIGHT;
+        let level = self.scale(level + self.roughness * (2.0 * (run as f64).ln()).sqrt());
+        let (present, reach) = (self.scale(self.present), self.scale(self.reach));
+        let height =
+            if level <= present || reach <= present { 1.0 } else { ((reach - level) / (reach - present)).max(0.0) };
+        let minutes = for_ms / 60_000.0;
+        let (shortest, longest) = UNSEEN_MINUTES;
+        let lasts = 1.0 - (minutes / shortest).max(1.0).ln() / (longest / shortest).ln();
+        height * lasts.max(0.0)
+    }
+}
+
+/// The highest level that `run` values in a row are at or beyond; minus infinity where there are not as many.
+fn sustained(values: &[f64], run: usize) -> f64 {
+    let lowest = |window: &[f64]| {
+        window.iter().fold(f64::INFINITY, |low, value| if value.is_nan() { f64::NEG_INFINITY } else { low.min(*value) })
+    };
+    values.windows(run).map(lowest).fold(f64::NEG_INFINITY, f64::max)
+}
+
 /// The stretches of one trace beyond a level: where each starts, and how many evaluations it lasts.
 fn stretches(values: &[f64], watched: &Watched, level: f64, mut each: impl FnMut(usize, usize)) {
     let mut start = None;
@@ -87,37 +162,65 @@ fn stretches(values: &[f64], watched: &Watched, level: f64, mut each: impl FnMut
 impl Search<'_> {
     /// The best pair, and the present one.
     pub fn best(&self) -> (Choice, Choice) {
-        let present =
-            Choice { literal: self.literal, for_ms: self.for_ms, tally: self.tallies(self.literal, &[self.for_ms])[0] };
-        let (literals, holds) = (self.literals(), self.holds());
+        self.best_of(&self.holds())
+    }
+
+    /// The best literal for this duration, and the present pair.
+    pub fn best_for(&self, for_ms: i64) -> (Choice, Choice) {
+        self.best_of(&[for_ms])
+    }
+
+    fn best_of(&self, holds: &[i64]) -> (Choice, Choice) {
+        let present = Choice {
+            literal: self.literal,
+            for_ms: self.for_ms,
+            tally: self.tallies(self.literal, &[self.for_ms]).0[0],
+        };
+        let literals = self.literals();
         if literals.is_empty() {
             return (present, present);
         }
-        let tallies: Vec<Vec<Tally>> = literals.iter().map(|literal| self.tallies(*literal, &holds)).collect();
-        let reach = self.reach();
+        let tallies: Vec<Vec<Tally>> = literals.iter().map(|literal| self.tallies(*literal, holds).0).collect();
+        let outlook = self.outlook(holds);
         let mut best = present;
         for price in PRICES {
             let worth: Vec<Vec<f64>> = literals
                 .iter()
                 .zip(&tallies)
                 .map(|(literal, row)| {
-                    let unseen = |hold: &i64| WORTH * self.unseen(*literal, *hold, reach);
-                    row.iter().zip(&holds).map(|(tally, hold)| tally.worth(price) + unseen(hold)).collect()
+                    let level = literal * self.watched.sign;
+                    let ahead = |nth: usize| WORTH * outlook.told(level, nth, holds[nth], self.watched.run(holds[nth]));
+                    let changed = |nth: usize| {
+                        f64::from(u8::from(*literal != self.literal) + u8::from(holds[nth] != self.for_ms))
+                    };
+                    (0..holds.len()).map(|nth| row[nth].worth(price) + ahead(nth) - CHANGE * changed(nth)).collect()
                 })
                 .collect();
             let worth = smoothed(&worth);
             let pairs = (0..literals.len()).flat_map(|i| (0..holds.len()).map(move |j| (i, j)));
-            let Some((i, j)) = pairs.max_by(|a, b| worth[a.0][a.1].total_cmp(&worth[b.0][b.1])) else { break };
+            let sign = self.watched.sign;
+            // To tell of more than anybody asked for is free within the budget alone.
+            let allowed = |(i, j): &(usize, usize)| {
+                literals[*i] * sign >= self.literal * sign || tallies[*i][*j].ordinary <= self.pages * UNASKED_FAR
+            };
+            let best_pair = pairs.filter(allowed).max_by(|a, b| worth[a.0][a.1].total_cmp(&worth[b.0][b.1]));
+            let Some((i, j)) = best_pair else { break };
             best = Choice { literal: literals[i], for_ms: holds[j], tally: tallies[i][j] };
-            if best.tally.ordinary <= self.pages {
+            let ordinary = best.tally.ordinary;
+            if ordinary <= self.pages || price >= PRICE_FAIR && ordinary <= self.pages * FAR {
                 break;
             }
         }
         (best, present)
     }
 
-    /// What a literal gives with each of these durations.
-    fn tallies(&self, literal: f64, holds: &[i64]) -> Vec<Tally> {
+    /// Which episodes a pair tells of, in their order.
+    pub fn told(&self, literal: f64, for_ms: i64) -> Vec<bool> {
+        self.tallies(literal, &[for_ms]).1.swap_remove(0)
+    }
+
+    /// What a literal gives with each of these durations, and which episodes it tells of.
+    fn tallies(&self, literal: f64, holds: &[i64]) -> (Vec<Tally>, Vec<Vec<bool>>) {
         let level = literal * self.watched.sign;
         let runs: Vec<usize> = holds.iter().map(|hold| self.watched.run(*hold)).collect();
         let mut tallies = vec![Tally::default(); holds.len()];
@@ -147,11 +250,12 @@ impl Search<'_> {
                     match own.clone().filter(about).max_by(likelier) {
                         Some(episode) => {
                             let serious = self.episodes[episode].serious;
+                            let asked = if self.episodes[episode].features.beyond { 1.0 } else { UNASKED };
                             tally.ordinary += 1.0 - serious;
                             if std::mem::replace(&mut told[nth][episode], true) {
                                 tally.again += serious;
                             } else {
-                                tally.told += self.episodes[episode].worth * serious;
+                                tally.told += asked * self.episodes[episode].worth * serious;
                             }
                         }
                         None => tally.ordinary += 1.0,
@@ -159,7 +263,7 @@ impl Search<'_> {
                 }
             });
         }
-        tallies
+        (tallies, told)
     }
 
     /// The highest that a literal could still tell of, oriented.
@@ -169,15 +273,52 @@ impl Search<'_> {
         self.watched.traces.iter().map(|trace| highest(&trace.values)).fold(f64::NEG_INFINITY, f64::max)
     }
 
-    /// The chance that an incident that nobody has seen yet is told of.
-    fn unseen(&self, literal: f64, for_ms: i64, reach: f64) -> f64 {
-        let (level, present) = (literal * self.watched.sign, self.literal * self.watched.sign);
-        let height =
-            if level <= present || reach <= present { 1.0 } else { ((reach - level) / (reach - present)).max(0.0) };
-        let minutes = for_ms as f64 / 60_000.0;
-        let (shortest, longest) = UNSEEN_MINUTES;
-        let lasts = 1.0 - (minutes / shortest).max(1.0).ln() / (longest / shortest).ln();
-        height * lasts.max(0.0)
+    /// What the next incidents may be like, as a chance to be told of by each duration of `holds` and a level.
+    fn outlook(&self, holds: &[i64]) -> Outlook {
+        let reach = self.reach();
+        let serious = self.episodes.iter().filter(|episode| episode.serious >= SERIOUS);
+        let seen: Vec<Seen> = serious
+            .map(|episode| {
+                let trace = &self.watched.traces[episode.trace].values;
+                let slack = (EARLY_MINUTES * 60_000.0 / self.watched.step_ms as f64) as usize;
+                let (from, to) = (episode.from.saturating_sub(slack), (episode.to + slack).min(trace.len()));
+                let height = |hold: &i64| sustained(&trace[from..to], self.watched.run(*hold));
+                let asked = if episode.features.beyond { 1.0 } else { UNASKED };
+                Seen { serious: asked * episode.serious, heights: holds.iter().map(height).collect() }
+            })
+            .collect();
+        let present = self.literal * self.watched.sign;
+        let mut outlook = Outlook { present, reach, roughness: self.roughness(), seen, width: 0.0 };
+        let mut first: Vec<f64> = outlook.seen.iter().map(|seen| outlook.scale(seen.heights[0])).collect();
+        first.sort_by(f64::total_cmp);
+        let spread = match first.as_slice() {
+            [] => 0.0,
+            _ => crate::stats::quantile(&first, 0.75) - crate::stats::quantile(&first, 0.25),
+        };
+        // Silverman's rule of thumb.
+        let silverman = 0.9 * spread / 1.34 * (first.len().max(1) as f64).powf(-0.2);
+        let least = WIDTH_LEAST * (outlook.scale(reach) - outlook.scale(present)).abs();
+        outlook.width = silverman.max(least).max(f64::MIN_POSITIVE);
+        outlook
+    }
+
+    /// How far values jump from one evaluation to the next where they are high: a median.
+    fn roughness(&self) -> f64 {
+        let mut jumps = Vec::new();
+        for trace in &self.watched.traces {
+            let mut sorted: Vec<f64> = trace.values.iter().copied().filter(|value| value.is_finite()).collect();
+            sorted.sort_by(f64::total_cmp);
+            let Some(high) = (!sorted.is_empty()).then(|| crate::stats::quantile(&sorted, 0.98)) else { continue };
+            jumps.extend(
+                trace
+                    .values
+                    .windows(2)
+                    .filter(|two| two[0] >= high && two[1] >= high)
+                    .map(|two| (two[1] - two[0]).abs()),
+            );
+        }
+        jumps.sort_by(f64::total_cmp);
+        if jumps.is_empty() { 0.0 } else { crate::stats::quantile(&jumps, 0.5) }
     }
 
     /// The literals to try, from the least alarming to the most, the present one among them.

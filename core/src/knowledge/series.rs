@@ -172,13 +172,16 @@ pub struct Series {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     asked_zone: String,
     pub(crate) trust: Trust,
-    /// Verdicts that were heard about it.
+    /// What people said of it in so many words: verdicts without those of a weight.
     pub(crate) verdicts: u32,
     /// What those said of each feature of its detector, and what spoke at the onset of its latest alerts, oldest first.
     #[serde(default)]
     features: Heard,
     #[serde(default)]
     spoken: VecDeque<(Timestamp, Spoke)>,
+    /// What was lately said of its alerts, or done about them, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    implied: Vec<hear::Implied>,
     /// Samples that are not learned from.
     #[serde(default)]
     masks: Masks,
@@ -241,6 +244,7 @@ impl Series {
             verdicts: 0,
             features: Heard::default(),
             spoken: VecDeque::new(),
+            implied: Vec::new(),
             tally: Tally::default(),
             alarm: Alarm::default(),
             alert_since: None,

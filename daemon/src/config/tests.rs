@@ -65,6 +65,7 @@ fn the_example_file_holds_every_key_with_its_default() {
                 "promql: []",
                 "scrape: []",
                 "webhooks: []",
+                "receivers: []",
                 "calendars: []",
                 "rules: []",
             ]
@@ -82,6 +83,8 @@ fn the_example_file_holds_every_key_with_its_default() {
                 "series"
             } else if of("thresholds") {
                 "rules"
+            } else if of("Who is told") {
+                "receivers"
             } else if of("loops") {
                 "webhooks"
             } else if of("ten minutes") {
@@ -104,7 +107,7 @@ fn the_example_file_holds_every_key_with_its_default() {
     let daemon = &loaded.config.daemon;
     assert_eq!((loaded.config.engine.series.len(), daemon.files.len(), daemon.webhooks.len()), (1, 1, 1));
     assert_eq!(daemon.rules.len(), 1);
-    assert_eq!((daemon.promql.len(), daemon.scrape.len()), (1, 1));
+    assert_eq!((daemon.promql.len(), daemon.scrape.len(), daemon.receivers.len()), (1, 1, 1));
     assert_eq!((daemon.calendars.len(), loaded.config.engine.calendars[0].entries().len()), (1, 3));
     let written = written_keys(&tree::Node::parse(&with_items).expect("read before"));
     let missing: Vec<_> = schema::known_keys()
@@ -186,6 +189,26 @@ fn a_wrong_value_is_refused_with_key_reason_and_place() {
         ("webhooks: [{url: 'http://x', timeout: 1h}]", "webhooks[0].timeout: 1h is outside"),
         ("webhooks: [{url: 'http://x', loops: [all]}]", "webhooks[0].loops[0]: unknown variant `all`"),
         ("webhooks: [{loops: []}]", "webhooks[0]: missing field `url`"),
+        ("pages: {alert: ''}", "pages.alert: a name is wanted"),
+        ("pages: {watchdog: HomeostatAnomaly}", "pages.watchdog: alerts are called"),
+        ("pages: {labels: [series=x]}", "pages.labels[0]: `series` is set already"),
+        ("pages: {group_interval: 1ms}", "pages.group_interval: 1ms is outside"),
+        ("pages: {repeat_interval: 1m}", "pages.repeat_interval: 1m is outside 5m"),
+        ("pages: {wtchdog: x}", "did you mean `pages.watchdog`"),
+        ("receivers: [{kind: email}]", "receivers[0].kind: unknown variant `email`"),
+        ("receivers: [{kind: webhook}]", "receivers[0].url: where the webhook is has to be said"),
+        ("receivers: [{kind: webhook, url: 'http://x:y@h/'}]", "receivers[0].url: leave the name and the password out"),
+        ("receivers: [{kind: alertmanager, url: 'http://a:9093/api/v2'}]", "what stands before /api/v2"),
+        ("receivers: [{kind: command}]", "receivers[0].command: a program"),
+        ("receivers: [{kind: command, command: [a], url: 'http://a'}]", "receivers[0].url: a command has none"),
+        ("receivers: [{kind: command, command: [a], tenant: b}]", "receivers[0].headers: a command gets no"),
+        ("receivers: [{kind: webhook, url: 'http://a', command: [b]}]", "receivers[0].command: a receiver of kind"),
+        ("receivers: [{kind: webhook, url: 'http://a', resend: 1ms}]", "receivers[0].resend: 1ms is outside"),
+        ("receivers: [{kind: webhook, url: 'http://a', tenant: 'a b'}]", "receivers[0].tenant: it has to be one word"),
+        (
+            "receivers: [{kind: webhook, url: 'http://a'}, {kind: webhook, url: 'http://a'}]",
+            "http://a/… is named twice",
+        ),
         ("store: {retention_max: 5}", "store.retention_max: 5 is outside"),
         (
             "http:\n  insecure: yes please\n",

@@ -96,6 +96,8 @@ pub struct Follow {
     last: u64,
     behind: VecDeque<Stored>,
     catching_up: bool,
+    /// Of what was missed only this kind is read.
+    kind: Option<String>,
 }
 
 impl Follow {
@@ -104,7 +106,16 @@ impl Follow {
         let live = handle.live();
         let newest = handle.query(|view| view.store.last_seq()).await?;
         let last = after.filter(|after| *after <= newest).unwrap_or(newest);
-        Ok(Follow { handle: handle.clone(), live, last, behind: VecDeque::new(), catching_up: last < newest })
+        let handle = handle.clone();
+        Ok(Follow { handle, live, last, behind: VecDeque::new(), catching_up: last < newest, kind: None })
+    }
+
+    /// Those of one kind after event `after`, and all others that come from now on; from the first on, when it is in the future.
+    pub async fn of_kind(handle: &Handle, kind: &str, after: u64) -> Result<Follow, Refused> {
+        let newest = handle.query(|view| view.store.last_seq()).await?;
+        let mut follow = Follow::start(handle, Some(if after <= newest { after } else { 0 })).await?;
+        follow.kind = Some(kind.to_owned());
+        Ok(follow)
     }
 
     /// None: the driver has stopped, or the journal cannot be read; who asks again with the last number misses nothing.
@@ -115,7 +126,8 @@ impl Follow {
                 return Some(Arc::new(stored));
             }
             if self.catching_up {
-                let wanted = Wanted { after: Some(self.last), limit: AT_ONCE, ..Wanted::default() };
+                let kind = self.kind.clone();
+                let wanted = Wanted { after: Some(self.last), limit: AT_ONCE, kind, ..Wanted::default() };
                 let batch = read(&self.handle, wanted).await.ok()?;
                 self.catching_up = batch.len() == AT_ONCE;
                 self.behind = batch.into();

@@ -1,6 +1,7 @@
 //! The description of the API (OpenAPI 3.1). Shapes are made from the types that are sent, so they cannot drift apart;
 //! that every route is here, and no other, is tested beside the routes.
 
+use crate::http::alertmanager::{Noted, Taken, VerdictRow};
 use crate::http::api::{Frozen, Reloaded};
 use crate::http::feedback::Id;
 use crate::http::import::Imported;
@@ -277,6 +278,32 @@ fn build() -> Value {
         "name": "id", "in": "path", "required": true, "description": "Its number.", "schema": { "type": "integer" },
     }]);
     all.put("post", "/api/v1/proposals/{id}", answered);
+    let alertmanager = json!({
+        "type": "object",
+        "required": ["version", "alerts"],
+        "properties": { "version": { "const": "4" }, "alerts": { "type": "array", "maxItems": 10000 } },
+        "description": "What an Alertmanager sends to a webhook; other fields are passed over.",
+    });
+    let summary = "What an Alertmanager sends to a webhook (version 4). The same message again changes nothing.";
+    all.post::<Taken>("/api/v1/alertmanager", summary, alertmanager);
+    let pager = json!({
+        "type": "object",
+        "required": ["event"],
+        "properties": {
+            "event": { "enum": ["acknowledged", "incident", "true", "false"], "description": "true, false: a person's word." },
+            "fingerprint": { "type": "string", "description": "Which alert; or `labels`, or `series`." },
+            "labels": { "type": "object", "additionalProperties": { "type": "string" }, "description": "All of them." },
+            "series": { "type": "string", "description": "The series of an alert of this daemon." },
+            "at": { "type": ["string", "number"], "description": "When the alert began, unless it was told of here." },
+            "comment": { "type": "string", "maxLength": 2000 },
+        },
+    });
+    let summary = "What a paging tool tells of an alert: taken up, an incident, or what a person said of it.";
+    all.post::<Noted>("/api/v1/pager", summary, pager);
+    let summary =
+        "Verdicts from an Alertmanager and paging tools, newest first; also on alerts that nobody here knows.";
+    let verdicts: &[Parameter] = &[LIMIT, PAGE, ("alert", "string", "Only of this alert.")];
+    all.list::<VerdictRow>("/api/v1/verdicts", summary, verdicts);
     all.single::<Frozen>("/api/v1/freeze", "Whether all changes are stopped.", &[]);
     all.post::<Frozen>(
         "/api/v1/freeze",

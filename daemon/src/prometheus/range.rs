@@ -22,6 +22,9 @@ const UNCOUNTED_STEPS: u64 = 60;
 /// The most values a range that is put together may have room for: 16 bytes each.
 const VALUES_MAX: u64 = 64_000_000;
 
+/// The most evaluations of one range: a year of one every two seconds.
+const EVALUATIONS_MAX: u64 = 16_000_000;
+
 /// Warnings that are kept of one range.
 const WARNINGS_MAX: usize = 16;
 
@@ -137,13 +140,16 @@ impl Client {
     ) -> Result<Remarks, QueryError> {
         let evaluations = query.evaluations();
         let steps = (evaluations.end - evaluations.start).unsigned_abs();
+        let too_much = |reason: String| Err(QueryError::TooMuch { query: shown(&query.expr), reason });
+        if steps > EVALUATIONS_MAX {
+            return too_much(format!("{steps} evaluations"));
+        }
         let mut size = pieces::STEPS_MAX;
         if steps > UNCOUNTED_STEPS {
             let series = self.count(query)?;
             // Better said before all of it was asked.
             if series.saturating_mul(steps) > values_max {
-                let reason = format!("{series} series with {steps} evaluations each");
-                return Err(QueryError::TooMuch { query: shown(&query.expr), reason });
+                return too_much(format!("{series} series with {steps} evaluations each"));
             }
             size = pieces::size(self.budget.samples_max / series.max(1));
         }

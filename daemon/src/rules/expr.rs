@@ -175,3 +175,56 @@ pub fn turned(op: Op) -> Op {
         other => other,
     }
 }
+
+impl Expr {
+    /// Selectors below, each once, as they select now: without ranges and offsets.
+    pub fn selectors(&self) -> Vec<String> {
+        let mut selectors = Vec::new();
+        self.walk(&mut |part| {
+            if let Node::Selector { name, matchers } = &part.node {
+                let matchers: Vec<String> =
+                    matchers.iter().map(|one| format!("{}{}{}", one.label, one.sign, quoted(&one.value))).collect();
+                let braces = if matchers.is_empty() { String::new() } else { format!("{{{}}}", matchers.join(",")) };
+                let text = format!("{}{braces}", name.as_deref().unwrap_or_default());
+                if !selectors.contains(&text) {
+                    selectors.push(text);
+                }
+            }
+        });
+        selectors
+    }
+
+    /// Seconds of ranges on the deepest way down.
+    pub fn looks_back(&self) -> f64 {
+        let below = self.children().iter().map(|child| child.looks_back()).fold(0.0, f64::max);
+        match self.node {
+            Node::Ranged { seconds, .. } => below + seconds,
+            _ => below,
+        }
+    }
+}
+
+/// A text in double quotes, as PromQL reads it.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+/// Seconds that an expression is moved into the past by all its offsets together; None: it looks at fixed times or ahead.
+pub fn offsets(text: &str) -> Option<f64> {
+    let tokens = lexer::tokens(text).ok()?;
+    let mut total = 0.0;
+    for (at, one) in tokens.iter().enumerate() {
+        if one.token == lexer::Token::Sign("@") {
+            return None;
+        }
+        if one.token == lexer::Token::Word && text[one.span.clone()].eq_ignore_ascii_case("offset") {
+            match tokens.get(at + 1).map(|next| &next.token) {
+                Some(lexer::Token::Duration(seconds) | lexer::Token::Number(seconds)) => total += seconds,
+                Some(lexer::Token::Sign("-")) => return None,
+                // A metric or a label of that name.
+                _ => {}
+            }
+        }
+    }
+    Some(total)
+}

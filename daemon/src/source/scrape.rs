@@ -27,6 +27,9 @@ const AT_ONCE: usize = 64;
 /// How often lists of targets are looked at, where the interval is longer.
 const LOOK: Span = Span::from_secs(5);
 
+/// When a target has failed, unless the configuration says otherwise.
+const TIMEOUT: Span = Span::from_secs(10);
+
 pub const SOURCES_MAX: usize = 64;
 
 /// The most targets of one source.
@@ -56,9 +59,9 @@ pub struct ScrapeSource {
     /// How often each is scraped. 1s to 1h.
     #[serde(default = "interval")]
     pub interval: Span,
-    /// A target that takes longer has failed. 100ms to `interval`.
-    #[serde(default = "timeout")]
-    pub timeout: Span,
+    /// A target that takes longer has failed. 100ms to `interval`; null: 10s, where that is not longer than the interval.
+    #[serde(default)]
+    pub timeout: Option<Span>,
     /// Labels of a target's own win over those of this source, which are otherwise kept as exported_NAME.
     #[serde(default)]
     pub honor_labels: bool,
@@ -101,10 +104,6 @@ fn metrics_path() -> String {
 
 const fn interval() -> Span {
     Span::from_secs(15)
-}
-
-const fn timeout() -> Span {
-    Span::from_secs(10)
 }
 
 const fn yes() -> bool {
@@ -151,7 +150,7 @@ impl ScrapeSource {
         }
         for (key, span, least, most) in [
             ("interval", self.interval, Span::from_secs(1), Span::hours(1)),
-            ("timeout", self.timeout, Span::from_millis(100), self.interval.max(Span::from_millis(100))),
+            ("timeout", self.timeout(), Span::from_millis(100), self.interval.max(Span::from_millis(100))),
         ] {
             if span < least || span > most {
                 return refuse(key, format!("{span} is outside {least} to {most}"));
@@ -163,12 +162,16 @@ impl ScrapeSource {
         Ok(())
     }
 
+    pub fn timeout(&self) -> Span {
+        self.timeout.unwrap_or(TIMEOUT.min(self.interval))
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             samples_max: self.samples_max,
             honor_labels: self.honor_labels,
             honor_timestamps: self.honor_timestamps,
-            timeout: self.timeout,
+            timeout: self.timeout(),
         }
     }
 }
@@ -226,7 +229,7 @@ pub fn spawn(sources: Vec<Scrape>, handle: &Handle) -> std::io::Result<Vec<Arc<T
 
 impl Scrape {
     fn new(source: &ScrapeSource, number: usize, now: Timestamp) -> Result<Scrape, String> {
-        let agent = source.access.agent(source.timeout)?;
+        let agent = source.access.agent(source.timeout())?;
         let tally = Arc::new(Tally::new("scrape", number, source.interval, None, now));
         let discovery = Discovery::new(source);
         Ok(Scrape { source: source.clone(), agent, discovery, targets: BTreeMap::new(), tally })

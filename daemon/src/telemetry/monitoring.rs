@@ -2,7 +2,7 @@
 //! would leave an alert that can never fire. So each name in them is held against what is exported, label by label.
 
 use super::*;
-use crate::config::Config;
+use crate::config::{Config, ReceiverKind};
 use crate::prometheus::cost::Cost;
 use crate::rules::expr::{Expr, Node};
 use crate::store::Store;
@@ -46,7 +46,10 @@ fn exported() -> Exported {
     }
     let sources = ["promql", "scrape"]
         .map(|kind| Arc::new(source::Tally::new(kind, 1, Span::minutes(1), Some(Arc::new(Cost::default())), now)));
-    let tallies = Tallies { webhooks: vec![Arc::default()], sources: sources.into() };
+    let kinds = [ReceiverKind::Alertmanager, ReceiverKind::Webhook, ReceiverKind::Command];
+    let receivers: Vec<_> = (1..).zip(kinds).map(|(number, kind)| Arc::new(page::Tally::new(kind, number))).collect();
+    receivers.iter().for_each(|tally| tally.taken_at.store(1, Ordering::Relaxed));
+    let tallies = Tallies { webhooks: vec![Arc::default()], receivers, sources: sources.into() };
     for tally in &tallies.sources {
         tally.reached(now);
     }
@@ -61,7 +64,7 @@ fn exported() -> Exported {
         serde_saphyr::from_str("{alert: A, expr: x, op: '>', literal: 1, match: load}").expect("a rule");
 
     let mut exported = Exported::new();
-    let own = families(&m, &mut Totals::default(), &tallies);
+    let own = families(&m, &mut Totals::default(), &tallies, &alertmanager::Tally::default());
     for family in own.iter().chain(&threshold_families(&[learned], &[rule])) {
         let suffixes: &[&str] = if family.kind == Type::Histogram { &["_bucket", "_sum", "_count"] } else { &[""] };
         for suffix in suffixes {
@@ -89,7 +92,7 @@ fn is_open(metric: &str, label: &str) -> bool {
         || PROMETHEUS_OWN.contains(&metric)
         || matches!(
             (metric, label),
-            (_, "number" | "webhook" | "version" | "match") | ("homeostat_events_total", "kind")
+            (_, "number" | "receiver" | "webhook" | "version" | "match") | ("homeostat_events_total", "kind")
         )
         || (metric.starts_with("homeostat_threshold") && matches!(label, "metric" | "rule"))
 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test binary takes what it needs of these")]
 
+pub mod listener;
 pub mod prometheus;
 
 use serde_json::Value;

@@ -36,7 +36,7 @@ struct Mood {
 pub fn signals(seed: u64, minutes: usize, owners: impl Fn(Kind) -> usize) -> (Vec<Signal>, Vec<Trouble>) {
     let mut chance = Chance::stream(seed, "mood");
     let mood =
-        Mood { bursts: chance.lognormal(0.15, 0.4), length: chance.between(0.7, 1.3), noise: chance.between(0.7, 1.4) };
+        Mood { bursts: chance.lognormal(0.1, 0.4), length: chance.between(0.7, 1.3), noise: chance.between(0.7, 1.4) };
     let (mut signals, mut troubles) = (Vec::new(), Vec::new());
     for spec in &SPECS {
         let mut of_kind: Vec<Signal> = (0..owners(spec.kind))

@@ -162,13 +162,13 @@ pub fn chosen(advice: &doctor::Advice) -> Chosen {
 }
 
 /// A literal from the values of three weeks, the `for` staying what it is: what people do in a spreadsheet.
-pub fn from_values(cases: &[Case], literal: impl Fn(&mut Vec<f64>, bool) -> f64) -> Vec<Chosen> {
+pub fn from_values(cases: &[Case], literal: impl Fn(&[f64], bool) -> f64) -> Vec<Chosen> {
     let choose = |case: &Case| {
         let tuned = case.published.tuned?;
         let tracks = &case.past[0].tracks;
         let mut values: Vec<f64> = tracks.iter().flat_map(|track| track.values.iter().flatten().copied()).collect();
         values.sort_by(f64::total_cmp);
-        Some((literal(&mut values, tuned.below), case.rule.for_ms))
+        Some((literal(&values, tuned.below), case.rule.for_ms))
     };
     cases.iter().map(choose).collect()
 }

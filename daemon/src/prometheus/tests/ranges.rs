@@ -126,6 +126,8 @@ fn as_many_series_as_a_server_has_are_asked_in_small_pieces_or_not_at_all() {
     let said = failed.to_string();
     assert!(said.contains("`m > 0`") && said.contains("100000 series") && said.contains("aggregate"), "{said}");
     assert!(fake.ranges().is_empty(), "nothing was asked of it");
+    let failed = client.query_range(&RangeQuery { step: Span::from_millis(1), ..asking(20_000) }, NOW, &Silent);
+    assert!(failed.expect_err("a thousand million").to_string().contains("1199940001 evaluations"));
     // Piece by piece they may come.
     let mut parts = Vec::new();
     let mut take = |part: super::super::range::Part| {

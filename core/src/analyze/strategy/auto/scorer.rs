@@ -275,10 +275,8 @@ impl Scorer {
             }
             toward(&mut self.week_error, if weekly { week } else { day }, rate);
         }
-        if !holiday {
-            if let Some((part, mean)) = self.day.see(part, value) {
-                self.day.learn(part, mean, 0.25, self.spread);
-            }
+        if !holiday && let Some((part, mean)) = self.day.see(part, value) {
+            self.day.learn(part, mean, 0.25, self.spread);
         }
         self.previous = value;
         scores

@@ -1,0 +1,284 @@
+//! What becomes of each rule: the doctor's advice, in the spelling of the rule, replayed as it would stand there.
+
+use super::Run;
+use super::history::{History, Job};
+use super::subject::Subject;
+use crate::rules::judge::Unit;
+use crate::rules::reason::Reason;
+use crate::rules::spell::spell;
+use crate::rules::tiers;
+use homeostat::doctor::{self, Finding, Limits, SeriesLiteral};
+use homeostat::replay::score::per_week;
+use homeostat::replay::{Page, Range, Replayer};
+use homeostat::time::{Span, Timestamp};
+
+/// One rule, what it did, and what is proposed.
+pub(super) struct Outcome {
+    /// Its place among the subjects.
+    pub subject: usize,
+    /// None: nothing could be asked.
+    pub past: Option<Past>,
+    pub over_budget: bool,
+    pub verdict: Verdict,
+    /// What there is to say of its history.
+    pub notes: Vec<String>,
+}
+
+/// What a rule did as it stands.
+pub(super) struct Past {
+    pub history: Span,
+    pub pages_per_week: f64,
+    pub pages: Vec<Page>,
+}
+
+pub(super) enum Verdict {
+    Change(Box<Proposal>),
+    Leave { word: &'static str, why: String, per_series: Vec<SeriesLiteral> },
+}
+
+pub(super) struct Proposal {
+    /// One per tuned literal, in their order.
+    pub literals: Vec<Spelled>,
+    pub hold: Span,
+    pub pages_per_week: f64,
+    pub pages: Vec<Page>,
+    pub serious: usize,
+    pub serious_told: usize,
+    pub confidence: f64,
+    pub why: Vec<String>,
+    pub per_series: Vec<SeriesLiteral>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Spelled {
+    pub old: String,
+    pub old_value: f64,
+    pub new: String,
+    pub value: f64,
+}
+
+impl Spelled {
+    pub fn is_changed(&self) -> bool {
+        self.value != self.old_value
+    }
+}
+
+impl Outcome {
+    fn left(subject: usize, reason: &Reason) -> Outcome {
+        let verdict = Verdict::Leave { word: reason.word(), why: reason.to_string(), per_series: Vec::new() };
+        Outcome { subject, past: None, over_budget: false, verdict, notes: Vec::new() }
+    }
+}
+
+/// All rules of a job.
+pub(super) fn advise(job: &Job, history: Result<History, String>, subjects: &[Subject<'_>], run: &Run) -> Vec<Outcome> {
+    let history = match history {
+        Ok(history) => history,
+        Err(why) => {
+            let left = |subject: &usize| {
+                let verdict = Verdict::Leave { word: "not_fetched", why: why.clone(), per_series: Vec::new() };
+                Outcome { subject: *subject, past: None, over_budget: false, verdict, notes: Vec::new() }
+            };
+            return job.subjects.iter().map(left).collect();
+        }
+    };
+    let mut outcomes = Vec::new();
+    for tier in by_tier(&job.subjects, subjects) {
+        // From the outermost one inwards: who warns earlier stays inside.
+        let mut bound = None;
+        let mut found: Vec<Outcome> = Vec::new();
+        for at in tier {
+            let outcome = one(at, &subjects[at], &history, bound, run);
+            bound = literal(&outcome, &subjects[at]);
+            found.push(outcome);
+        }
+        keep_order(&mut found, subjects);
+        outcomes.extend(found);
+    }
+    outcomes
+}
+
+/// Groups of tiers, each from the outermost literal on; who is no tier stands alone.
+fn by_tier(job: &[usize], subjects: &[Subject<'_>]) -> Vec<Vec<usize>> {
+    let single = |at: &usize| subjects[*at].tuned.len() == 1;
+    let of_shape = |at: &usize| {
+        (subjects[*at].shape.clone(), subjects[*at].comparisons().next().map_or(0.0, |one| one.literal.value))
+    };
+    let singles: Vec<usize> = job.iter().copied().filter(single).collect();
+    let shapes: Vec<(String, f64)> = singles.iter().map(of_shape).collect();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for mut tier in tiers::tiers(&shapes) {
+        let is_upper = subjects[singles[tier[0]]].comparisons().next().is_some_and(|one| one.is_upper());
+        if is_upper {
+            tier.reverse();
+        }
+        groups.push(tier.into_iter().map(|at| singles[at]).collect());
+    }
+    let grouped: Vec<usize> = groups.iter().flatten().copied().collect();
+    groups.extend(job.iter().filter(|at| !grouped.contains(at)).map(|at| vec![*at]));
+    groups
+}
+
+/// The literal that a rule of one literal comes to have.
+fn literal(outcome: &Outcome, subject: &Subject<'_>) -> Option<f64> {
+    match &outcome.verdict {
+        Verdict::Change(proposal) => proposal.literals.first().map(|one| one.value),
+        Verdict::Leave { .. } => subject.comparisons().next().map(|one| one.literal.value),
+    }
+}
+
+/// Takes back what would turn tiers over.
+fn keep_order(tier: &mut [Outcome], subjects: &[Subject<'_>]) {
+    if tier.len() < 2 {
+        return;
+    }
+    let old: Vec<f64> = tier
+        .iter()
+        .map(|one| subjects[one.subject].comparisons().next().map_or(0.0, |one| one.literal.value))
+        .collect();
+    let new: Vec<f64> =
+        tier.iter().zip(&old).map(|(one, old)| literal(one, &subjects[one.subject]).unwrap_or(*old)).collect();
+    // From the lowest literal on, as the order is kept in.
+    let falls = old.first() > old.last();
+    let turned =
+        |values: &[f64]| -> Vec<f64> { if falls { values.iter().rev().copied().collect() } else { values.to_vec() } };
+    let mut kept = turned(&new);
+    let mut back = tiers::keep_order(&turned(&old), &mut kept);
+    if falls {
+        back.reverse();
+    }
+    for (one, _) in tier.iter_mut().zip(back).filter(|(_, back)| *back) {
+        let why = "what would suit it alone would turn the tiers of this alert over; they keep their order".to_owned();
+        one.verdict = Verdict::Leave { word: "tiers", why, per_series: Vec::new() };
+    }
+}
+
+fn one(at: usize, subject: &Subject<'_>, history: &History, bound: Option<f64>, run: &Run) -> Outcome {
+    let (Some(rule), Some(taken)) = (&subject.replayed, &subject.taken) else {
+        return Outcome::left(at, subject.reason.as_ref().unwrap_or(&Reason::NoLiteral));
+    };
+    let leaves = &history.leaves;
+    let replayer = Replayer::new(rule, leaves);
+    let now = replayer.replay(&taken.literals, rule.for_ms);
+    let lasted = leaves.first().map_or(Span::ZERO, |range| range.at(range.steps).since(range.start));
+    let mut notes = history.notes.clone();
+    let at_once = at_once(&now.pages);
+    if subject.group.limit > 0 && at_once as u64 > subject.group.limit {
+        let limit = subject.group.limit;
+        notes.push(format!("{at_once} of its alerts fired at once: its group allows {limit}, and then drops them all"));
+    }
+    if !rule.opaque_labels().is_empty() {
+        let labels = rule.opaque_labels().join(", ");
+        notes.push(format!(
+            "its label {labels} depends on the value: each value is an alert of its own, more than are counted here"
+        ));
+    }
+    let past = Past { history: lasted, pages_per_week: per_week(now.pages.len(), lasted), pages: now.pages };
+    if let Some(reason) = &subject.reason {
+        let over_budget = past.pages_per_week > subject.budget;
+        return Outcome { past: Some(past), over_budget, notes, ..Outcome::left(at, reason) };
+    }
+    let limits: Vec<Limits> = (0..taken.literals.len()).map(|nth| limits(subject, nth, leaves, bound)).collect();
+    let advice = doctor::advise(&doctor::Case {
+        rule,
+        literals: &taken.literals,
+        leaves,
+        limits: &limits,
+        budget: subject.budget,
+        said: &run.said,
+        zone: &run.zone,
+    });
+    let over_budget = match &advice.finding {
+        Finding::Change(_) | Finding::Leave(doctor::Reason::NothingBetter | doctor::Reason::Levels { .. }) => true,
+        Finding::Leave(_) => false,
+    };
+    let verdict = match advice.finding {
+        Finding::Leave(reason) => left(reason),
+        Finding::Change(change) => {
+            let literals: Vec<Spelled> = taken
+                .literals
+                .iter()
+                .zip(&change.literals)
+                .enumerate()
+                .map(|(nth, (old, new))| spelled(subject.written(nth), *old, *new))
+                .collect();
+            let hold = Span::from_millis(u64::try_from(change.for_ms).unwrap_or(0));
+            if hold == subject.rule.hold && !literals.iter().any(Spelled::is_changed) {
+                left(doctor::Reason::NothingBetter)
+            } else {
+                // As it will stand there, to the last digit.
+                let values: Vec<f64> = literals.iter().map(|one| one.value).collect();
+                let pages = replayer.replay(&values, change.for_ms).pages;
+                Verdict::Change(Box::new(Proposal {
+                    literals,
+                    hold,
+                    pages_per_week: per_week(pages.len(), lasted),
+                    pages,
+                    serious: change.serious,
+                    serious_told: change.serious_told,
+                    confidence: change.confidence,
+                    why: change.why,
+                    per_series: change.per_series,
+                }))
+            }
+        }
+    };
+    Outcome { subject: at, past: Some(past), over_budget, verdict, notes }
+}
+
+/// The most that fired together.
+fn at_once(pages: &[Page]) -> usize {
+    let begins = pages.iter().map(|page| (page.began, 1));
+    // Where one ends as another begins, they are not together.
+    let mut edges: Vec<(Timestamp, i64)> =
+        begins.chain(pages.iter().filter_map(|page| Some((page.ended?, -1)))).collect();
+    edges.sort_unstable();
+    let (mut now, mut most) = (0, 0);
+    for (_, edge) in edges {
+        now += edge;
+        most = most.max(now);
+    }
+    usize::try_from(most).unwrap_or(0)
+}
+
+fn spelled(written: &str, old: f64, new: f64) -> Spelled {
+    let unchanged = Spelled { old: written.to_owned(), old_value: old, new: written.to_owned(), value: old };
+    if new == old {
+        return unchanged;
+    }
+    let (text, value) = spell(written, new);
+    if value == old { unchanged } else { Spelled { new: text, value, ..unchanged } }
+}
+
+/// What a literal may become, by its expression and by what was ever seen.
+fn limits(subject: &Subject<'_>, nth: usize, leaves: &[Range], bound: Option<f64>) -> Limits {
+    let Some(comparison) = subject.comparisons().nth(nth) else { return Limits::FIXED };
+    let measured = subject.taken.as_ref().and_then(|taken| *taken.measured.get(nth)?).and_then(|at| leaves.get(at));
+    let every = |holds: &dyn Fn(f64) -> bool| {
+        let values =
+            measured.into_iter().flat_map(|range| &range.tracks).flat_map(|track| track.values.iter().flatten());
+        values.filter(|value| value.is_finite()).all(|value| holds(*value))
+    };
+    // A share that was ever more than the whole is none.
+    let clamp = comparison.measure.clamp.filter(|(low, high)| every(&|value| (*low..=*high * 1.001).contains(&value)));
+    let whole = comparison.literal.value.fract() == 0.0
+        && comparison.measure.unit == Unit::Other
+        && measured.is_some()
+        && every(&|value| value.fract() == 0.0);
+    let (least, most) = if comparison.is_upper() { (None, bound) } else { (bound, None) };
+    Limits { tune: true, clamp, least, most, whole }
+}
+
+fn left(reason: doctor::Reason) -> Verdict {
+    let why = reason.to_string();
+    let (word, per_series) = match reason {
+        doctor::Reason::Untunable => ("untunable", Vec::new()),
+        doctor::Reason::InsideBudget { .. } => ("inside_budget", Vec::new()),
+        doctor::Reason::NoData => ("no_data", Vec::new()),
+        doctor::Reason::TooLittle { .. } => ("too_little", Vec::new()),
+        doctor::Reason::CannotEvaluate(_) => ("cannot_evaluate", Vec::new()),
+        doctor::Reason::Levels { per_series } => ("levels", per_series),
+        doctor::Reason::NothingBetter => ("nothing_better", Vec::new()),
+    };
+    Verdict::Leave { word, why, per_series }
+}

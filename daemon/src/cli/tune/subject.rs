@@ -1,0 +1,101 @@
+//! One alert rule as it is tuned: read, judged, and taken apart for replay.
+
+use super::Failed;
+use super::input::Intervals;
+use crate::rules::compare::{self, Analysis, Comparison};
+use crate::rules::file::{self, Group, RuleFile, RuleKind};
+use crate::rules::formula::{self, Taken};
+use crate::rules::reason::Reason;
+use homeostat::budget::{Budget, NotBudget};
+use homeostat::replay;
+use homeostat::time::Span;
+
+pub(super) struct Subject<'a> {
+    pub file: &'a RuleFile,
+    pub group: &'a Group,
+    pub rule: &'a file::Rule,
+    /// Where PromQL can be read.
+    pub analysis: Option<Analysis>,
+    /// Places of the comparisons that are tuned.
+    pub tuned: Vec<usize>,
+    /// Why none is.
+    pub reason: Option<Reason>,
+    /// None: it cannot be asked for.
+    pub taken: Option<Taken>,
+    /// With the formula of `taken`.
+    pub replayed: Option<replay::Rule>,
+    /// What tiers have in common.
+    pub shape: String,
+    pub interval: Span,
+    /// Pages a week: the rule's own, or that of the run.
+    pub budget: f64,
+}
+
+/// The annotation by which a rule has a budget of its own.
+const BUDGET: &str = "homeostat_budget";
+
+impl Subject<'_> {
+    pub fn comparisons(&self) -> impl Iterator<Item = &Comparison> {
+        let all = self.analysis.as_ref().map(|analysis| analysis.comparisons.as_slice()).unwrap_or_default();
+        self.tuned.iter().map(move |at| &all[*at])
+    }
+
+    /// A literal as it is written.
+    pub fn written(&self, literal: usize) -> &str {
+        self.comparisons().nth(literal).map_or("", |one| &self.rule.expr.text[one.literal.span.clone()])
+    }
+}
+
+/// All alert rules, in the order of the files. The error is an annotation that is no budget.
+pub(super) fn subjects<'a>(
+    files: &'a [RuleFile],
+    intervals: &Intervals,
+    budget: f64,
+) -> Result<Vec<Subject<'a>>, Failed> {
+    let mut subjects = Vec::new();
+    for file in files {
+        for group in &file.groups {
+            let interval = group.interval.unwrap_or_else(|| intervals.of(&group.name));
+            for rule in group.rules.iter().filter(|rule| rule.kind == RuleKind::Alert) {
+                let budget = own_budget(rule)
+                    .map_err(|problem| {
+                        Failed::Use(format!("{}:{}: {}: {problem}", file.name, rule.line, rule.name.text))
+                    })?
+                    .unwrap_or(budget);
+                subjects.push(subject(file, group, rule, interval, budget));
+            }
+        }
+    }
+    Ok(subjects)
+}
+
+fn own_budget(rule: &file::Rule) -> Result<Option<f64>, String> {
+    let Some((_, field)) = rule.annotations.iter().find(|(name, _)| name == BUDGET) else { return Ok(None) };
+    let budget: Budget = field.text.trim().parse().map_err(|error: NotBudget| format!("{BUDGET}: {error}"))?;
+    let per_week = budget.per_week().ok_or_else(|| format!("{BUDGET}: give one like `1 per week`"))?;
+    Ok(Some(per_week))
+}
+
+fn subject<'a>(file: &'a RuleFile, group: &'a Group, rule: &'a file::Rule, interval: Span, budget: f64) -> Subject<'a> {
+    let text = &rule.expr.text;
+    let (analysis, tuned, reason) = match compare::analyse(text) {
+        Err(reason) => (None, Vec::new(), Some(reason)),
+        Ok(analysis) => match analysis.tuned.clone() {
+            Ok(tuned) => (Some(analysis), tuned, None),
+            Err(reason) => (Some(analysis), Vec::new(), Some(reason)),
+        },
+    };
+    let taken = analysis.as_ref().map(|analysis| formula::take(text, analysis, &tuned));
+    let millis = |span: Span| i64::try_from(span.millis()).unwrap_or(i64::MAX);
+    let replayed = taken.as_ref().map(|taken| replay::Rule {
+        alert: rule.name.text.clone(),
+        labels: rule.labels.iter().map(|(name, field)| (name.clone(), field.text.clone())).collect(),
+        formula: taken.formula.clone(),
+        for_ms: millis(rule.hold),
+        keep_firing_for_ms: millis(rule.keep_firing_for),
+        interval_ms: millis(interval),
+    });
+    let shape =
+        analysis.as_ref().map(|analysis| crate::rules::tiers::shape(text, analysis, &tuned)).unwrap_or_default();
+    Subject { file, group, rule, analysis, tuned, reason, taken, replayed, shape, interval, budget }
+}
