@@ -138,7 +138,7 @@ impl Alertmanager {
             command.args([format!("--web.listen-address={address}").as_str(), "--cluster.listen-address="]);
             command
         };
-        let (child, address) = on_free_port(dir, "alertmanager.log", command, "/-/ready");
+        let (child, address) = on_free_port(dir, "alertmanager.log", command, ("/-/ready", &|status| status == 200));
         Alertmanager { child, address }
     }
 
