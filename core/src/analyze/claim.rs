@@ -178,7 +178,7 @@ mod tests {
         type Worse = fn(&mut Claim, &mut Holding);
         let worse: [(&str, Worse); 8] = [
             ("a heavy tail", |claim, _| claim.outlook.heaviness = 0.4),
-            ("a level raised by pages", |claim, _| claim.outlook.correction = 0.5),
+            ("a level raised by pages", |claim, _| claim.outlook.correction = 1.0),
             ("few samples", |claim, _| claim.outlook.samples = 100.0),
             ("pages lately", |claim, _| claim.outlook.recent_pages = 2.0),
             ("pages all along", |claim, _| claim.alerts_per_week = 8.0),
