@@ -169,6 +169,8 @@ fn routes() -> Vec<(&'static str, &'static [&'static str], MethodRouter<App>)> {
         ("/api/v1/transitions", &["get"], get(api::transitions)),
         ("/api/v1/optimizations", &["get"], get(api::optimizations)),
         ("/api/v1/statistics", &["get"], get(api::statistics)),
+        ("/api/v1/ab", &["get"], get(api::ab)),
+        ("/api/v1/ab/report", &["get"], get(api::ab_report)),
         ("/api/v1/calendar", &["get"], get(api::calendar)),
         ("/api/v1/feedback", &["post"], post(feedback::feedback)),
         ("/api/v1/proposals", &["get"], get(proposals::list)),

@@ -51,7 +51,7 @@ fn queries() -> Vec<(String, String)> {
 }
 
 /// Panels of things that a quiet daemon on files does not have: of them Prometheus has to take the query, and no more.
-const NOTHING_TO_SHOW: [&str; 14] = [
+const NOTHING_TO_SHOW: [&str; 20] = [
     "Alerts on homeostat",
     "Alerts a week, and how many may be",
     "Is it right?",
@@ -66,8 +66,14 @@ const NOTHING_TO_SHOW: [&str; 14] = [
     "Kept less said",
     "What rules look up",
     "Lower bounds",
+    "Pages a week",
+    "Difference in occasions a week",
+    "Difference in misses a week",
+    "Verdict",
+    "How much later",
+    "What was missed",
 ];
-const OF_SOURCES: [&str; 10] = [
+const OF_SOURCES: [&str; 15] = [
     "Given",
     "Parts that can be read",
     "Series that are silent",
@@ -78,6 +84,11 @@ const OF_SOURCES: [&str; 10] = [
     "Samples asked for",
     "Webhooks",
     "Breaches",
+    "Taken",
+    "Not taken",
+    "Waiting",
+    "Since a receiver took something",
+    "Watchdog",
 ];
 
 #[test]
@@ -103,7 +114,8 @@ fn prometheus_answers_every_query_of_the_dashboards_and_no_alert_fires_on_a_daem
     let rules = prometheus.api("rules", &[]);
     for group in rules["groups"].as_array().expect("a list") {
         for rule in group["rules"].as_array().expect("a list") {
-            assert_eq!((&rule["health"], &rule["state"]), (&"ok".into(), &"inactive".into()), "{rule}");
+            assert_eq!(rule["health"], "ok", "{rule}");
+            assert_ne!(rule["state"], "firing", "{rule}");
         }
     }
 }

@@ -7,10 +7,11 @@ use crate::http::feedback::Id;
 use crate::http::import::Imported;
 use crate::http::problem;
 use crate::http::rows::{
-    ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, ProposalRow, Samples, SeriesRow,
+    AbRow, ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, ProposalRow, Samples, SeriesRow,
     SignalRow, StateRow, Statistics, TransitionRow,
 };
 use crate::view::ThresholdRow;
+use homeostat::versus::Report;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
@@ -219,6 +220,11 @@ fn build() -> Value {
     let limit: &[Parameter] =
         &[("limit", "integer", "Series in anomaly_rates: 100 unless said otherwise, 1000 at most.")];
     all.single::<Statistics>("/api/v1/statistics", "How learning stands.", limit);
+    let summary =
+        "Series with static bounds in the configuration: what those would have paged for, beside what was paged for.";
+    all.list::<AbRow>("/api/v1/ab", summary, LIST);
+    let summary = "The same of all of them together, with a verdict.";
+    all.single::<Report>("/api/v1/ab/report", summary, &[]);
     let summary = "What the calendars say of now, and what comes next: holidays, deploys, maintenance.";
     all.single::<CalendarRow>("/api/v1/calendar", summary, &[]);
     let id = all.schema::<Id>();

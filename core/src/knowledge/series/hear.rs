@@ -65,6 +65,9 @@ impl Series {
                 return About::default();
             }
         };
+        if let Some(live) = &mut self.versus {
+            live.book.hear(verdict, from, until);
+        }
         let mut spoke = self.spoke_in(from, until);
         let of_alert = match about {
             Subject::Period { .. } => self.hear_of_period(verdict, from, until),
