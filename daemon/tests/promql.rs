@@ -52,6 +52,10 @@ impl Small {
                 let mut head = String::new();
                 let mut reader = BufReader::new(&stream);
                 while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).is_ok_and(|read| read > 0) {}
+                // Who ends in the middle of a question has asked nothing.
+                if !head.ends_with("\r\n\r\n") {
+                    continue;
+                }
                 log.lock().expect("nobody panics with it").push(head.clone());
                 let target = head.split(' ').nth(1).unwrap_or_default().trim_start_matches("/prometheus");
                 let (status, body) = match off.load(Ordering::SeqCst) {
