@@ -183,7 +183,7 @@ mod tests {
             ("pages lately", |claim, _| claim.outlook.recent_pages = 2.0),
             ("pages all along", |claim, _| claim.alerts_per_week = 8.0),
             ("disagreement", |_, holding| holding.agreement = 0.8),
-            ("a trend", |_, holding| holding.level = 0.7),
+            ("a trend", |_, holding| holding.level = 0.4),
             ("young", |claim, _| claim.seen = Span::hours(4)),
         ];
         for (sign, change) in worse {
