@@ -147,3 +147,31 @@ fn receivers_that_fail_are_told_after_a_kill_and_others_at_once() {
     assert!(webhook.so_far().is_empty(), "told once");
     daemon.stop();
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_watchdog_is_silent_while_nothing_can_be_stored() {
+    let (folder, manager) = (folder(), Listener::start("200 OK"));
+    let settings = format!(
+        "pages: {{watchdog: Deadman, watchdog_interval: 1s}}\nverdicts: {{poll_interval: 1s}}\n\
+         receivers: [{{kind: alertmanager, url: 'http://{}'}}]\n",
+        manager.address
+    );
+    let daemon = Daemon::learned(&folder, &settings);
+    let watchdog = |asked: &Asked| asked.body.contains("\"Deadman\"");
+    let first = manager.next("the watchdog", watchdog).json();
+    assert!(first[0]["endsAt"].as_str() > first[0]["startsAt"].as_str(), "it ends by itself: {first}");
+    daemon.limit_file_size("0");
+    wait_until("the store", || (daemon.metric("homeostat_store_problem") == 1.0).then_some(()));
+    let (mut polls, mut late) = (0, 0);
+    while polls < 5 {
+        // Polls go on, and tell how time passes. One that was on its way may still come.
+        let asked = manager.next("a poll", |_| true);
+        polls += u32::from(asked.line.starts_with("GET "));
+        late += u32::from(polls >= 2 && watchdog(&asked));
+    }
+    assert_eq!(late, 0, "it fires while nothing can be stored");
+    daemon.limit_file_size("unlimited");
+    manager.next("the watchdog again", watchdog);
+    daemon.stop();
+}
