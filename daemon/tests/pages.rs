@@ -146,6 +146,17 @@ fn receivers_that_fail_are_told_after_a_kill_and_others_at_once() {
     wait_until("nothing waits", || daemon.try_metric(waiting).filter(|count| *count == 0.0));
     assert!(webhook.so_far().is_empty(), "told once");
     daemon.stop();
+    // A receiver that is new is told of nothing that is over.
+    let new = Listener::start("200 OK");
+    let text = read(&folder, "homeostat.yaml");
+    let more = format!("receivers:\n- {{kind: webhook, url: 'http://{}/new'}}", new.address);
+    write(&folder, "homeostat.yaml", &text.replace("receivers:", &more));
+    let daemon = Daemon::go_on(&folder);
+    let cycles = || daemon.metric("homeostat_cycles_total");
+    let before = cycles();
+    wait_until("cycles", || (cycles() >= before + 3.0).then_some(()));
+    assert!(new.so_far().is_empty() && webhook.so_far().is_empty());
+    daemon.stop();
 }
 
 #[cfg(target_os = "linux")]
