@@ -402,15 +402,6 @@ fn a_damaged_part_of_a_snapshot_is_set_aside_and_the_rest_goes_on() {
     }
 }
 
-/// A limit of file size of nothing at all: every write fails, as on a full disk, for whoever runs the tests. util-linux has
-/// `prlimit` on every Linux.
-#[cfg(target_os = "linux")]
-fn limit_file_size(daemon: &Daemon, size: &str) {
-    let pid = daemon.child.id().to_string();
-    let done = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={size}:unlimited")]).status();
-    assert!(done.expect("prlimit of util-linux is there").success());
-}
-
 /// Nothing else is written meanwhile: that the disk is full is found out by what is asked for.
 #[cfg(target_os = "linux")]
 #[test]
@@ -441,9 +432,9 @@ fn what_is_imported_or_read_again_on_a_full_disk_is_refused_and_not_done() {
     let full = |ask: &dyn Fn() -> common::Answer| {
         // It takes a moment until the driver tries again by itself: until then it would know without a write.
         wait_until("the store", || (daemon.metric("homeostat_store_problem") == 0.0).then_some(()));
-        limit_file_size(&daemon, "0");
+        daemon.limit_file_size("0");
         assert!(ask().problem(507).contains("nothing was changed"));
-        limit_file_size(&daemon, "unlimited");
+        daemon.limit_file_size("unlimited");
     };
     full(&import);
     assert!(!imported(), "what was refused was not done");
@@ -478,7 +469,7 @@ fn on_a_full_disk_judging_goes_on_and_nothing_is_changed_or_acknowledged_until_t
     std::fs::write(dir.path().join("homeostat.yaml"), config.to_string()).expect("a file");
     let daemon = Daemon::go_on(dir.path());
     daemon.wait_for_thresholds(2);
-    let room = |size: &str| limit_file_size(&daemon, size);
+    let room = |size: &str| daemon.limit_file_size(size);
     let verdict = || daemon.post("/api/v1/feedback", &json!({ "series": "load", "verdict": "false" }));
     let judged = || daemon.metric("homeostat_judged_samples_total");
     let cycles = || daemon.data("/api/v1/statistics")["cycles"].as_u64().expect("a number");
