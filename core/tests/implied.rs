@@ -5,6 +5,7 @@ mod world;
 use homeostat::event::Event;
 use homeostat::feedback::weights::Feature;
 use homeostat::feedback::{Subject, Verdict};
+use homeostat::plan::state::SystemState;
 use homeostat::time::{Span, Timestamp};
 use world::{World, certain};
 
@@ -24,6 +25,9 @@ fn alerted() -> (World, homeostat::knowledge::SeriesId, f64, Timestamp) {
         _ => None,
     });
     let prior = world.series(id).sensitivity().get();
+    // How far a step goes follows the state; it stands still here.
+    world.force(SystemState::Healthy);
+    world.cycles(40);
     (world, id, prior, onset.expect("it alerted"))
 }
 

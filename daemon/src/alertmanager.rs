@@ -99,7 +99,7 @@ pub struct Office {
     holds: Mutex<BTreeMap<usize, holds::Holds>>,
     /// One verdict at a time, so that each is kept once.
     one_by_one: tokio::sync::Mutex<()>,
-    pub tally: Tally,
+    pub tally: Arc<Tally>,
 }
 
 /// Makes the office, and starts a task for each Alertmanager that is asked for its alerts. To be called in the runtime.
@@ -114,7 +114,7 @@ pub fn open(config: &Config, handle: &Handle) -> Arc<Office> {
         seen: Mutex::default(),
         holds: Mutex::default(),
         one_by_one: tokio::sync::Mutex::default(),
-        tally: Tally::default(),
+        tally: Arc::default(),
     });
     let asked = |receiver: &&Receiver| receiver.kind == ReceiverKind::Alertmanager && receiver.poll;
     for (number, receiver) in daemon.receivers.iter().filter(asked).enumerate() {

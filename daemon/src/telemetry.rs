@@ -61,6 +61,7 @@ pub struct Counts {
 pub struct Tallies {
     pub webhooks: Vec<Arc<Tally>>,
     pub receivers: Vec<Arc<page::Tally>>,
+    pub verdicts: Arc<alertmanager::Tally>,
     pub sources: Vec<Arc<source::Tally>>,
 }
 
@@ -281,7 +282,7 @@ impl Measured {
 }
 
 /// All of the daemon's own metrics.
-pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies, heard: &alertmanager::Tally) -> Vec<Family> {
+pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Family> {
     let mut all = Families(Vec::new());
     let (stats, counts) = (&m.stats, &m.stats.counts);
     let number = |flag: bool| f64::from(u8::from(flag));
@@ -482,7 +483,7 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies, heard: &al
     all.ab(m.ab.as_ref());
     all.webhooks(&tallies.webhooks);
     all.receivers(&tallies.receivers);
-    all.verdicts(heard);
+    all.verdicts(&tallies.verdicts);
     all.sources(&tallies.sources, m.now);
 
     // K and the shell

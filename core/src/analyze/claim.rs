@@ -178,12 +178,12 @@ mod tests {
         type Worse = fn(&mut Claim, &mut Holding);
         let worse: [(&str, Worse); 8] = [
             ("a heavy tail", |claim, _| claim.outlook.heaviness = 0.4),
-            ("a level raised by pages", |claim, _| claim.outlook.correction = 0.5),
+            ("a level raised by pages", |claim, _| claim.outlook.correction = 1.0),
             ("few samples", |claim, _| claim.outlook.samples = 100.0),
             ("pages lately", |claim, _| claim.outlook.recent_pages = 2.0),
             ("pages all along", |claim, _| claim.alerts_per_week = 8.0),
             ("disagreement", |_, holding| holding.agreement = 0.8),
-            ("a trend", |_, holding| holding.level = 0.7),
+            ("a trend", |_, holding| holding.level = 0.4),
             ("young", |claim, _| claim.seen = Span::hours(4)),
         ];
         for (sign, change) in worse {

@@ -186,7 +186,7 @@ mod tests {
             (br#"{"version":4,"alerts":[]}"#, "`version`: 4 is not read"),
             (br#"{"alerts":[]}"#, "`version`: is missing"),
             (br#"{"version":"4","alerts":{}}"#, "`alerts`: a list"),
-            (br#"[]"#, "not what an Alertmanager sends"),
+            (br#"[]"#, "`version`: is missing"),
             (br#"{"version":"4","aler"#, "not what an Alertmanager sends"),
         ] {
             let said = webhook(body).expect_err("refused");

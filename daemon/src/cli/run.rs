@@ -114,7 +114,7 @@ async fn serve(
     let home = served.daemon.http.external_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let receivers = crate::page::spawn(&served, &home, &handle);
     let office = crate::alertmanager::open(&served, &handle);
-    let tallies = Tallies { webhooks, receivers, sources };
+    let tallies = Tallies { webhooks, receivers, verdicts: Arc::clone(&office.tally), sources };
 
     let reread: Reread =
         Arc::new(move || args.reload().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));

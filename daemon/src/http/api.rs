@@ -335,7 +335,7 @@ pub async fn metrics(State(app): State<App>, uri: Uri, headers: HeaderMap) -> An
         .query(|view| view.settings.daemon.prometheus.enabled.then(|| telemetry::Measured::of(view)))
         .await?
         .ok_or_else(closed)?;
-    let families = app.totalled(|totals| telemetry::families(&measured, totals, &app.tallies, &app.office.tally));
+    let families = app.totalled(|totals| telemetry::families(&measured, totals, &app.tallies));
     Ok(exposition(&headers, &families))
 }
 

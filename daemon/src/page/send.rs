@@ -180,7 +180,8 @@ fn post(receiver: &Receiver, body: &[u8]) -> Result<(), Failed> {
     let said: String = said.chars().filter(|c| !c.is_control()).take(SAID_SHOWN).collect();
     let problem = format!("it answers {status} {said}");
     // What is wrong with the alerts themselves does not get better; an Alertmanager keeps those that are not.
-    Err(if status.as_u16() == 400 { Failed::Never(problem) } else { Failed::Later(problem) })
+    let never = receiver.kind == ReceiverKind::Alertmanager && status.as_u16() == 400;
+    Err(if never { Failed::Never(problem) } else { Failed::Later(problem) })
 }
 
 /// Of an answer that refuses, so many bytes are read and so many letters told.

@@ -46,7 +46,7 @@ impl Store {
         let transaction = self.connection.transaction().map_err(sql)?;
         let text = "insert or ignore into verdicts (name, at, body) values (?1, ?2, ?3)";
         transaction.execute(text, params![name, at.millis(), body]).map_err(sql)?;
-        let text = "delete from verdicts where id <= (select max(id) from verdicts) - ?1";
+        let text = "delete from verdicts where id <= (select id from verdicts order by id desc limit 1 offset ?1)";
         transaction.execute(text, [most as i64]).map_err(sql)?;
         transaction.commit().map_err(sql)
     }

@@ -46,10 +46,15 @@ fn exported() -> Exported {
     }
     let sources = ["promql", "scrape"]
         .map(|kind| Arc::new(source::Tally::new(kind, 1, Span::minutes(1), Some(Arc::new(Cost::default())), now)));
-    let kinds = [ReceiverKind::Alertmanager, ReceiverKind::Webhook, ReceiverKind::Command];
-    let receivers: Vec<_> = (1..).zip(kinds).map(|(number, kind)| Arc::new(page::Tally::new(kind, number))).collect();
+    let receivers = [ReceiverKind::Alertmanager, ReceiverKind::Webhook, ReceiverKind::Command];
+    let receivers = receivers.map(|kind| Arc::new(page::Tally::new(kind, 1)));
     receivers.iter().for_each(|tally| tally.taken_at.store(1, Ordering::Relaxed));
-    let tallies = Tallies { webhooks: vec![Arc::default()], receivers, sources: sources.into() };
+    let tallies = Tallies {
+        webhooks: vec![Arc::default()],
+        receivers: receivers.into(),
+        verdicts: Arc::default(),
+        sources: sources.into(),
+    };
     for tally in &tallies.sources {
         tally.reached(now);
     }
@@ -64,7 +69,7 @@ fn exported() -> Exported {
         serde_saphyr::from_str("{alert: A, expr: x, op: '>', literal: 1, match: load}").expect("a rule");
 
     let mut exported = Exported::new();
-    let own = families(&m, &mut Totals::default(), &tallies, &alertmanager::Tally::default());
+    let own = families(&m, &mut Totals::default(), &tallies);
     for family in own.iter().chain(&threshold_families(&[learned], &[rule])) {
         let suffixes: &[&str] = if family.kind == Type::Histogram { &["_bucket", "_sum", "_count"] } else { &[""] };
         for suffix in suffixes {

@@ -17,8 +17,17 @@ pub struct AbRow {
     upper: Option<f64>,
     lower: Option<f64>,
     for_s: f64,
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "of_one")]
     report: Report,
+}
+
+/// Without how many series it is of: `series` is the name here.
+fn of_one<S: serde::Serializer>(report: &Report, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut fields = serde_json::to_value(report).map_err(serde::ser::Error::custom)?;
+    if let Some(fields) = fields.as_object_mut() {
+        fields.remove("series");
+    }
+    fields.serialize(serializer)
 }
 
 pub fn ab(view: &View<'_>, page: &Page) -> Rows<AbRow> {

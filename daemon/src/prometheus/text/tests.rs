@@ -154,6 +154,7 @@ fn metadata_says_the_same_as_a_text() {
         ("g", "gauge"),
         ("x_timestamp_seconds", "gauge"),
         ("u", "unknown"),
+        ("v_info", "gauge"),
     ];
     let metadata = metadata.map(|(name, kind)| (name.to_owned(), vec![said(kind)]));
     let families = Families::of_metadata(&metadata.into());
