@@ -3,64 +3,68 @@
 mod common;
 
 use common::prometheus::{Prometheus, create_blocks};
-use common::{Daemon, WHATEVER_THE_HOST_DOES, folder, now, run, wait_until, write};
+use common::{Daemon, folder, now, run, wait_until, write};
 use serde_json::Value;
 use std::fmt::Write as _;
+use std::io::Write as _;
 
-/// Three weeks at one sample in five minutes: noise from 0 to 1 around 10, two labelled incidents of an hour and a half each
-/// (one as high as anybody would write a bound, one far below it), and a spike that is nobody's business every twelve hours.
+/// Three weeks at one sample in five minutes: noise from 10 to 11, and two labelled incidents of an hour and a half each, one
+/// five above and one five below.
 fn labelled() -> String {
     let mut csv = "timestamp,value,label\n".to_owned();
     for n in 0..3 * 7 * 288_u64 {
-        let noise = (n.wrapping_mul(2_654_435_761) % 1009) as f64 / 1009.0;
         let (high, low) = ((4000..4018).contains(&n), (5000..5018).contains(&n));
-        let spike = n % 144 == 77;
-        let value = 10.0
-            + noise
-            + if high { 90.0 } else { 0.0 }
-            + if low { 30.0 } else { 0.0 }
-            + if spike { 55.0 } else { 0.0 };
+        let value = 10.0 + noise(n) + if high { 5.0 } else { 0.0 } - if low { 5.0 } else { 0.0 };
         writeln!(csv, "{},{value:.4},{}", 1_700_000_000 + n * 300, u8::from(high || low)).expect("text");
     }
     csv
+}
+
+/// From 0 to 1, the same each time.
+fn noise(n: u64) -> f64 {
+    let mut z = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    ((z ^ (z >> 27)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[test]
 fn replayed_on_a_labelled_file_pages_misses_and_delay_are_told_with_a_verdict() {
     let home = folder();
     write(&home, "load.csv", &labelled());
-    let args = ["ab", "report", "load.csv", "--upper", "60", "--output", "json"];
+    // A bound that one sample in fifty lies over.
+    let args = ["ab", "report", "load.csv", "--upper", "10.98", "--output", "json"];
     let ran = run(&home, &args);
     assert_eq!(ran.code, 0, "{}", ran.err);
     let data = serde_json::from_str::<Value>(&ran.out).expect("JSON")["data"].take();
     let (row, total) = (&data["series"][0], &data["report"]);
     assert_eq!(
         (row["series"].as_str(), row["upper"].as_f64(), row["for_s"].as_f64()),
-        (Some("load"), Some(60.0), Some(0.0))
+        (Some("load"), Some(10.98), Some(0.0))
     );
     assert_eq!((total["series"].as_u64(), &total["occasions"]), (Some(1), &row["occasions"]));
     let weeks = row["weeks"].as_f64().expect("weeks");
     assert!((2.5..3.0).contains(&weeks), "{weeks}");
-    // A spike each half day and the high incident, as far as both were asked.
-    let fixed = row["static"]["pages"].as_u64().expect("pages");
-    assert!((36..=43).contains(&fixed), "{row}");
-    assert_eq!((row["mattered"].as_u64(), row["static"]["missed"].as_u64()), (Some(2), Some(1)), "{row}");
-    assert!(row["learned"]["missed"].as_u64() <= Some(1), "{row}");
+    let (learned, fixed) = (&row["learned"], &row["static"]);
+    assert!((80..150).contains(&fixed["pages"].as_u64().expect("pages")), "{row}");
+    assert!(learned["pages"].as_u64() <= Some(9), "the budget is one a week beside the incidents: {row}");
+    // What lies below is no matter to an upper bound.
+    assert_eq!((row["mattered"].as_u64(), fixed["missed"].as_u64()), (Some(2), Some(1)), "{row}");
+    assert_eq!(learned["missed"].as_u64(), Some(0), "{row}");
     assert_eq!(
         (row["occasions"]["verdict"].as_str(), row["verdict"].as_str()),
         (Some("better"), Some("better")),
         "{row}"
     );
 
-    let table = run(&home, &["ab", "report", "load.csv", "--upper", "60"]);
+    let table = run(&home, &["ab", "report", "load.csv", "--upper", "10.98"]);
     let lines: Vec<&str> = table.out.lines().collect();
     assert!(lines[0].starts_with("series\tweeks\tlearned, pages a week\tstatic\t"), "{}", table.out);
-    assert!(lines[1].starts_with("load\t2.") && lines[1].contains(" and 1 of 2"), "{}", table.out);
+    assert!(lines[1].starts_with("load\t2.") && lines[1].contains("\t0 and 1 of 2\t"), "{}", table.out);
     assert!(lines[2].starts_with("all together\t") && lines[3].starts_with("learned is better: "), "{}", table.out);
 
-    // With a `for` no spike lasts, and the bounds of the configuration are those of the flags.
-    write(&home, "a.yaml", "series: [{match: load, static: {upper: 60, for: 15m}}]\n");
-    let flags = run(&home, &["ab", "report", "load.csv", "--upper", "60", "--for", "15m", "--output", "json"]);
+    // With a `for` the incident alone lasts, and the bounds of the configuration are those of the flags.
+    write(&home, "a.yaml", "series: [{match: load, static: {upper: 10.98, for: 30m}}]\n");
+    let flags = run(&home, &["ab", "report", "load.csv", "--upper", "10.98", "--for", "30m", "--output", "json"]);
     let file = run(&home, &["ab", "report", ".", "--config", "a.yaml", "--output", "json"]);
     assert_eq!(flags.out, file.out, "{}", file.err);
     assert!(flags.out.contains(r#""static":{"pages":1,"#), "{}", flags.out);
@@ -93,26 +97,20 @@ fn what_cannot_be_compared_is_told() {
 #[test]
 fn the_daemon_compares_what_its_configuration_names_and_shows_it() {
     let home = folder();
-    let mut rows = String::new();
-    let begun = now() - 4 * 86_400;
-    for n in 0..4 * 288_u64 {
-        let noise = (n.wrapping_mul(2_654_435_761) % 1009) as f64 / 1009.0;
-        let spike = if n % 72 == 50 { 55.0 } else { 0.0 };
-        writeln!(rows, r#"{{"series":"load","timestamp":{},"value":{}}}"#, begun + n * 300, 10.0 + noise + spike)
-            .expect("text");
+    let daemon = Daemon::learned(&home, "series: [{match: load, static: {upper: 60}}]\n");
+    // What a file holds at the start is history. What comes after is judged: one sample over the static bound.
+    let begun = now();
+    let mut file = std::fs::OpenOptions::new().append(true).open(home.path().join("rows.jsonl")).expect("the file");
+    for n in 0..20 {
+        let value = if n == 10 { 500.0 } else { 10.5 };
+        writeln!(file, r#"{{"series":"load","timestamp":{begun}.{n:02},"value":{value}}}"#).expect("a row");
     }
-    write(&home, "rows.jsonl", &rows);
-    let series = "series: [{match: load, static: {upper: 60}}]\n";
-    let states = format!("states: {{healthy: {{monitoring_interval: 1s}}, {WHATEVER_THE_HOST_DOES}}}\n");
-    let rest = "host: {enabled: false}\nfiles: [{path: rows.jsonl}]\nlearning: {learning_window: 30d}\n";
-    write(&home, "homeostat.yaml", &format!("{series}{states}{rest}"));
-    let daemon = Daemon::go_on(&home);
-    daemon.wait_for_thresholds(1);
     let pages = |row: &Value| row["static"]["pages"].as_u64().unwrap_or(0);
-    wait_until("the series", || (!daemon.list("/api/v1/ab").is_empty()).then_some(()));
+    wait_until("a page of the static bound", || (pages(&daemon.data("/api/v1/ab/report")) > 0).then_some(()));
 
     let total = daemon.data("/api/v1/ab/report");
     let rows = daemon.list("/api/v1/ab");
+    assert_eq!(pages(&total), 1, "{total}");
     assert_eq!((rows.len(), rows[0]["series"].as_str(), rows[0]["upper"].as_f64()), (1, Some("load"), Some(60.0)));
     assert_eq!(rows[0]["learned"], total["learned"], "one series is all of them");
     assert_eq!(total["mattered"].as_u64(), Some(0));
@@ -132,6 +130,8 @@ fn the_daemon_compares_what_its_configuration_names_and_shows_it() {
     ] {
         assert!(metrics.contains(&line), "{line}\n{metrics}");
     }
+    let a_week = metrics.lines().find_map(|line| line.strip_prefix("homeostat_ab_pages_per_week{arm=\"static\"} "));
+    assert_eq!(a_week.and_then(|value| value.parse().ok()), total["static"]["pages_per_week"].as_f64());
 }
 
 #[test]

@@ -44,9 +44,9 @@ Examples:
 Both read the same rows at the same time, from the first row on that is judged by learned bounds. What both page for says nothing
 of which is better; occasions on which one of them alone pages do. What begins within an hour of a first page, of whatever series,
 is one occasion. The difference is learned less static, in occasions a week: below zero is fewer; its interval holds at 95 %
-however often it is looked at. A miss is something that mattered and of which one said nothing: in the daemon by verdicts, on files by the column
-label, 1 where a person would want to know; there, what is not labelled did not matter. The verdict is better or worse where an
-interval leaves out zero, else not known yet; worse in occasions or misses is worse.")]
+however often it is looked at. A miss is something that mattered and of which one said nothing: in the daemon by verdicts, on files
+by the column label, 1 where a person would want to know; there, what is not labelled did not matter. The verdict is better or
+worse where an interval leaves out zero, else not known yet; worse in occasions or misses is worse.")]
 struct ReportArgs {
     /// CSV or JSON lines, or folders with CSV files; without any the running daemon is asked
     #[arg(value_name = "FILE")]
