@@ -6,6 +6,7 @@
 use crate::budget::{Budget, Per};
 use crate::calendar::Calendar;
 use crate::plan::state::SystemState;
+use crate::rollout::Step;
 use crate::series::Selector;
 use crate::time::Span;
 use crate::time::zone::Zone;
@@ -316,6 +317,18 @@ pub struct Rollout {
     pub share: Ratio,
     /// On how many more occasions it may page, before that counts as worse: 1 per week, or none for any number.
     pub more: Budget,
+}
+
+impl Rollout {
+    /// How long a step takes at least; none: nothing follows it.
+    pub fn lasts(&self, step: Step) -> Option<Span> {
+        match step {
+            Step::Shadow => Some(self.shadow),
+            Step::Canary => Some(self.canary),
+            Step::Active => Some(self.watch),
+            Step::Kept | Step::Refused | Step::RolledBack => None,
+        }
+    }
 }
 
 impl Default for Rollout {

@@ -395,10 +395,12 @@ impl Event {
                 [one] => Some(&one.series),
                 _ => None,
             },
-            Event::LevelShiftSettled { series, .. } | Event::ThresholdReleased { series, .. } => match series.as_slice() {
-                [one] => Some(one),
-                _ => None,
-            },
+            Event::LevelShiftSettled { series, .. } | Event::ThresholdReleased { series, .. } => {
+                match series.as_slice() {
+                    [one] => Some(one),
+                    _ => None,
+                }
+            }
             Event::StateChanged { .. }
             | Event::EffectMeasured { .. }
             | Event::LoopPaused { .. }

@@ -14,7 +14,7 @@ pub use release::{Release, Trial};
 
 use crate::knowledge::Knowledge;
 use crate::replay::data::Direction;
-use crate::series::{SeriesName, Selector};
+use crate::series::{Selector, SeriesName};
 use crate::threshold::{Pair, Threshold};
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ impl Rule {
     }
 
     /// Where alerts begin by a threshold, on this rule's side.
-    fn bound(&self, threshold: &Threshold, at: Timestamp, holiday: bool) -> Option<f64> {
+    pub fn bound(&self, threshold: &Threshold, at: Timestamp, holiday: bool) -> Option<f64> {
         self.side(threshold.alert.on(at, holiday))
     }
 
@@ -98,8 +98,7 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Step; 6] =
-        [Step::Shadow, Step::Canary, Step::Active, Step::Kept, Step::Refused, Step::RolledBack];
+    pub const ALL: [Step; 6] = [Step::Shadow, Step::Canary, Step::Active, Step::Kept, Step::Refused, Step::RolledBack];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -155,6 +154,11 @@ impl Rollout {
             self.steps.pop_front();
         }
         self.steps.push_back(made);
+    }
+
+    /// Whether what was learned is kept from the rule: it is read along, or was taken back.
+    pub fn holds_back(&self) -> bool {
+        self.steps.back().is_some_and(|made| matches!(made.step, Step::Shadow | Step::Refused | Step::RolledBack))
     }
 
     /// When something that was tried out was taken back last, if it was the last that was tried.

@@ -258,10 +258,7 @@ fn people_promote_and_roll_back_and_a_freeze_stops_both() {
     world.events.push(event);
     assert_eq!(served(&world).len(), 8);
     assert_eq!(steps(&world).last(), Some(&(Step::Active, "a person said so: looks good")));
-    assert_eq!(
-        world.engine.order("LoadHigh", Order::Promote, None, now),
-        Err(NotMoved::Served("LoadHigh".to_owned()))
-    );
+    assert_eq!(world.engine.order("LoadHigh", Order::Promote, None, now), Err(NotMoved::Served("LoadHigh".to_owned())));
     let event = world.engine.order("LoadHigh", Order::RollBack, None, now).expect("an order");
     world.events.push(event);
     assert!(served(&world).is_empty());

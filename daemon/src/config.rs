@@ -28,6 +28,7 @@ use homeostat::config::StrategyName;
 use homeostat::time::Span;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A configuration file larger than this is no configuration file, in bytes.
 const FILE_LEN_MAX: u64 = 1 << 20;
@@ -433,6 +434,7 @@ impl Config {
                 ConfigError::Value { key: error.key, problem: error.problem, place }
             })?;
         config.engine.calendars = calendars;
+        config.engine.rules = config.daemon.rules.iter().map(|rule| Arc::new(rule.looked_up())).collect();
         Ok(Loaded { config, provenance, ignored, calendar_problems })
     }
 

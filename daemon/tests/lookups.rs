@@ -10,7 +10,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// What comes with a threshold fires by that alone, what comes without one by its literal alone.
-const RULES: &str = r#"rules:
+const RULES: &str = r#"rollout: {shadow: 0s, canary: 0s}
+rules:
 - alert: Busy
   expr: vector(1000) # of nothing
   op: '>'
@@ -53,6 +54,7 @@ fn print(folder: impl AsRef<Path>, args: &[&str]) -> String {
 fn rules_are_served_where_alerts_of_their_series_begin() {
     let folder = folder();
     let daemon = Daemon::learned(&folder, RULES);
+    wait_until("both to be served", || (served(&daemon).len() == 2).then_some(()));
     let rows = daemon.list("/api/v1/thresholds");
     let side = |series: &str, side: &str| {
         let row = rows.iter().find(|row| row["series"].as_str().is_some_and(|name| name.starts_with(series)));
@@ -100,7 +102,10 @@ fn rules_are_written_whole_and_a_server_that_is_not_there_is_told() {
     let rules = rules["groups"][0]["rules"].as_array().expect("a list");
     assert_eq!(rules.len(), 6);
     assert_eq!(rules[2]["for"], "1m30s");
-    assert_eq!(rules[4]["expr"], r#"absent(homeostat_threshold{rule="Short of work", direction="lower"})"#);
+    assert_eq!(
+        rules[4]["expr"],
+        r#"absent(homeostat_threshold{rule="Short of work", direction="lower"}) unless on() homeostat_threshold_tried{rule="Short of work"}"#
+    );
     let manifest: Value = serde_saphyr::from_str(&print(&folder, &["rules", "--manifest"])).expect("YAML");
     assert_eq!((&manifest["kind"], &manifest["spec"]["groups"][0]["rules"]), (&json!("PrometheusRule"), &json!(rules)));
 

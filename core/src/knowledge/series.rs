@@ -1,8 +1,8 @@
 //! One series: what it is called, what it holds, what is thought of it, and what becomes of a sample of it.
 
 mod hear;
-mod release;
 mod record;
+mod release;
 mod settings;
 mod shift;
 
@@ -25,12 +25,12 @@ use crate::knowledge::histogram::Part;
 use crate::knowledge::mask::Masks;
 use crate::knowledge::window::Window;
 use crate::monitor::{Fate, Fates, Judged};
+use crate::rollout::Release;
 use crate::series::SeriesName;
 use crate::stats::normal;
 use crate::threshold::{Rival, Threshold};
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
-use crate::rollout::Release;
 use crate::versus::{Book, Live, StaticBounds};
 use serde::{Deserialize, Serialize};
 pub use settings::Settings;

@@ -6,8 +6,8 @@ use crate::knowledge::Knowledge;
 use crate::knowledge::series::Series;
 use crate::plan::import::IMPORTED;
 use crate::series::SeriesName;
-use crate::threshold::Threshold;
 use crate::stats::anytime;
+use crate::threshold::Threshold;
 use crate::time::{Span, Timestamp};
 use crate::versus::{Book, alone, report};
 use serde::{Deserialize, Serialize};
@@ -80,12 +80,7 @@ pub enum NotMoved {
 }
 
 /// What a person's order does.
-pub fn ordered(
-    knowledge: &Knowledge,
-    rule: &str,
-    order: Order,
-    comment: Option<String>,
-) -> Result<Event, NotMoved> {
+pub fn ordered(knowledge: &Knowledge, rule: &str, order: Order, comment: Option<String>) -> Result<Event, NotMoved> {
     let known = knowledge.config().rules.iter().find(|one| one.name == rule);
     let rule = known.ok_or_else(|| NotMoved::Unknown(rule.to_owned()))?;
     let name = || rule.name.clone();
@@ -167,21 +162,16 @@ fn of_rule(knowledge: &Knowledge, rule: &Rule, now: Timestamp) -> Vec<Event> {
     };
     if let Some((to, because)) = next {
         events.push(moved(knowledge, rule, rollout.id, to, because, Some(evidence)));
-    } else if *step == Step::Shadow && let count @ 1.. = differ() {
+    } else if *step == Step::Shadow
+        && let count @ 1.. = differ()
+    {
         let because = format!("what was learned of {count} more series differs from what the rule is served");
         events.push(moved(knowledge, rule, rollout.id, Step::Shadow, because, None));
     }
     events
 }
 
-fn moved(
-    knowledge: &Knowledge,
-    rule: &Rule,
-    id: u64,
-    to: Step,
-    because: String,
-    evidence: Option<Evidence>,
-) -> Event {
+fn moved(knowledge: &Knowledge, rule: &Rule, id: u64, to: Step, because: String, evidence: Option<Evidence>) -> Event {
     let evidence = evidence.map(Box::new);
     Event::RolloutMoved { rule: rule.name.clone(), id, to, because, evidence, situation: knowledge.situation() }
 }
@@ -191,9 +181,9 @@ fn series_that(
     rule: &Rule,
     wanted: impl Fn(&Series, &super::Release) -> bool,
 ) -> Vec<SeriesName> {
-    let of_rule = knowledge.series().filter(|series| {
-        series.releases().any(|(one, release)| one.name == rule.name && wanted(series, release))
-    });
+    let of_rule = knowledge
+        .series()
+        .filter(|series| series.releases().any(|(one, release)| one.name == rule.name && wanted(series, release)));
     of_rule.map(|series| series.name().clone()).collect()
 }
 

@@ -14,7 +14,7 @@ const EPISODES_KEPT: usize = 64;
 const READ_BEFORE: usize = 2_000;
 
 /// A threshold moves by this part of its distance from the ordinary value, or nothing is tried out.
-const MOVES: f64 = 0.1;
+const MOVES: f64 = 0.05;
 
 /// Of one series, for one rule.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ impl Release {
         Release { rule: rule.name.clone(), ..Release::default() }
     }
 
-    /// Whether a threshold is another one than what is served, and by how much it has to be: by a tenth of the distance from
+    /// Whether a threshold is another one than what is served, and by how much it has to be: by a part of the distance from
     /// the ordinary value, or where a person's word moved it by anything at all.
     pub(crate) fn differs(&self, rule: &Rule, threshold: &Threshold, at_all: bool) -> bool {
         let Some(served) = &self.served else { return true };

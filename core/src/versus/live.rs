@@ -139,6 +139,10 @@ mod tests {
             let value = if hour < 20 { 1.0 } else { 11.0 };
             live.see(Timestamp::from_secs(3600 * hour), value, false);
         }
-        assert_eq!((live.book().watched, live.book().counts().pages), (Span::hours(22), [0, 1]), "but for the first hour");
+        assert_eq!(
+            (live.book().watched, live.book().counts().pages),
+            (Span::hours(22), [0, 1]),
+            "but for the first hour"
+        );
     }
 }

@@ -50,7 +50,8 @@ impl Series {
         match to {
             Step::Shadow => {
                 if release.trial.is_none()
-                    && let Some(proposed) = new(self, &rule, &release, false).cloned() {
+                    && let Some(proposed) = new(self, &rule, &release, false).cloned()
+                {
                     let held = self.window.iter().filter(|(at, _)| !self.occasions(*at).silent);
                     release.begin(&rule, proposed, held, |at| self.occasions(at).holiday);
                 }
