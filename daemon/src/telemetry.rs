@@ -9,12 +9,14 @@ mod receivers;
 mod sources;
 mod thresholds;
 mod verdicts;
+mod written;
 
 pub use thresholds::{Learned, Served, threshold_families};
 
 use crate::alertmanager;
 use crate::driver::View;
 use crate::page;
+use crate::remote_write;
 use crate::source;
 use crate::webhook::Tally;
 use homeostat::calendar::{Calendar, Occasion};
@@ -66,6 +68,7 @@ pub struct Tallies {
     pub receivers: Vec<Arc<page::Tally>>,
     pub verdicts: Arc<alertmanager::Tally>,
     pub sources: Vec<Arc<source::Tally>>,
+    pub remote_write: Vec<Arc<remote_write::Tally>>,
 }
 
 /// Totals that the engine's memory alone would let shrink.
@@ -494,6 +497,7 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Fam
     all.receivers(&tallies.receivers);
     all.verdicts(&tallies.verdicts);
     all.sources(&tallies.sources, m.now);
+    all.remote_write(&tallies.remote_write);
 
     // K and the shell
     all.counter("homeostat_cycles_total", "Cycles since the start.").put([], counts.of("cycle_completed"));
@@ -578,6 +582,14 @@ struct Sample {
 }
 
 impl Family {
+    /// Name, labels and value of each sample.
+    pub fn series(&self) -> impl Iterator<Item = crate::remote_write::Series<'_>> {
+        self.samples.iter().map(|sample| {
+            let labels = sample.labels.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect();
+            (self.name, labels, sample.value)
+        })
+    }
+
     fn new(name: &'static str, help: &'static str, kind: Type) -> Family {
         Family { name, help, kind, samples: Vec::new() }
     }

@@ -57,7 +57,9 @@ fn exported() -> Exported {
         receivers: receivers.into(),
         verdicts: Arc::default(),
         sources: sources.into(),
+        remote_write: vec![Arc::default()],
     };
+    tallies.remote_write[0].taken_at.store(1, Ordering::Relaxed);
     for tally in &tallies.sources {
         tally.reached(now);
     }
