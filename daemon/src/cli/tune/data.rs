@@ -51,7 +51,9 @@ pub(super) fn print(
         let text = |span: &std::ops::Range<usize>| subject.rule.expr.text[span.clone()].trim().to_owned();
         expressions.push(json!({ "expr": text(&compared.measured), "name": name }));
         let pages = outcome.past.as_ref().map_or(&[][..], |past| &past.pages);
-        rules.push(rule(subject, compared, &text(&compared.measured), &name, by(own, pages)));
+        let mut by = by(own, pages);
+        by.retain(|name| subject.rule.labels.iter().all(|(own, _)| own != name));
+        rules.push(rule(subject, compared, &text(&compared.measured), &name, by));
     }
     if rules.is_empty() {
         eprintln!("no rule is better served by thresholds per series; --as-data all writes all that can have them");
@@ -62,9 +64,10 @@ pub(super) fn print(
         .map_err(|error| Failed::World(format!("cannot write the entries: {error}")))?;
     out.text(text.trim_end())?;
     eprintln!(
-        "{} rules: add this to homeostat.yaml, then `homeostat thresholds rules --config homeostat.yaml` writes the rules for \
+        "{} of {} rules: add this to homeostat.yaml, then `homeostat thresholds rules --config homeostat.yaml` writes them for \
          Prometheus",
-        rules.len()
+        rules.len(),
+        outcomes.len()
     );
     Ok(())
 }
@@ -133,9 +136,11 @@ fn rule(subject: &Subject<'_>, compared: &Comparison, expr: &str, name: &str, by
 /// What the source's series are called: as the alert, in small letters. `HostHighCpuLoad` is `host_high_cpu_load`.
 fn slug(alert: &str) -> String {
     let mut slug = String::new();
+    let mut last = ' ';
     for c in alert.chars() {
         let part = !c.is_ascii_alphanumeric();
-        let begins = c.is_ascii_uppercase() && slug.chars().next_back().is_some_and(|last| last.is_ascii_lowercase());
+        let begins = c.is_ascii_uppercase() && last.is_ascii_lowercase();
+        last = c;
         if (part || begins) && !slug.is_empty() && !slug.ends_with('_') {
             slug.push('_');
         }
