@@ -190,6 +190,7 @@ pub struct LiveRules {
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LiveGroup {
+    #[serde(default)]
     pub name: String,
     /// The file it stands in, on the server; of Mimir the namespace.
     #[serde(default)]
@@ -207,7 +208,10 @@ pub struct LiveRule {
     /// alerting or recording.
     #[serde(rename = "type", default)]
     pub kind: String,
+    /// Of a rule that has none or no query, that is said, rule by rule.
+    #[serde(default)]
     pub name: String,
+    #[serde(default)]
     pub query: String,
     /// `for`, in seconds.
     #[serde(default)]

@@ -65,6 +65,7 @@ mod tests {
                 {"type": "alerting", "name": "A", "query": "a > 5", "duration": 300, "keepFiringFor": 60,
                  "labels": {"severity": "page"}, "annotations": {"summary": "above 5"}, "alerts": [], "health": "ok"},
                 {"type": "recording", "name": "b:c", "query": "sum(b)"},
+                {"type": "alerting"},
                 {"type": "mystery", "name": "x", "query": "x"}]},
             {"name": "b", "file": "/etc/b.yml", "interval": 0.5, "rules": []},
             {"name": "c", "file": "/etc/a.yml", "interval": -1, "rules": []}]}"#;
@@ -73,7 +74,8 @@ mod tests {
         let group = &files[0].groups[0];
         assert_eq!(group.interval, Some(Span::from_secs(30)));
         assert_eq!((files[1].groups[0].interval, files[0].groups[1].interval), (Some(Span::from_millis(500)), None));
-        assert_eq!(group.rules.len(), 2);
+        // One that has neither a name nor a query hides no other: it is left to whoever judges rules.
+        assert_eq!(group.rules.len(), 3);
         let rule = &group.rules[0];
         assert_eq!((rule.hold, rule.keep_firing_for), (Span::minutes(5), Span::minutes(1)));
         assert_eq!(rule.label("severity"), Some("page"));

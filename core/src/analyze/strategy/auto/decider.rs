@@ -33,6 +33,9 @@ const SETTLED: u32 = 20;
 const CLIPPED: u32 = 60;
 /// And before bounds are told.
 const BOUNDED: u32 = 40;
+/// However often samples come, nothing is decided in the first half hour: a host does much every few minutes only, and what was
+/// never seen looks like trouble.
+const WARM_S: f32 = 1800.0;
 /// The same for a series that knows from another one what to expect.
 const INHERITED_WARM: u32 = 50;
 const INHERITED_BOUNDED: u32 = 20;
@@ -319,7 +322,8 @@ impl Decider {
         let bounds = if self.count > bounded { self.bounds(&seen.forecast, asked.outside as f32) } else { None };
 
         let sustained = matches!(asked.alert, AlertLevel::PerWeek(_)) || self.beyond;
-        let may_page = self.count > warm && !asked.young && sustained;
+        let seen_long = self.inherited || self.count as f32 * interval >= WARM_S;
+        let may_page = self.count > warm && seen_long && !asked.young && sustained;
         self.beyond = seen.is_beyond();
         let mut hit = may_page && seen.is_beyond();
         let mut far = hit && seen.is_far();
