@@ -11,12 +11,12 @@ use crate::stats::poisson;
 use crate::time::zone::Zone;
 use crate::time::{Span, Timestamp};
 
-pub mod episode;
+mod episode;
 mod heard;
 mod levels;
 mod round;
 mod search;
-pub mod trace;
+mod trace;
 mod words;
 
 /// A rule, its history, and what may be done about it.
@@ -172,7 +172,8 @@ fn one(
     let Some(reduced) = trace::reduced(&case.rule.formula, at) else {
         return Err(cannot("what its literal is compared with does not come out of the expression"));
     };
-    let watched = trace::watched(case, literals, at, &reduced).map_err(|failure| cannot(&failure.to_string()))?;
+    let watched = trace::watched(case, literals, at, &reduced, trace::VALUES_MOST)
+        .map_err(|failure| cannot(&failure.to_string()))?;
     if watched.traces.is_empty() {
         return Err(Reason::NoData);
     }

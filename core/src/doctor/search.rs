@@ -24,12 +24,8 @@ const SERIOUS: f64 = 0.3;
 /// Prices of a page about nothing, tried in this order.
 const PRICES: [f64; 4] = [0.3, 0.6, 1.2, 2.4];
 /// Up to this one the budget is worth it; the higher ones are tried only where pages are so many times the budget.
-const PRICE_FAIR: f64 = 0.6;
+const PRICE_FAIR: f64 = 0.3;
 const FAR: f64 = 10.0;
-/// What nobody asked for, an episode under the present literal, is worth this much of one beyond it, and may not cost more
-/// than so many times the budget.
-const UNASKED: f64 = 0.5;
-const UNASKED_FAR: f64 = 5.0;
 /// Incidents like none that was seen: one in as much time again, and so many more for each that was seen.
 const UNSEEN: f64 = 1.0;
 const UNSEEN_PER_SEEN: f64 = 0.5;
@@ -141,24 +137,6 @@ fn sustained(values: &[f64], run: usize) -> f64 {
     values.windows(run).map(lowest).fold(f64::NEG_INFINITY, f64::max)
 }
 
-/// The stretches of one trace beyond a level: where each starts, and how many evaluations it lasts.
-fn stretches(values: &[f64], watched: &Watched, level: f64, mut each: impl FnMut(usize, usize)) {
-    let mut start = None;
-    for (at, value) in values.iter().enumerate() {
-        match (watched.holds(*value, level), start) {
-            (true, None) => start = Some(at),
-            (false, Some(from)) => {
-                each(from, at - from);
-                start = None;
-            }
-            _ => {}
-        }
-    }
-    if let Some(from) = start {
-        each(from, values.len() - from);
-    }
-}
-
 impl Search<'_> {
     /// The best pair, and the present one.
     pub fn best(&self) -> (Choice, Choice) {
@@ -199,9 +177,9 @@ impl Search<'_> {
             let worth = smoothed(&worth);
             let pairs = (0..literals.len()).flat_map(|i| (0..holds.len()).map(move |j| (i, j)));
             let sign = self.watched.sign;
-            // To tell of more than anybody asked for is free within the budget alone.
+            // To tell of more than anybody asked for may cost so much and no more.
             let allowed = |(i, j): &(usize, usize)| {
-                literals[*i] * sign >= self.literal * sign || tallies[*i][*j].ordinary <= self.pages * UNASKED_FAR
+                literals[*i] * sign >= self.literal * sign || tallies[*i][*j].ordinary <= self.pages * FAR
             };
             let best_pair = pairs.filter(allowed).max_by(|a, b| worth[a.0][a.1].total_cmp(&worth[b.0][b.1]));
             let Some((i, j)) = best_pair else { break };
@@ -232,7 +210,8 @@ impl Search<'_> {
             let of_trace = self.episodes[first..].iter().take_while(|episode| episode.trace == at).count();
             let own = first..first + of_trace;
             first += of_trace;
-            stretches(&trace.values, self.watched, level, |start, length| {
+            let holds = |value: f64| self.watched.holds(value, level);
+            trace.stretches(holds, |start, length| {
                 for (nth, run) in runs.iter().enumerate() {
                     if length < *run {
                         continue;
@@ -250,12 +229,11 @@ impl Search<'_> {
                     match own.clone().filter(about).max_by(likelier) {
                         Some(episode) => {
                             let serious = self.episodes[episode].serious;
-                            let asked = if self.episodes[episode].features.beyond { 1.0 } else { UNASKED };
                             tally.ordinary += 1.0 - serious;
                             if std::mem::replace(&mut told[nth][episode], true) {
                                 tally.again += serious;
                             } else {
-                                tally.told += asked * self.episodes[episode].worth * serious;
+                                tally.told += self.episodes[episode].worth * serious;
                             }
                         }
                         None => tally.ordinary += 1.0,
@@ -283,8 +261,7 @@ impl Search<'_> {
                 let slack = (EARLY_MINUTES * 60_000.0 / self.watched.step_ms as f64) as usize;
                 let (from, to) = (episode.from.saturating_sub(slack), (episode.to + slack).min(trace.len()));
                 let height = |hold: &i64| sustained(&trace[from..to], self.watched.run(*hold));
-                let asked = if episode.features.beyond { 1.0 } else { UNASKED };
-                Seen { serious: asked * episode.serious, heights: holds.iter().map(height).collect() }
+                Seen { serious: episode.serious, heights: holds.iter().map(height).collect() }
             })
             .collect();
         let present = self.literal * self.watched.sign;
@@ -350,8 +327,10 @@ impl Search<'_> {
                 && self.limits.least.is_none_or(|least| literal >= least)
                 && self.limits.most.is_none_or(|most| literal <= most)
         };
-        // One that nothing ever exceeded cannot be known to fire.
-        levels.retain(|level| within(level * sign) && *level < high || *level == present);
+        // One that nothing ever exceeded cannot be known to fire, and of series that were left out nothing is known below
+        // the present one.
+        let low = if self.watched.cut { present } else { f64::NEG_INFINITY };
+        levels.retain(|level| within(level * sign) && *level < high && *level >= low || *level == present);
         levels.sort_by(f64::total_cmp);
         levels.dedup();
         levels.into_iter().map(|level| level * sign).collect()
