@@ -10,6 +10,7 @@ use crate::series::Selector;
 use crate::time::Span;
 use crate::time::zone::Zone;
 use crate::units::{Confidence, Ratio, Sensitivity};
+use crate::versus::StaticBounds;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -358,6 +359,10 @@ pub struct SeriesRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub strategy: Option<StrategyName>,
+    /// The bounds that a person would write by hand; they page nobody, and what they would have paged for is held beside what
+    /// was paged for.
+    #[serde(default, rename = "static", skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<StaticBounds>,
 }
 
 impl SeriesRule {
@@ -373,6 +378,7 @@ impl SeriesRule {
             owner: None,
             sensitivity: None,
             strategy: None,
+            fixed: None,
         }
     }
 }
@@ -484,6 +490,9 @@ impl Config {
         for (at, rule) in self.series.iter().enumerate() {
             if let Some(strategy) = &rule.strategy {
                 known(&format!("series[{at}].strategy"), strategy)?;
+            }
+            if let Some(problem) = rule.fixed.and_then(|fixed| fixed.problem()) {
+                return refuse(&format!("series[{at}].static"), problem.to_owned());
             }
         }
         Ok(())

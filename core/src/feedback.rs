@@ -17,6 +17,7 @@ use crate::event::Event;
 use crate::knowledge::Knowledge;
 use crate::series::SeriesName;
 use crate::time::Timestamp;
+use crate::units::Ratio;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -92,6 +93,10 @@ pub struct Signal {
     /// What a verdict is about; none: the time of the signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<Subject>,
+    /// How much a verdict counts that nobody gave in so many words, such as a silence: over 0 and under 1. None: a person's
+    /// word, which counts whole and overrules those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Ratio>,
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
 }
@@ -106,6 +111,15 @@ pub enum Subject {
     Period { from: Timestamp, until: Timestamp },
     /// Since then the series is another one: nothing older is learned from, once there are samples enough since.
     ChangePoint { at: Timestamp },
+}
+
+impl Subject {
+    /// The moment, or where it begins.
+    pub const fn at(self) -> Timestamp {
+        match self {
+            Subject::Moment { at } | Subject::Period { from: at, .. } | Subject::ChangePoint { at } => at,
+        }
+    }
 }
 
 /// A parameter of the loop that a factor may scale.
@@ -259,6 +273,7 @@ pub(crate) fn heard(
         series: series.cloned(),
         verdict: None,
         about: None,
+        weight: None,
         metadata: BTreeMap::new(),
     }
 }

@@ -18,6 +18,7 @@ pub mod stats;
 pub mod threshold;
 pub mod time;
 pub mod units;
+pub mod versus;
 
 /// The examples of the README compile and run.
 #[cfg(doctest)]

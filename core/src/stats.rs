@@ -1,5 +1,6 @@
 //! What a window says: moments, quantiles, trend, tail. Knows nothing of the loop.
 
+pub mod anytime;
 pub mod histogram;
 #[cfg(test)]
 pub(crate) mod noise;

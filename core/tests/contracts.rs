@@ -571,6 +571,7 @@ fn hostile(of: LoopKind) -> Vec<Signal> {
                     series: series.map(name),
                     verdict: verdicts[(n + 3 * m + l) % verdicts.len()],
                     about: None,
+                    weight: None,
                     metadata,
                 });
             }

@@ -341,7 +341,18 @@ impl Life {
     ) -> Event {
         let (at, series, metadata) = (self.now, series.map(name), Default::default());
         self.engine.signal(
-            Signal { id: 0, at, of, source: source.into(), value, series, verdict, about: None, metadata },
+            Signal {
+                id: 0,
+                at,
+                of,
+                source: source.into(),
+                value,
+                series,
+                verdict,
+                about: None,
+                weight: None,
+                metadata,
+            },
             self.now,
         )
     }

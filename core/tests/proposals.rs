@@ -290,6 +290,7 @@ fn what_was_refused_can_be_accepted_while_it_lasts() {
         series: Some(name("a")),
         verdict: Some(Verdict::True),
         about: Some(Subject::ChangePoint { at }),
+        weight: None,
         metadata: Default::default(),
     };
     let _ = fleet.world.engine.signal(signal, fleet.world.now);

@@ -86,8 +86,8 @@ impl Watch {
 
     fn judge(&mut self, verdict: Verdict) {
         let spoke = *self.pages.last().expect("a page to judge");
-        let _ = self.heard.add(&spoke, verdict);
-        self.detector.told(&mut self.state, verdict);
+        let _ = self.heard.add(&spoke, verdict, 1.0);
+        self.detector.told(&mut self.state, verdict, 1.0);
     }
 
     /// The least distance above, or with -1 below, that pages now, in steps of a quarter.
@@ -156,12 +156,12 @@ fn what_mattered_is_heard_more_and_no_feature_ever_falls_silent() {
     let from = watch.pages_from(1.0);
     let restless = *watch.pages.last().expect("a page");
     for _ in 0..1_000 {
-        let _ = watch.heard.add(&restless, Verdict::True);
+        let _ = watch.heard.add(&restless, Verdict::True, 1.0);
     }
     let raised = watch.asked().weights.get(Feature::Restless);
     assert!(raised > 1.2 && raised <= 1.25, "{raised}");
     for _ in 0..10_000 {
-        let _ = watch.heard.add(&restless, Verdict::False);
+        let _ = watch.heard.add(&restless, Verdict::False, 1.0);
     }
     assert!(watch.asked().weights.get(Feature::Restless) >= 0.25);
     assert_eq!(watch.pages_from(1.0), from, "and above as before");

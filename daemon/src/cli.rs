@@ -3,6 +3,7 @@
 //! One file per command. A command returns what it found or why it failed; exit codes are made here and nowhere else,
 //! because scripts rely on them: 0 done, 1 done and found something, 2 wrong use or configuration, 3 the world failed.
 
+mod ab;
 mod bench;
 mod calibrate;
 mod client;
@@ -24,6 +25,7 @@ mod state;
 mod status;
 mod thresholds;
 mod tune;
+mod verdicts;
 
 use clap::{Parser, Subcommand};
 use output::{Format, Out};
@@ -69,6 +71,8 @@ enum Command {
     Fetch(fetch::FetchArgs),
     /// Score a detector on labelled files, beside a score that knows nothing
     Evaluate(evaluate::EvaluateArgs),
+    /// Hold what is learned against static bounds: pages, misses, delay, and which is better
+    Ab(ab::AbArgs),
     /// Check whether confidences come true, in simulated worlds or on files
     Calibrate(calibrate::CalibrateArgs),
     /// Say what is known of one series, and why its bounds are as they are
@@ -79,6 +83,8 @@ enum Command {
     Feedback(feedback::FeedbackArgs),
     /// Show levels that shifted, and say whether that is ordinary now
     Proposals(proposals::ProposalsArgs),
+    /// Show what was said of alerts, or done about them, as an Alertmanager told
+    Verdicts(verdicts::VerdictsArgs),
     /// Show the state, or hold one for a while
     State(state::StateArgs),
     /// Stop all changes, or let them go on; judging and learning never stop
@@ -139,11 +145,13 @@ pub fn main() -> ExitCode {
         Command::Detect(args) => detect::detect(&args),
         Command::Fetch(args) => fetch::fetch(&args, &out),
         Command::Evaluate(args) => evaluate::evaluate(&args, &out),
+        Command::Ab(args) => ab::ab(&args, &out),
         Command::Calibrate(args) => calibrate::calibrate(&args, &out),
         Command::Explain(args) => explain::explain(&args, &out),
         Command::Status(args) => status::status(&args, &out),
         Command::Feedback(args) => feedback::feedback(&args, &out),
         Command::Proposals(args) => proposals::proposals(&args, &out),
+        Command::Verdicts(args) => verdicts::verdicts(&args, &out),
         Command::State(args) => state::state(&args, &out),
         Command::Freeze(args) => freeze::freeze(&args, &out),
         Command::Thresholds(args) => thresholds::thresholds(&args, &out),

@@ -11,12 +11,14 @@ pub mod rules;
 mod schema;
 mod show;
 pub mod tree;
+mod verdicts;
 mod webhooks;
 
 pub use layers::{Origin, Provenance};
 pub use pages::{Pages, Receiver, ReceiverKind};
 pub use rules::DataRule;
 pub use show::changed;
+pub use verdicts::Verdicts;
 pub use webhooks::Webhook;
 
 use crate::calendar::{self, CalendarSource};
@@ -71,6 +73,8 @@ pub struct Daemon {
     pub pages: Pages,
     /// Who is told of alerts that may page.
     pub receivers: Vec<Receiver>,
+    /// What is made of what people do about alerts.
+    pub verdicts: Verdicts,
     /// Addresses that are told what the feedback loops hear and do.
     pub webhooks: Vec<Webhook>,
     /// How long the journal is kept and how often memory is written down.
@@ -335,7 +339,8 @@ impl From<Speed> for String {
 }
 
 /// Sections that are looked at when the daemon starts, and not again.
-pub const AT_START: [&str; 9] = ["http", "data", "files", "promql", "scrape", "pages", "receivers", "webhooks", "log"];
+pub const AT_START: [&str; 10] =
+    ["http", "data", "files", "promql", "scrape", "pages", "receivers", "verdicts", "webhooks", "log"];
 
 /// What the command line sets; it overrides everything else.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -444,8 +449,9 @@ impl Config {
             return refuse(&error.key, error.problem);
         }
         let Daemon { http, tracing, host, store, promql, scrape, .. } = &self.daemon;
-        let Daemon { rules, webhooks, pages, receivers, .. } = &self.daemon;
-        for checked in [rules::check(rules), webhooks::check(webhooks), pages::check(pages, receivers)] {
+        let Daemon { rules, webhooks, pages, receivers, verdicts, .. } = &self.daemon;
+        let paged = [pages::check(pages, receivers), verdicts::check(verdicts)];
+        for checked in [rules::check(rules), webhooks::check(webhooks)].into_iter().chain(paged) {
             if let Err((key, problem)) = checked {
                 return refuse(&key, problem);
             }

@@ -6,7 +6,7 @@
 
 mod intake;
 
-pub use intake::{Fed, Reading};
+pub use intake::{Fed, Past, Reading};
 
 use crate::calendar::Watch;
 use crate::config::{self, Config};
@@ -134,6 +134,7 @@ enum Input {
     Import { thresholds: Vec<(SeriesName, Import)>, reply: Reply<Vec<Taken>> },
     Reload { settings: Box<Config>, reply: Reply<Reloaded> },
     Keep { name: String, body: Option<Vec<u8>>, reply: Reply<()> },
+    KeepVerdict { name: String, at: Timestamp, body: String, reply: Reply<()> },
     Feed(Box<intake::Feed>),
     Stop,
 }
@@ -203,6 +204,11 @@ impl Handle {
     /// Keeps something in the store under a name, or forgets it; durable when this returns.
     pub async fn keep(&self, name: String, body: Option<Vec<u8>>) -> Result<(), Refused> {
         self.ask(|reply| Input::Keep { name, body, reply }).await
+    }
+
+    /// Keeps a verdict on an alert, once under a name; durable when this returns.
+    pub async fn keep_verdict(&self, name: String, at: Timestamp, body: String) -> Result<(), Refused> {
+        self.ask(|reply| Input::KeepVerdict { name, at, body, reply }).await
     }
 
     /// Events from now on, as they become durable.
@@ -418,6 +424,13 @@ impl Driver {
             Input::Keep { name, body, reply } => {
                 let kept = self.storable().and_then(|()| {
                     let kept = self.store.keep(&name, body.as_deref());
+                    kept.map_err(|error| Refused::NotStored(self.failed(&error)))
+                });
+                let _ = reply.send(kept);
+            }
+            Input::KeepVerdict { name, at, body, reply } => {
+                let kept = self.storable().and_then(|()| {
+                    let kept = self.store.keep_verdict(&name, at, &body, crate::alertmanager::KEPT_MAX);
                     kept.map_err(|error| Refused::NotStored(self.failed(&error)))
                 });
                 let _ = reply.send(kept);
@@ -672,6 +685,7 @@ fn measured(of: LoopKind, kind: EvidenceKind, value: f64, now: Timestamp) -> Sig
         series: None,
         verdict: None,
         about: None,
+        weight: None,
         metadata: BTreeMap::new(),
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here decides anything: handlers ask the driver and format its answers. Everything a client can make wait or
 //! grow has a limit: connections, headers, bodies, requests, streams.
 
+mod alertmanager;
 mod api;
 mod assets;
 pub mod events;
@@ -15,6 +16,7 @@ mod proposals;
 mod query;
 mod rows;
 
+use crate::alertmanager::Office;
 use crate::config::Config;
 use crate::driver::Handle;
 use crate::telemetry::{Tallies, Totals};
@@ -58,6 +60,12 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// The error says what to mend.
 pub type Reread = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
+/// What works beside the driver.
+pub struct Beside {
+    pub tallies: Tallies,
+    pub office: Arc<Office>,
+}
+
 /// What every handler has.
 #[derive(Clone)]
 struct App {
@@ -67,6 +75,7 @@ struct App {
     external: Option<Arc<str>>,
     totals: Arc<Mutex<Totals>>,
     tallies: Arc<Tallies>,
+    office: Arc<Office>,
     streams: Arc<Semaphore>,
     /// Becomes true when the daemon stops.
     stopping: watch::Receiver<bool>,
@@ -84,7 +93,7 @@ pub async fn serve(
     handle: Handle,
     config: &Config,
     reread: Reread,
-    tallies: Tallies,
+    beside: Beside,
     mut stopping: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let app = App {
@@ -92,7 +101,8 @@ pub async fn serve(
         reread,
         external: config.daemon.http.external_host().map(Arc::from),
         totals: Arc::default(),
-        tallies: Arc::new(tallies),
+        tallies: Arc::new(beside.tallies),
+        office: beside.office,
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         stopping: stopping.clone(),
     };
@@ -159,10 +169,19 @@ fn routes() -> Vec<(&'static str, &'static [&'static str], MethodRouter<App>)> {
         ("/api/v1/transitions", &["get"], get(api::transitions)),
         ("/api/v1/optimizations", &["get"], get(api::optimizations)),
         ("/api/v1/statistics", &["get"], get(api::statistics)),
+        ("/api/v1/ab", &["get"], get(api::ab)),
+        ("/api/v1/ab/report", &["get"], get(api::ab_report)),
         ("/api/v1/calendar", &["get"], get(api::calendar)),
         ("/api/v1/feedback", &["post"], post(feedback::feedback)),
         ("/api/v1/proposals", &["get"], get(proposals::list)),
         ("/api/v1/proposals/{id}", &["post"], post(proposals::answer)),
+        (
+            "/api/v1/alertmanager",
+            &["post"],
+            post(alertmanager::webhook).layer(DefaultBodyLimit::max(alertmanager::BODY_MAX)),
+        ),
+        ("/api/v1/pager", &["post"], post(alertmanager::pager)),
+        ("/api/v1/verdicts", &["get"], get(alertmanager::verdicts)),
         ("/api/v1/freeze", &["get", "post"], get(api::frozen).post(api::freeze)),
         ("/api/v1/openapi.json", &["get"], get(api::openapi)),
         ("/metrics", &["get"], get(api::metrics)),

@@ -1,5 +1,6 @@
 //! The program: one binary for the daemon and every command.
 
+mod alertmanager;
 mod calendar;
 mod cli;
 mod config;

@@ -12,11 +12,15 @@ mod send;
 use crate::config::{Config, Pages, Receiver, ReceiverKind};
 use crate::driver::{self, Handle, Refused};
 use crate::http::events::Follow;
-use alert::{Texts, Told};
+use crate::store::Wanted;
+use alert::Told;
+pub use alert::{Texts, fingerprint};
 use desk::{Desk, Kept, Line, Pace};
-use homeostat::event::{Event, Phase, Stored};
+use homeostat::event::{Alerted, Event, Phase, Stored};
+use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
 use send::{Batch, Failed};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -55,7 +59,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn new(kind: ReceiverKind, number: usize) -> Tally {
+    pub fn new(kind: ReceiverKind, number: usize) -> Tally {
         let zero = AtomicU64::default;
         Tally {
             kind,
@@ -122,37 +126,98 @@ struct Pager {
 
 impl Pager {
     async fn run(mut self) {
-        let name = self.receiver.identity();
-        let mut desk = loop {
-            let asked = name.clone();
-            match self.handle.query(move |view| view.store.kept(&asked)).await {
-                Ok(Ok(kept)) => break Desk::new(Pace::of(&self.pages, &self.receiver), self.read_kept(kept)),
-                Ok(Err(error)) => tracing::error!("what {} was told cannot be read: {error}", self.receiver.shown()),
-                Err(Refused::Gone) => return,
-                Err(_) => {}
-            }
-            rest().await;
-        };
+        let mut desk = Desk::new(Pace::of(&self.pages, &self.receiver), Kept::default());
+        let mut begun = false;
         loop {
             // Where the journal cannot be read any further it is tried anew from where it ended.
-            let Err(Lost) = self.follow(&name, &mut desk).await;
-            if matches!(self.handle.query(|_| ()).await, Err(Refused::Gone)) {
-                return;
+            let ended = match begun {
+                false => self.begin(&mut desk).await.map(|()| begun = true),
+                true => self.follow(&mut desk).await.map(|never| match never {}),
+            };
+            if ended.is_err() {
+                if matches!(self.handle.query(|_| ()).await, Err(Refused::Gone)) {
+                    return;
+                }
+                rest().await;
             }
-            rest().await;
         }
     }
 
-    fn read_kept(&self, kept: Option<Vec<u8>>) -> Kept {
-        let Some(kept) = kept else { return Kept::default() };
-        serde_json::from_slice(&kept).unwrap_or_else(|error| {
-            let to = self.receiver.shown();
-            tracing::error!("what {to} was told cannot be read ({error}): alerts that hold are told once more");
-            Kept::default()
-        })
+    /// What the receiver was told before. One that is new is told of what holds now, and of nothing that is over.
+    async fn begin(&self, desk: &mut Desk) -> Result<(), Lost> {
+        let name = self.receiver.identity();
+        let kept = self.handle.query(move |view| view.store.kept(&name)).await.map_err(|_| Lost)?;
+        let kept = kept.map_err(|error| {
+            tracing::error!("what {} was told cannot be read: {error}", self.receiver.shown());
+            Lost
+        })?;
+        match kept.as_deref().map(serde_json::from_slice) {
+            Some(Ok(kept)) => {
+                desk.kept = kept;
+                return Ok(());
+            }
+            Some(Err(error)) => {
+                let to = self.receiver.shown();
+                tracing::error!("what {to} was told cannot be read ({error}): alerts that hold are told once more");
+            }
+            None => {}
+        }
+        let mut after = 0;
+        let mut hold: BTreeMap<SeriesName, (Timestamp, Alerted)> = BTreeMap::new();
+        loop {
+            let kind = Some("alerted".to_owned());
+            let wanted = Wanted { after: Some(after), kind, limit: EVENTS_AT_ONCE, ..Wanted::default() };
+            let read = self.handle.query(move |view| (view.store.events(&wanted), view.store.last_seq())).await;
+            let (events, last) = read.map_err(|_| Lost)?;
+            let events = events.map_err(|_| Lost)?;
+            let Some(newest) = events.last() else {
+                after = after.max(last);
+                break;
+            };
+            after = newest.seq;
+            for stored in events {
+                match stored.event {
+                    Event::Alerted(alerted) if alerted.phase == Phase::End => _ = hold.remove(&alerted.series),
+                    Event::Alerted(alerted) if alerted.pages => {
+                        hold.insert(alerted.series.clone(), (stored.at, alerted));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for (series, (at, alerted)) in hold {
+            let told = self.told(&alerted).await?;
+            desk.begin(series.as_str(), alerted.at, told, at);
+        }
+        desk.kept.seq = after;
+        // From here on nothing is left out, whatever happens.
+        self.keep(desk).await.map(|_| ())
     }
 
-    async fn follow(&mut self, name: &str, desk: &mut Desk) -> Result<std::convert::Infallible, Lost> {
+    /// Whether what was told is durable.
+    async fn keep(&self, desk: &Desk) -> Result<bool, Lost> {
+        let kept = serde_json::to_vec(&desk.kept).expect("texts and times are JSON");
+        match self.handle.keep(self.receiver.identity(), Some(kept)).await {
+            Ok(()) => Ok(true),
+            Err(Refused::Gone) => Err(Lost),
+            // The store says itself what is wrong with it; at worst something is told twice.
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// What is said of an onset.
+    async fn told(&self, alerted: &Alerted) -> Result<Told, Lost> {
+        loop {
+            let (pages, home, event) = (Arc::clone(&self.pages), self.home.clone(), alerted.clone());
+            match self.handle.query(move |view| Told::of(view, &event, &pages, &home)).await {
+                Ok(told) => return Ok(told),
+                Err(Refused::Gone) => return Err(Lost),
+                Err(_) => rest().await,
+            }
+        }
+    }
+
+    async fn follow(&mut self, desk: &mut Desk) -> Result<std::convert::Infallible, Lost> {
         let mut follow = Follow::of_kind(&self.handle, "alerted", desk.kept.seq).await.map_err(|_| Lost)?;
         let started = driver::now();
         let mut watchdog = (self.pages.watchdog.is_some() && self.receiver.gets_watchdog()).then_some(started);
@@ -170,7 +235,8 @@ impl Pager {
                 stored = follow.next(), if heard < EVENTS_AT_ONCE => {
                     heard += 1;
                     if self.hear(desk, &stored.ok_or(Lost)?).await? {
-                        due = desk.due();
+                        // Looked at once there is nothing more to hear: in a flood not for every alert.
+                        due = Some(driver::now());
                     }
                     continue;
                 }
@@ -182,11 +248,15 @@ impl Pager {
                 let next = due + self.pages.watchdog_interval;
                 watchdog = Some(if next > now { next } else { now + self.pages.watchdog_interval });
             }
-            if self.retry_at.is_none_or(|at| at <= now)
-                && let Some(next) = desk.next(now)
-            {
-                self.tell(name, desk, &next, now).await?;
+            if due.is_some_and(|due| due <= now) {
+                if self.retry_at.is_none_or(|at| at <= now)
+                    && let Some(next) = desk.next(now)
+                {
+                    self.tell(desk, &next, now).await?;
+                }
                 due = desk.due();
+                self.tally.left_out.store(desk.left_out, Ordering::Relaxed);
+                self.tally.waiting.store(desk.waiting() as u64, Ordering::Relaxed);
             }
         }
     }
@@ -198,32 +268,16 @@ impl Pager {
         let series = alerted.series.as_str();
         match alerted.phase {
             Phase::Onset if alerted.pages => {
-                let (pages, home, event) = (Arc::clone(&self.pages), self.home.clone(), alerted.clone());
-                let told = loop {
-                    let (pages, home, event) = (Arc::clone(&pages), home.clone(), event.clone());
-                    match self.handle.query(move |view| Told::of(view, &event, &pages, &home)).await {
-                        Ok(told) => break told,
-                        Err(Refused::Gone) => return Err(Lost),
-                        Err(_) => rest().await,
-                    }
-                };
+                let told = self.told(alerted).await?;
                 desk.begin(series, alerted.at, told, stored.at);
             }
             Phase::End => desk.end(series, alerted.at),
             Phase::Onset => {}
         }
-        self.tally.left_out.store(desk.left_out, Ordering::Relaxed);
-        self.tally.waiting.store(desk.waiting() as u64, Ordering::Relaxed);
         Ok(true)
     }
 
-    async fn tell(
-        &mut self,
-        name: &str,
-        desk: &mut Desk,
-        next: &desk::Notification,
-        now: Timestamp,
-    ) -> Result<(), Lost> {
+    async fn tell(&mut self, desk: &mut Desk, next: &desk::Notification, now: Timestamp) -> Result<(), Lost> {
         let again = self.receiver.resend;
         let batch = Batch {
             lines: desk.lines(next),
@@ -245,16 +299,7 @@ impl Pager {
         }
         if !matches!(sent, Err(Failed::Later(_))) {
             self.unkept |= desk.taken(next, now);
-            self.tally.waiting.store(desk.waiting() as u64, Ordering::Relaxed);
-            if self.unkept {
-                let kept = serde_json::to_vec(&desk.kept).expect("texts and times are JSON");
-                match self.handle.keep(name.to_owned(), Some(kept)).await {
-                    Ok(()) => self.unkept = false,
-                    Err(Refused::Gone) => return Err(Lost),
-                    // The store says itself what is wrong with it; at worst something is told twice.
-                    Err(_) => {}
-                }
-            }
+            self.unkept = self.unkept && !self.keep(desk).await?;
         }
         Ok(())
     }
@@ -318,6 +363,17 @@ impl Pager {
         }
         Ok(())
     }
+}
+
+/// Runs what may hang in a thread of its own: it holds up neither the page nor the end of the daemon.
+pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    let (reply, answer) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("outside".to_owned()).spawn(move || {
+        // Whoever waited may be gone.
+        let _ = reply.send(work());
+    });
+    thread.map_err(|error| format!("no thread could be started: {error}"))?;
+    answer.await.unwrap_or_else(|_| Err("it ended without an answer".to_owned()))
 }
 
 /// The driver has stopped, or the journal cannot be read.

@@ -1,5 +1,6 @@
 //! Where samples come from. Each source is one file; none of them judges what it reads.
 
+mod counting;
 pub mod feed;
 pub mod file;
 pub mod host;

@@ -3,6 +3,7 @@
 //! One SQLite file in one folder that one process holds at a time. Write-ahead log and full synchronisation: an append is
 //! on disk when it returns. A snapshot carries the number of the last event it knows; a restart replays those after it.
 
+mod kept;
 mod salvage;
 
 pub use salvage::salvage;
@@ -36,7 +37,13 @@ const MIGRATIONS: [&str; STORE_VERSION as usize] = [
      insert into counters values ('seq', 0), ('snapshot_seq', 0);",
     // xxh3-64 of the body; null where an earlier version wrote it.
     "alter table snapshot add column sum integer;",
-    "create table kept (name text primary key, body blob not null) strict;",
+    "create table kept (name text primary key, body blob not null) strict;
+     create table verdicts (
+         id integer primary key autoincrement,
+         name text not null unique,
+         at integer not null,
+         body text not null
+     ) strict;",
 ];
 
 /// A file beside the store that says of it that it is damaged.
@@ -183,34 +190,6 @@ impl Store {
     pub fn probe(&mut self) -> Result<(), StoreError> {
         let text = "insert into counters values ('probes', 1) on conflict (name) do update set value = value + 1";
         self.connection.execute(text, []).map(|_| ()).map_err(|source| error(&self.path, source))
-    }
-
-    /// Keeps something under a name, or forgets it; durable when it returns.
-    pub fn keep(&mut self, name: &str, body: Option<&[u8]>) -> Result<(), StoreError> {
-        let done = match body {
-            Some(body) => {
-                let text = "insert into kept values (?1, ?2) on conflict (name) do update set body = excluded.body";
-                self.connection.execute(text, params![name, body])
-            }
-            None => self.connection.execute("delete from kept where name = ?1", [name]),
-        };
-        done.map(|_| ()).map_err(|source| error(&self.path, source))
-    }
-
-    /// What was kept under a name.
-    pub fn kept(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let text = "select body from kept where name = ?1";
-        let found = self.connection.query_row(text, [name], |row| row.get(0)).optional();
-        found.map_err(|source| error(&self.path, source))
-    }
-
-    /// The names that begin so and have something kept under them, in order.
-    pub fn kept_names(&self, start: &str) -> Result<Vec<String>, StoreError> {
-        let sql = |source: rusqlite::Error| error(&self.path, source);
-        let mut select = self.connection.prepare("select name from kept order by name").map_err(sql)?;
-        let names = select.query_map([], |row| row.get::<_, String>(0)).map_err(sql)?;
-        let names = names.collect::<Result<Vec<_>, _>>().map_err(sql)?;
-        Ok(names.into_iter().filter(|name| name.starts_with(start)).collect())
     }
 
     /// Events as wanted. Those of a later version, or of a kind that is not known, stay in the journal and are skipped.
@@ -469,7 +448,8 @@ mod tests {
         let mut store = Store::open(dir.path()).expect("a new store");
         store.append(&[added("a")]).expect("room");
         store.write_snapshot(&[("general".to_owned(), vec![1, 2, 3])]).expect("room");
-        let first = "alter table snapshot drop column sum; pragma user_version = 1";
+        let first =
+            "alter table snapshot drop column sum; drop table kept; drop table verdicts; pragma user_version = 1";
         store.connection.execute_batch(first).expect("as the first version made it");
         drop(store);
         let store = Store::open(dir.path()).expect("brought up");

@@ -4,10 +4,13 @@
 //! counts as it tells them. The answer is the classic text (version 0.0.4) unless OpenMetrics is asked for: every tool reads
 //! the classic one, and a checker for it refuses what OpenMetrics calls a counter.
 
+mod ab;
 mod receivers;
 mod rules;
 mod sources;
+mod verdicts;
 
+use crate::alertmanager;
 use crate::config::DataRule;
 use crate::driver::View;
 use crate::page;
@@ -25,6 +28,7 @@ use homeostat::plan::state::{EvidenceKind, SystemState};
 use homeostat::series::SeriesName;
 use homeostat::threshold::Pair;
 use homeostat::time::Timestamp;
+use homeostat::versus::{Book, Report, report};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -57,6 +61,7 @@ pub struct Counts {
 pub struct Tallies {
     pub webhooks: Vec<Arc<Tally>>,
     pub receivers: Vec<Arc<page::Tally>>,
+    pub verdicts: Arc<alertmanager::Tally>,
     pub sources: Vec<Arc<source::Tally>>,
 }
 
@@ -185,6 +190,8 @@ pub struct Measured {
     losses: (u64, u64, u64),
     refusals: [(Refusal, u64); Refusal::ALL.len()],
     loops: Vec<LoopFigures>,
+    /// Of series with static bounds; none: there are none.
+    ab: Option<Report>,
     stats: crate::driver::Stats,
     last_cycle: f64,
     now: Timestamp,
@@ -238,6 +245,7 @@ impl Measured {
             losses: knowledge.losses(),
             refusals: Refusal::ALL.map(|because| (because, knowledge.refused(because))),
             loops: Vec::new(),
+            ab: None,
             stats: view.stats.clone(),
             last_cycle: knowledge.last_cycle().secs(),
             now: view.now,
@@ -255,6 +263,8 @@ impl Measured {
                 measured.thresholds_inactive += u64::from(!series.active());
             }
         }
+        let books: Vec<&Book> = knowledge.series().filter_map(|series| Some(series.versus()?.1)).collect();
+        measured.ab = (!books.is_empty()).then(|| report(&books));
         for of in LoopKind::ALL {
             let memory = knowledge.loop_memory(of);
             measured.loops.push(LoopFigures {
@@ -470,8 +480,10 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Fam
         accuracy.put([], value);
     }
     all.loops(&m.loops);
+    all.ab(m.ab.as_ref());
     all.webhooks(&tallies.webhooks);
     all.receivers(&tallies.receivers);
+    all.verdicts(&tallies.verdicts);
     all.sources(&tallies.sources, m.now);
 
     // K and the shell

@@ -410,6 +410,20 @@ fn a_drawer_explains_a_series_and_takes_a_verdict_from_its_picture() {
         assert!(told.as_str().is_some_and(|told| told.contains(text)), "no {text} in {told}");
     }
 
+    // A link from a page asks whether the alert of a moment mattered. It says nothing by itself: a person does.
+    let verdicts = || {
+        let signals = daemon.list("/api/v1/signals?series=level");
+        signals.into_iter().filter(|signal| !signal["verdict"].is_null()).collect::<Vec<_>>()
+    };
+    let at = daemon.data("/api/v1/explain?series=level")["last"]["at"].as_str().expect("a time").to_owned();
+    browser.open(&format!("{page}#series=level&judge={at}"));
+    let question = "return document.querySelector('#v-result').textContent.includes('matter?') && document.querySelector('#v-about').value === 'moment';";
+    browser.wait_for("the question", question, &json!([]));
+    assert_eq!(verdicts().len(), 0, "a link acts on nothing");
+    browser.click(&browser.run("return document.querySelector('#v-buttons [data-verdict=\"true\"]');", &json!([])));
+    let said = wait_until("the verdict", || verdicts().pop());
+    assert_eq!((&said["verdict"], &said["metadata"]["at"]), (&json!("true"), &json!(at)));
+
     // A name that nobody knows is said to be so.
     assert_eq!(browser.errors(), Vec::<Value>::new());
     assert_eq!(browser.run(FOREIGN, &json!([])), json!([]), "the page asks nobody but its daemon");

@@ -371,7 +371,7 @@ fn a_damaged_part_of_a_snapshot_is_set_aside_and_the_rest_goes_on() {
         let rows = select.query_map([], |row| row.get(0)).expect("rows");
         rows.collect::<Result<_, _>>().expect("texts")
     };
-    assert_eq!(parts.len(), 11, "general, files, histograms and eight shards: {parts:?}");
+    assert_eq!(parts.len(), 12, "general, files, queries, histograms and eight shards: {parts:?}");
     for part in parts {
         // One byte in the middle is another one than was written.
         let body: Vec<u8> = {
@@ -400,15 +400,6 @@ fn a_damaged_part_of_a_snapshot_is_set_aside_and_the_rest_goes_on() {
         wait_until("samples", || (held(&daemon).values().sum::<u64>() == 600).then_some(()));
         daemon.stop();
     }
-}
-
-/// A limit of file size of nothing at all: every write fails, as on a full disk, for whoever runs the tests. util-linux has
-/// `prlimit` on every Linux.
-#[cfg(target_os = "linux")]
-fn limit_file_size(daemon: &Daemon, size: &str) {
-    let pid = daemon.child.id().to_string();
-    let done = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={size}:unlimited")]).status();
-    assert!(done.expect("prlimit of util-linux is there").success());
 }
 
 /// Nothing else is written meanwhile: that the disk is full is found out by what is asked for.
@@ -441,9 +432,9 @@ fn what_is_imported_or_read_again_on_a_full_disk_is_refused_and_not_done() {
     let full = |ask: &dyn Fn() -> common::Answer| {
         // It takes a moment until the driver tries again by itself: until then it would know without a write.
         wait_until("the store", || (daemon.metric("homeostat_store_problem") == 0.0).then_some(()));
-        limit_file_size(&daemon, "0");
+        daemon.limit_file_size("0");
         assert!(ask().problem(507).contains("nothing was changed"));
-        limit_file_size(&daemon, "unlimited");
+        daemon.limit_file_size("unlimited");
     };
     full(&import);
     assert!(!imported(), "what was refused was not done");
@@ -478,7 +469,7 @@ fn on_a_full_disk_judging_goes_on_and_nothing_is_changed_or_acknowledged_until_t
     std::fs::write(dir.path().join("homeostat.yaml"), config.to_string()).expect("a file");
     let daemon = Daemon::go_on(dir.path());
     daemon.wait_for_thresholds(2);
-    let room = |size: &str| limit_file_size(&daemon, size);
+    let room = |size: &str| daemon.limit_file_size(size);
     let verdict = || daemon.post("/api/v1/feedback", &json!({ "series": "load", "verdict": "false" }));
     let judged = || daemon.metric("homeostat_judged_samples_total");
     let cycles = || daemon.data("/api/v1/statistics")["cycles"].as_u64().expect("a number");

@@ -139,11 +139,53 @@ fn receivers_that_fail_are_told_after_a_kill_and_others_at_once() {
     // It was never told, and the alert is over by now: it is told all the same, and nobody else hears of it again.
     let _ = (manager.so_far(), webhook.so_far());
     manager.answers("200 OK", "");
+    // Rows that memory did not know yet would come again, and alert again.
+    std::fs::remove_file(folder.path().join("live.jsonl")).expect("it was there");
     let daemon = Daemon::go_on(&folder);
     let late = manager.next("the page", about_load).json();
     assert_eq!(late[0]["startsAt"], page["alerts"][0]["startsAt"]);
     let waiting = "homeostat_page_alerts_waiting{receiver=\"1\",kind=\"alertmanager\"}";
     wait_until("nothing waits", || daemon.try_metric(waiting).filter(|count| *count == 0.0));
     assert!(webhook.so_far().is_empty(), "told once");
+    daemon.stop();
+    // A receiver that is new is told of nothing that is over.
+    let new = Listener::start("200 OK");
+    let text = read(&folder, "homeostat.yaml");
+    let more = format!("receivers:\n- {{kind: webhook, url: 'http://{}/new'}}", new.address);
+    write(&folder, "homeostat.yaml", &text.replace("receivers:", &more));
+    let daemon = Daemon::go_on(&folder);
+    let cycles = || daemon.metric("homeostat_cycles_total");
+    let before = cycles();
+    wait_until("cycles", || (cycles() >= before + 3.0).then_some(()));
+    assert!(new.so_far().is_empty() && webhook.so_far().is_empty());
+    daemon.stop();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_watchdog_is_silent_while_nothing_can_be_stored() {
+    let (folder, manager) = (folder(), Listener::start("200 OK"));
+    let settings = format!(
+        "pages: {{watchdog: Deadman, watchdog_interval: 1s}}\nverdicts: {{poll_interval: 1s}}\n\
+         receivers: [{{kind: alertmanager, url: 'http://{}'}}]\n",
+        manager.address
+    );
+    let daemon = Daemon::learned(&folder, &settings);
+    let watchdog = |asked: &Asked| asked.body.contains("\"Deadman\"");
+    let first = manager.next("the watchdog", watchdog).json();
+    assert!(first[0]["endsAt"].as_str() > first[0]["startsAt"].as_str(), "it ends by itself: {first}");
+    daemon.limit_file_size("0");
+    wait_until("the store", || (daemon.metric("homeostat_store_problem") == 1.0).then_some(()));
+    let _ = manager.so_far();
+    let (mut polls, mut late) = (0, 0);
+    while polls < 5 {
+        // Polls go on, and tell how time passes. One that was on its way may still come.
+        let asked = manager.next("a poll", |_| true);
+        polls += u32::from(asked.line.starts_with("GET "));
+        late += u32::from(polls >= 2 && watchdog(&asked));
+    }
+    assert_eq!(late, 0, "it fires while nothing can be stored");
+    daemon.limit_file_size("unlimited");
+    manager.next("the watchdog again", watchdog);
     daemon.stop();
 }

@@ -28,6 +28,9 @@ fn answer(target: &str) -> String {
         return r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"2"]}]}}"#
             .to_owned();
     }
+    if !target.starts_with("/api/v1/query_range?") {
+        return r#"{"status":"success","data":{"groups":[]}}"#.to_owned();
+    }
     let number = |name: &str| parameter(target, name).parse::<u64>().expect("whole seconds");
     let (start, end, step) = (number("start"), number("end"), number("step"));
     let series = |zone: &str, level: f64| {
@@ -52,6 +55,10 @@ impl Small {
                 let mut head = String::new();
                 let mut reader = BufReader::new(&stream);
                 while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).is_ok_and(|read| read > 0) {}
+                // Who ends in the middle of a question has asked nothing.
+                if !head.ends_with("\r\n\r\n") {
+                    continue;
+                }
                 log.lock().expect("nobody panics with it").push(head.clone());
                 let target = head.split(' ').nth(1).unwrap_or_default().trim_start_matches("/prometheus");
                 let (status, body) = match off.load(Ordering::SeqCst) {
@@ -128,7 +135,7 @@ fn history_gives_thresholds_at_once_and_a_restart_asks_for_the_rest_alone() {
     wait_until("silence", || of_source(&daemon, "homeostat_source_silent").filter(|silent| *silent == 1.0));
     assert_eq!(of_source(&daemon, "homeostat_source_parts_up"), Some(0.0));
     let said = read(&dir, "err");
-    assert_eq!(said.matches("going down").count(), 1, "{said}");
+    assert!((1..=3).contains(&said.matches("going down").count()), "each of what is asked tells it once: {said}");
     assert!(said.contains("history of `sum by (zone) (load)`") && !said.contains("hunter2"), "{said}");
     daemon.stop();
     small.down.store(false, Ordering::SeqCst);
@@ -136,7 +143,9 @@ fn history_gives_thresholds_at_once_and_a_restart_asks_for_the_rest_alone() {
     let daemon = Daemon::go_on(&dir);
     wait_until("news", || of_source(&daemon, "homeostat_source_samples_total").filter(|count| *count > 0.0));
     let asked = small.asked();
-    let (start, end) = (parameter(&asked[0], "start"), parameter(&asked[0], "end"));
+    // Its rules and metadata are asked for as well.
+    let range = asked.iter().find(|head| head.contains("/query_range?")).expect("a range");
+    let (start, end) = (parameter(range, "start"), parameter(range, "end"));
     let seconds = end.parse::<u64>().expect("seconds") - start.parse::<u64>().expect("seconds");
     assert!(seconds < 300, "only what was missed: {seconds} s");
     daemon.stop();

@@ -197,7 +197,7 @@ fn server() -> Server {
         |host: i64| (json!({ "__name__": "enabled", "host": format!("h{host}") }), Box::new(|_| Some(1.0)) as Series);
     let down = (
         json!({ "__name__": "up", "host": "h1" }),
-        Box::new(|minute| (100..105).contains(&(minute % 1440)).then_some(0.0)) as Series,
+        Box::new(|minute: i64| (100..105).contains(&(minute % 1440)).then_some(0.0)) as Series,
     );
     Server::start(BTreeMap::from([
         ("busy", Given::Series((0..4).map(busy).collect())),
@@ -301,6 +301,17 @@ fn a_check_finds_rules_above_their_budget_and_nothing_else_does() {
     write(&dir, "down.yml", "groups:\n- name: d\n  rules:\n  - alert: Down\n    expr: up == 0\n");
     assert_eq!(tune(&dir, &server, &["down.yml", "--check"]).code, 1);
     assert_eq!(tune(&dir, &server, &["down.yml", "--check", "--budget", "1 per day"]).code, 0);
+    // A rule may say itself how often it may page.
+    let own = |budget: &str| {
+        format!(
+            "groups:\n- name: d\n  rules:\n  - alert: D\n    expr: up == 0\n    annotations: {{homeostat_budget: {budget}}}\n"
+        )
+    };
+    write(&dir, "own.yml", &own("2 per day"));
+    assert_eq!(tune(&dir, &server, &["own.yml", "--check"]).code, 0);
+    write(&dir, "own.yml", &own("often"));
+    let refused = tune(&dir, &server, &["own.yml", "--check"]);
+    assert!(refused.code == 2 && refused.err.contains("own.yml:4: D: homeostat_budget: `often`"), "{}", refused.err);
     let verdicts: String = (0..14)
         .map(|day| {
             json!({ "alert": "Busy", "labels": {"host": "h1"}, "at": START + day * 86_400, "verdict": "false" })
@@ -310,6 +321,14 @@ fn a_check_finds_rules_above_their_budget_and_nothing_else_does() {
         .collect();
     write(&dir, "said.jsonl", &verdicts);
     // Without files: what the server has loaded.
+    write(
+        &dir,
+        "limit.yml",
+        "groups:\n- name: d\n  limit: 1\n  rules:\n  - {alert: B, expr: busy > 30, labels: {v: '{{ $value }}'}}\n",
+    );
+    let limited = rows(&tune(&dir, &server, &["limit.yml", "--output", "json"]));
+    assert_eq!(limited[0]["notes"].as_array().map(Vec::len), Some(2), "{}", limited[0]);
+    assert!(limited[0]["notes"][0].as_str().is_some_and(|note| note.contains("its group allows 1")), "{}", limited[0]);
     let live = tune(&dir, &server, &["--output", "json", "--verdicts", "said.jsonl"]);
     assert_eq!(live.code, 0, "{}", live.err);
     let live = rows(&live);

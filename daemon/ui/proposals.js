@@ -13,7 +13,10 @@ const failed = new Map();
 let open = [];
 
 export async function refresh() {
-  open = (await get('proposals?open=true')).data;
+  const now = (await get('proposals?open=true')).data;
+  // A button that somebody is about to press, or that holds the focus, is not made anew without need.
+  if (JSON.stringify(now) === JSON.stringify(open)) return;
+  open = now;
   render();
 }
 

@@ -131,6 +131,7 @@ fn verdict_signal(series: SeriesName, verdict: Verdict, at: Timestamp) -> Signal
         series: Some(series),
         verdict: Some(verdict),
         about: None,
+        weight: None,
         metadata: BTreeMap::new(),
     }
 }
@@ -147,5 +148,16 @@ fn evidence_signal(kind: EvidenceKind, value: f64, at: Timestamp) -> Signal {
         EvidenceKind::FalseShare => LoopKind::AnomalyFeedback,
     };
     let source = kind.as_str().into();
-    Signal { id: 0, at, of, source, value, series: None, verdict: None, about: None, metadata: BTreeMap::new() }
+    Signal {
+        id: 0,
+        at,
+        of,
+        source,
+        value,
+        series: None,
+        verdict: None,
+        about: None,
+        weight: None,
+        metadata: BTreeMap::new(),
+    }
 }

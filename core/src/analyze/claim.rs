@@ -72,9 +72,9 @@ pub const NAMES: [&str; GROUNDS] = [
     "the same, as its level was raised",
 ];
 
-/// Of the log-odds. Fitted by `homeostat calibrate --fit --worlds 3000` to simulated worlds, at several budgets.
+/// Of the log-odds. Fitted by `homeostat calibrate --fit --worlds 2000` to simulated worlds, at several budgets.
 const COEFFICIENTS: [f64; GROUNDS] =
-    [0.609, 0.281, 0.127, -0.05, -0.528, -0.512, 0.426, 0.112, 0.081, 4.197, 1.421, -0.548, 2.384, 0.642];
+    [0.638, 0.349, 0.190, -0.405, -0.537, -0.528, 0.513, 0.099, 0.324, 3.857, 0.544, -0.561, 2.266, 0.737];
 
 /// What a claim rests on, as numbers that a coefficient can weigh.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -178,12 +178,12 @@ mod tests {
         type Worse = fn(&mut Claim, &mut Holding);
         let worse: [(&str, Worse); 8] = [
             ("a heavy tail", |claim, _| claim.outlook.heaviness = 0.4),
-            ("a level raised by pages", |claim, _| claim.outlook.correction = 0.5),
+            ("a level raised by pages", |claim, _| claim.outlook.correction = 1.0),
             ("few samples", |claim, _| claim.outlook.samples = 100.0),
             ("pages lately", |claim, _| claim.outlook.recent_pages = 2.0),
             ("pages all along", |claim, _| claim.alerts_per_week = 8.0),
             ("disagreement", |_, holding| holding.agreement = 0.8),
-            ("a trend", |_, holding| holding.level = 0.7),
+            ("a trend", |_, holding| holding.level = 0.4),
             ("young", |claim, _| claim.seen = Span::hours(4)),
         ];
         for (sign, change) in worse {

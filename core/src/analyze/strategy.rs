@@ -144,8 +144,9 @@ pub trait Detector: Send + Sync {
         self.step(&mut state.clone(), at, value, asked)
     }
 
-    /// What a person says of an alert of its, or of one that it missed.
-    fn told(&self, _state: &mut DetectorState, _verdict: Verdict) {}
+    /// What a person says of an alert of its, or of one that it missed, and how much it counts: 1 for a word, below 0 to take one
+    /// back.
+    fn told(&self, _state: &mut DetectorState, _verdict: Verdict, _weight: f64) {}
 
     /// The series is taken up again at the level that it was left at: an alert that held is over.
     fn calm(&self, _state: &mut DetectorState) {}

@@ -189,10 +189,10 @@ const OF_FLEET: f32 = 3.0;
 const OF_NOBODY: f32 = 40.0;
 
 impl Heard {
-    /// A verdict about an alert of this series in which these spoke. Returns what it is worth to the fleet: the more a series was
-    /// judged already, the less, or one that is judged daily would speak for all.
-    pub fn add(&mut self, spoke: &Spoke, verdict: Verdict) -> Vec<(Feature, f32)> {
-        let loud = spoke.iter().map(|(feature, loud)| (feature, loud as f32));
+    /// A verdict about an alert of this series in which these spoke, and how much it counts; below 0 takes one back. Returns what
+    /// it is worth to the fleet: the more a series was judged already, the less, or one that is judged daily would speak for all.
+    pub fn add(&mut self, spoke: &Spoke, verdict: Verdict, weight: f32) -> Vec<(Feature, f32)> {
+        let loud = spoke.iter().map(|(feature, loud)| (feature, weight * loud as f32));
         let worth = loud.clone().map(|(feature, loud)| (feature, loud / (1.0 + self.of(feature).count()))).collect();
         loud.for_each(|(feature, loud)| self.say(feature, loud, verdict, HELD));
         worth
@@ -206,8 +206,8 @@ impl Heard {
     fn say(&mut self, feature: Feature, worth: f32, verdict: Verdict, held: f32) {
         let said = self.0.entry(feature).or_default();
         match verdict {
-            Verdict::True | Verdict::Missed => said.mattered += worth,
-            Verdict::False => said.did_not += worth,
+            Verdict::True | Verdict::Missed => said.mattered = (said.mattered + worth).max(0.0),
+            Verdict::False => said.did_not = (said.did_not + worth).max(0.0),
         }
         if said.count() > held {
             *said = Said { mattered: said.mattered / 2.0, did_not: said.did_not / 2.0 };
@@ -295,7 +295,7 @@ mod tests {
     fn verdicts_move_what_spoke_by_how_much_it_spoke_and_nothing_else() {
         let of = |said: &[Verdict]| {
             let mut heard = Heard::default();
-            said.iter().for_each(|verdict| drop(heard.add(&restless(), *verdict)));
+            said.iter().for_each(|verdict| drop(heard.add(&restless(), *verdict, 1.0)));
             Weights::of(&heard, &Heard::default())
         };
         assert!(of(&[]).is_default());
@@ -315,14 +315,14 @@ mod tests {
         let (mut fleet, mut own) = (Heard::default(), Heard::default());
         // Of twenty series, one verdict each.
         for _ in 0..20 {
-            let worth = Heard::default().add(&restless(), Verdict::False);
+            let worth = Heard::default().add(&restless(), Verdict::False, 1.0);
             fleet.add_of_one(&worth, Verdict::False);
         }
         let at_first = Weights::of(&own, &fleet).get(Feature::Restless);
         assert!((at_first - 0.75).abs() < 0.01, "20 of 60 mattered: {at_first}");
-        let _ = own.add(&restless(), Verdict::False);
+        let _ = own.add(&restless(), Verdict::False, 1.0);
         assert!(Weights::of(&own, &fleet).get(Feature::Restless) < at_first);
-        (0..12).for_each(|_| drop(own.add(&restless(), Verdict::True)));
+        (0..12).for_each(|_| drop(own.add(&restless(), Verdict::True, 1.0)));
         assert!(Weights::of(&own, &fleet).get(Feature::Restless) > 1.0, "its own outweigh the fleet's");
     }
 
@@ -330,7 +330,7 @@ mod tests {
     fn one_series_does_not_speak_for_all() {
         let (mut fleet, mut loud) = (Heard::default(), Heard::default());
         for _ in 0..20 {
-            let worth = loud.add(&restless(), Verdict::False);
+            let worth = loud.add(&restless(), Verdict::False, 1.0);
             fleet.add_of_one(&worth, Verdict::False);
         }
         let (own, other) = (Weights::of(&loud, &fleet), Weights::of(&Heard::default(), &fleet));

@@ -309,13 +309,14 @@ impl Knowledge {
             let series = signal.series.as_ref().and_then(|name| self.find_mut(name));
             let of = series.map_or(About { alert: verdict == Verdict::Missed, ..About::default() }, |series| {
                 let detector = methods.detector(series.strategy());
-                series.hear(verdict, about, detector)
+                series.hear(verdict, about, signal.weight, detector)
             });
-            if of.alert {
+            // What people do says too little of how well alerts do.
+            if of.alert && signal.weight.is_none() {
                 self.general.verdicts.push((signal.at, verdict));
             }
             if !of.worth.is_empty() {
-                self.general.features.add_of_one(&of.worth, verdict);
+                of.worth.iter().for_each(|(verdict, worth)| self.general.features.add_of_one(worth, *verdict));
                 let fleet = std::mem::take(&mut self.general.fleet);
                 if let Some(series) = signal.series.as_ref().and_then(|name| self.find_mut(name)) {
                     series.set_weights(&fleet);

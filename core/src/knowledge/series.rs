@@ -29,6 +29,7 @@ use crate::stats::normal;
 use crate::threshold::{Rival, Threshold};
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
+use crate::versus::{Book, Live, StaticBounds};
 use serde::{Deserialize, Serialize};
 pub use settings::Settings;
 use std::collections::VecDeque;
@@ -124,6 +125,9 @@ pub struct Series {
     pub(crate) tally: Tally,
     alarm: Alarm,
     pub(crate) alert_since: Option<Timestamp>,
+    /// Static bounds beside it, and what both would have paged for.
+    #[serde(default)]
+    versus: Option<Box<Live>>,
     pub(crate) detector: Option<DetectorState>,
     /// The one that judges.
     pub(crate) in_force: Option<Arc<Threshold>>,
@@ -168,13 +172,16 @@ pub struct Series {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     asked_zone: String,
     pub(crate) trust: Trust,
-    /// Verdicts that were heard about it.
+    /// What people said of it in so many words: verdicts without those of a weight.
     pub(crate) verdicts: u32,
     /// What those said of each feature of its detector, and what spoke at the onset of its latest alerts, oldest first.
     #[serde(default)]
     features: Heard,
     #[serde(default)]
     spoken: VecDeque<(Timestamp, Spoke)>,
+    /// What was lately said of its alerts, or done about them, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    implied: Vec<hear::Implied>,
     /// Samples that are not learned from.
     #[serde(default)]
     masks: Masks,
@@ -237,9 +244,11 @@ impl Series {
             verdicts: 0,
             features: Heard::default(),
             spoken: VecDeque::new(),
+            implied: Vec::new(),
             tally: Tally::default(),
             alarm: Alarm::default(),
             alert_since: None,
+            versus: None,
             masks: Masks::default(),
             trouble: Masks::default(),
             alerts: Alerts::default(),
@@ -256,6 +265,7 @@ impl Series {
             relearn: false,
         };
         series.set_asked();
+        series.set_versus();
         series
     }
 
@@ -282,7 +292,21 @@ impl Series {
         }
         self.present = Present::default();
         self.set_asked();
+        self.set_versus();
         self.set_fence();
+    }
+
+    /// A comparison with other bounds begins anew; one that is asked for no longer ends.
+    fn set_versus(&mut self) {
+        let fixed = self.settings.fixed;
+        if self.versus.as_ref().map(|live| *live.bounds()) != fixed {
+            self.versus = fixed.map(|bounds| Box::new(Live::new(bounds, Book::default())));
+        }
+    }
+
+    /// Its static bounds, and what it paged for beside what they would have; where it has any.
+    pub fn versus(&self) -> Option<(&StaticBounds, &Book)> {
+        self.versus.as_ref().map(|live| (live.bounds(), &live.book))
     }
 
     /// Whether the configuration says another kind of it than it was read as.

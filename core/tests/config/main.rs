@@ -21,6 +21,7 @@ use homeostat::series::Selector;
 use homeostat::time::Span;
 use homeostat::time::zone::Zone;
 use homeostat::units::{Confidence, Ratio, Sensitivity};
+use homeostat::versus::StaticBounds;
 use std::collections::BTreeSet;
 use world::{World, certain, name};
 
@@ -324,6 +325,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("series[].share_budget", series::series_share_budget),
     ("series[].sensitivity", series::series_sensitivity),
     ("series[].strategy", series::series_strategy),
+    ("series[].static.", series::series_static),
 ];
 
 fn check_of(key: &str) -> Option<Check> {
@@ -355,6 +357,7 @@ fn keys() -> BTreeSet<String> {
         owner: Some("storage team".into()),
         sensitivity: Some(Sensitivity::DEFAULT),
         strategy: Some("sigma".into()),
+        fixed: Some(StaticBounds { upper: Some(2.0), lower: Some(1.0), hold: Span::minutes(5) }),
     }];
     let mut keys = BTreeSet::new();
     walk("", &serde_json::to_value(&full).expect("a configuration is JSON"), &mut keys);

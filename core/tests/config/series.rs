@@ -8,6 +8,7 @@ use homeostat::monitor::Sample;
 use homeostat::series::Selector;
 use homeostat::time::Span;
 use homeostat::units::Sensitivity;
+use homeostat::versus::StaticBounds;
 
 fn rule(selector: &str) -> SeriesRule {
     SeriesRule::of(Selector::parse(selector).expect(selector))
@@ -98,6 +99,27 @@ pub fn series_owner(_: &str) {
         proposals.open().count()
     };
     assert_eq!((waits_after_five_days(None), waits_after_five_days(Some("storage team"))), (0, 1));
+}
+
+/// Pages that static bounds would have given for ten minutes far above and ten far below, after ordinary ones.
+pub fn series_static(key: &str) {
+    let pages = |upper: Option<f64>, lower: Option<f64>, minutes: u64| {
+        let mut world = World::new(certain());
+        let fixed = Some(StaticBounds { upper, lower, hold: Span::minutes(minutes) });
+        world.reconfigure(|config| config.series = vec![SeriesRule { fixed, ..rule("latency") }]);
+        let id = world.learn("latency", 400);
+        for level in [200.0, 100.0, 0.0, 100.0] {
+            (0..60).for_each(|_| world.sample(id, level));
+        }
+        world.series(id).versus().expect("static bounds").1.counts().pages[1]
+    };
+    let (without, with) = match key {
+        "series[].static.upper" => (pages(Some(300.0), Some(-9.0), 5), pages(Some(150.0), Some(-9.0), 5)),
+        "series[].static.lower" => (pages(Some(300.0), Some(-9.0), 5), pages(Some(300.0), Some(50.0), 5)),
+        "series[].static.for" => (pages(Some(150.0), None, 15), pages(Some(150.0), None, 5)),
+        other => panic!("{other}: nothing shows that it does anything"),
+    };
+    assert_eq!((without, with), (0, 1), "{key}");
 }
 
 /// Onsets of alerts per series in 5,000 ordinary samples of each, one every ten seconds.

@@ -223,6 +223,12 @@ impl World {
 
     /// A person says something of a time of a series.
     pub fn say(&mut self, series: &str, verdict: Verdict, about: Subject) {
+        self.imply(series, verdict, about, None);
+    }
+
+    /// The same of what was done, where it has a weight.
+    pub fn imply(&mut self, series: &str, verdict: Verdict, about: Subject, weight: Option<f64>) {
+        let weight = weight.map(|weight| Ratio::new(weight).expect("a ratio"));
         let signal = Signal {
             id: 0,
             at: self.now,
@@ -232,6 +238,7 @@ impl World {
             series: Some(name(series)),
             verdict: Some(verdict),
             about: Some(about),
+            weight,
             metadata: Default::default(),
         };
         let event = self.engine.signal(signal, self.now);
@@ -256,6 +263,7 @@ impl World {
             series,
             verdict,
             about: None,
+            weight: None,
             metadata: Default::default(),
         };
         let event = self.engine.signal(signal, self.now);

@@ -251,6 +251,12 @@ impl<'a> Judges<'a> {
         judged
     }
 
+    /// The newest sample of a series by its number, as it was judged.
+    pub(super) fn newest(&self, series: usize) -> Option<(Timestamp, f64)> {
+        let judge = self.list.get(series)?.as_ref()?;
+        judge.engine.knowledge().get(judge.series)?.window().newest()
+    }
+
     /// Says how many rows of a file were not judged, of `rows` of which `bad` did not parse; and why, when none was.
     pub(super) fn sum_up(&self, path: &Path, rows: u64, bad: u64) {
         if !self.any_judged && rows > 0 {

@@ -113,14 +113,16 @@ async fn serve(
     sources.extend(source::scrape::spawn(scrape, &handle).map_err(|error| world(&error))?);
     let home = served.daemon.http.external_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let receivers = crate::page::spawn(&served, &home, &handle);
-    let tallies = Tallies { webhooks, receivers, sources };
+    let office = crate::alertmanager::open(&served, &handle);
+    let tallies = Tallies { webhooks, receivers, verdicts: Arc::clone(&office.tally), sources };
 
     let reread: Reread =
         Arc::new(move || args.reload().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));
     let (stop, stopping) = watch::channel(false);
     let mut server = {
         let (handle, reread) = (handle.clone(), Arc::clone(&reread));
-        tokio::spawn(async move { crate::http::serve(listener, handle, &served, reread, tallies, stopping).await })
+        let beside = crate::http::Beside { tallies, office };
+        tokio::spawn(async move { crate::http::serve(listener, handle, &served, reread, beside, stopping).await })
     };
     match out.text(&format!("homeostat watches; its page: http://{address}/")) {
         // Whoever started it does not read what it says; it runs all the same.

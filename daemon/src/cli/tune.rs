@@ -15,6 +15,7 @@ mod subject;
 use super::fetch;
 use super::output::{Out, one_line};
 use super::{Done, Failed};
+use crate::prometheus::QueryError;
 use crate::prometheus::args::PrometheusArgs;
 use crate::prometheus::progress::Bar;
 use crate::rules::change;
@@ -36,7 +37,8 @@ Examples:
 
 Reads Prometheus rule files, PrometheusRule manifests and folders of them (*.yml, *.yaml, *.rules). Left alone, with the reason,
 is what has no literal worth tuning: states, zero bounds, quorums, objectives, guards. A text that repeats the literal or the
-`for` is changed with it, the alert's own name with --rename alone. With --tests DIR cases for `promtool test rules` are made of
+`for` is changed with it, the alert's own name with --rename alone. A rule has a budget of its own by the annotation
+homeostat_budget: 1 per day. With --tests DIR cases for `promtool test rules` are made of
 what happened, each with a copy of its rule as proposed.")]
 pub struct TuneArgs {
     /// Rule files, or folders of them; none: the rules that the server has loaded
@@ -81,7 +83,7 @@ struct Run {
     start: Timestamp,
     end: Timestamp,
     now: Timestamp,
-    /// Pages a week and rule.
+    /// Pages a week, of a rule that has no budget of its own.
     budget: f64,
     zone: Zone,
     said: Vec<homeostat::replay::score::Said>,
@@ -90,20 +92,30 @@ struct Run {
 pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
     let run = checked(args)?;
     let client = fetch::client(&args.prometheus)?;
-    let live = client.rules();
-    let files = match (args.rules.is_empty(), &live) {
-        (false, _) => input::files(&args.rules)?,
-        (true, Ok(live)) => crate::rules::live::files(live),
-        (true, Err(error)) => {
-            return Err(Failed::World(format!("{error}; or give rule files")));
+    let given = match args.rules.is_empty() {
+        true => None,
+        false => Some(input::files(&args.rules)?),
+    };
+    let live = match client.rules() {
+        Ok(live) => Some(live),
+        // Not every server that answers queries has rules.
+        Err(QueryError::NotThere { .. } | QueryError::Refused { .. } | QueryError::NotUnderstood { .. })
+            if given.is_some() =>
+        {
+            None
         }
+        Err(error) => return Err(fetch::failed(error)),
+    };
+    let files = match (given, &live) {
+        (Some(files), _) => files,
+        (None, live) => live.as_ref().map(crate::rules::live::files).unwrap_or_default(),
     };
     for (file, problem) in files.iter().flat_map(|file| file.problems.iter().map(move |problem| (file, problem))) {
         let rule = problem.rule.as_ref().map_or(String::new(), |rule| format!("{rule}: "));
         eprintln!("{}:{}: {}", one_line(&file.name), problem.line, one_line(&format!("{rule}{}", problem.problem)));
     }
-    let intervals = input::Intervals::new(live.as_ref().ok());
-    let subjects = subject::subjects(&files, &intervals);
+    let intervals = input::Intervals::new(live.as_ref());
+    let subjects = subject::subjects(&files, &intervals, run.budget)?;
     if subjects.is_empty() {
         return Err(Failed::Use("there is no alert rule in what was given".to_owned()));
     }
@@ -133,7 +145,7 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
     }
     match args.diff {
         true => print_diff(&changed, out)?,
-        false => report::print(&subjects, &outcomes, &plans, &run, out)?,
+        false => report::print(&subjects, &outcomes, &plans, out)?,
     }
     if args.write {
         write(&changed, args.rules.is_empty())?;

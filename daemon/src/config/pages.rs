@@ -77,6 +77,9 @@ pub struct Receiver {
     /// Whether it gets the watchdog; null: an Alertmanager does, others do not.
     #[serde(default)]
     pub watchdog: Option<bool>,
+    /// Whether an Alertmanager is asked for its alerts and silences, for `verdicts`.
+    #[serde(default = "yes")]
+    pub poll: bool,
     /// Whose alerts they are: sent as X-Scope-OrgID.
     #[serde(default)]
     pub tenant: Option<String>,
@@ -104,6 +107,10 @@ impl ReceiverKind {
 
 const fn timeout() -> Span {
     Span::from_secs(10)
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn resend() -> Span {

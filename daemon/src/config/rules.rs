@@ -1,5 +1,6 @@
 //! Alert rules whose thresholds are data: what they compare, and whose thresholds they look up.
 
+use crate::rules::expr::{Expr, Kind};
 use homeostat::replay::Op;
 use homeostat::replay::data::{Direction, Lookup};
 use homeostat::series::Selector;
@@ -126,8 +127,10 @@ pub fn check(rules: &[DataRule]) -> Result<(), (String, String)> {
             let key = if rule.alert.contains("{{") { "alert" } else { "rule" };
             return refuse(key, "a name is no template".to_owned());
         }
-        if rule.expr.trim().is_empty() {
-            return refuse("expr", "an expression is wanted".to_owned());
+        match Expr::parse(&rule.expr) {
+            Ok(expr) if expr.kind == Kind::Vector => {}
+            Ok(_) => return refuse("expr", "it gives no vector, which has a value per label set".to_owned()),
+            Err(wrong) => return refuse("expr", wrong.to_string()),
         }
         if !names.insert(rule.name()) {
             let problem = format!("an earlier rule is called `{}` already: tell them apart with `rule`", rule.name());
@@ -178,7 +181,10 @@ mod tests {
         assert_eq!(refused(|rule| rule.alert.clear()).0, "rules[0].alert");
         assert_eq!(refused(|rule| rule.alert = "{{ $labels.job }}".to_owned()).0, "rules[0].alert");
         assert_eq!(refused(|rule| rule.rule = Some("{{".to_owned())).0, "rules[0].rule");
-        assert_eq!(refused(|rule| rule.expr = " ".to_owned()).0, "rules[0].expr");
+        for expr in [" ", "a >", "a[5m]", "1 + 1"] {
+            let refused = check(&[rule(|rule| rule.expr = expr.to_owned())]).expect_err(expr);
+            assert_eq!(refused.0, "rules[0].expr", "{}", refused.1);
+        }
         assert_eq!(refused(|rule| rule.literal = f64::NAN).0, "rules[0].literal");
         for by in ["", "a-b", "1a", "__name__", "rule", "direction"] {
             assert_eq!(check(&[rule(|rule| rule.by = vec![by.to_owned()])]).expect_err(by).0, "rules[0].by", "{by}");

@@ -16,12 +16,15 @@ use std::time::Instant;
 /// One sample as a source tells it: what it belongs to, what that is said to measure, when, and how much.
 pub type Reading = (SeriesName, Option<Kind>, Timestamp, f64);
 
+/// What a series has been so far: what it is said to measure, and its samples.
+pub type Past = (SeriesName, Option<Kind>, Vec<(Timestamp, f64)>);
+
 /// What a source hands over.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Fed {
     /// Older than now: learned from, never judged. Of each series in order of time; all buckets of one moment of a histogram
     /// together.
-    History(Vec<(SeriesName, Vec<(Timestamp, f64)>)>),
+    History(Vec<Past>),
     /// In order of time, to be judged.
     Live(Vec<Reading>),
 }
@@ -135,15 +138,15 @@ impl Driver {
         for (name, at, value) in rows {
             by_series.entry(name).or_default().push((*at, *value));
         }
-        self.learn_from(by_series.into_iter().map(|(name, history)| (name.clone(), history)), now);
+        self.learn_from(by_series.into_iter().map(|(name, history)| (name.clone(), None, history)), now);
     }
 
-    fn learn_from(&mut self, histories: impl IntoIterator<Item = (SeriesName, Vec<(Timestamp, f64)>)>, now: Timestamp) {
+    fn learn_from(&mut self, histories: impl IntoIterator<Item = Past>, now: Timestamp) {
         // All are known first: what is made of a histogram leaves out what the source holds itself.
         let mut interned = Vec::new();
-        for (name, history) in histories {
+        for (name, kind, history) in histories {
             // A series that finds no room is counted by the engine.
-            if let Ok(id) = self.engine.intern(&name, None, now) {
+            if let Ok(id) = self.engine.intern(&name, kind, now) {
                 interned.push((id, history));
             }
         }

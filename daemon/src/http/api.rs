@@ -5,8 +5,8 @@ use crate::driver::View;
 use crate::http::problem::Problem;
 use crate::http::query::{Fields, List, Page, Params, Rows};
 use crate::http::rows::{
-    About, ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, Samples, SeriesRow, SignalRow,
-    StateRow, Statistics, TransitionRow,
+    AbRow, About, ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, Samples, SeriesRow,
+    SignalRow, StateRow, Statistics, TransitionRow,
 };
 use crate::http::{App, assets, events, openapi, rows};
 use crate::log;
@@ -25,6 +25,7 @@ use homeostat::knowledge::series::Series;
 use homeostat::plan::state::SystemState;
 use homeostat::series::SeriesName;
 use homeostat::time::Span;
+use homeostat::versus::Report;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -131,6 +132,12 @@ pub async fn optimizations(State(app): State<App>, uri: Uri) -> Answer<Json<List
     Ok(app.handle.query(move |view| rows::optimizations(view.engine.knowledge(), &page)).await?.into())
 }
 
+/// Series with static bounds, each with what came of the comparison.
+pub async fn ab(State(app): State<App>, uri: Uri) -> Answer<Json<Listed<AbRow>>> {
+    let (page, _) = page(&uri, List::BySeries, &[])?;
+    Ok(app.handle.query(move |view| rows::ab(view, &page)).await?.into())
+}
+
 /// A list, or a stream for who accepts one.
 pub async fn events(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Answer<Response> {
     let (page, params) = page(&uri, List::Events, &["kind", "series", "after"])?;
@@ -199,6 +206,11 @@ pub async fn statistics(State(app): State<App>, uri: Uri) -> Answer<Json<Single<
     let params = Params::read(&uri, &["limit"])?;
     let limit = params.number("limit", 1)?.unwrap_or(100).min(1000) as usize;
     Ok(single(app.handle.query(Statistics::of).await?.ranked(limit)))
+}
+
+pub async fn ab_report(State(app): State<App>, uri: Uri) -> Answer<Json<Single<Report>>> {
+    no_params(&uri)?;
+    Ok(single(app.handle.query(rows::ab_report).await?))
 }
 
 pub async fn calendar(State(app): State<App>, uri: Uri) -> Answer<Json<Single<CalendarRow>>> {

@@ -77,6 +77,7 @@ pub async fn feedback(State(app): State<App>, uri: Uri, body: Body) -> Answer<Js
             series: Some(name),
             verdict: Some(verdict),
             about: Some(extent.subject(meant.at)),
+            weight: None,
             metadata,
         };
         ids.push(app.handle.signal(signal).await?);
@@ -186,7 +187,7 @@ fn verdict(value: &Value) -> Answer<Verdict> {
 }
 
 /// Unix seconds or RFC 3339.
-fn moment(key: &'static str, value: &Value) -> Answer<Timestamp> {
+pub fn moment(key: &'static str, value: &Value) -> Answer<Timestamp> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),

@@ -1,15 +1,17 @@
 //! The description of the API (OpenAPI 3.1). Shapes are made from the types that are sent, so they cannot drift apart;
 //! that every route is here, and no other, is tested beside the routes.
 
+use crate::http::alertmanager::{Noted, Taken, VerdictRow};
 use crate::http::api::{Frozen, Reloaded};
 use crate::http::feedback::Id;
 use crate::http::import::Imported;
 use crate::http::problem;
 use crate::http::rows::{
-    ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, ProposalRow, Samples, SeriesRow,
+    AbRow, ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, ProposalRow, Samples, SeriesRow,
     SignalRow, StateRow, Statistics, TransitionRow,
 };
 use crate::view::ThresholdRow;
+use homeostat::versus::Report;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
@@ -218,6 +220,11 @@ fn build() -> Value {
     let limit: &[Parameter] =
         &[("limit", "integer", "Series in anomaly_rates: 100 unless said otherwise, 1000 at most.")];
     all.single::<Statistics>("/api/v1/statistics", "How learning stands.", limit);
+    let summary =
+        "Series with static bounds in the configuration: what those would have paged for, beside what was paged for.";
+    all.list::<AbRow>("/api/v1/ab", summary, LIST);
+    let summary = "The same of all of them together, with a verdict.";
+    all.single::<Report>("/api/v1/ab/report", summary, &[]);
     let summary = "What the calendars say of now, and what comes next: holidays, deploys, maintenance.";
     all.single::<CalendarRow>("/api/v1/calendar", summary, &[]);
     let id = all.schema::<Id>();
@@ -271,6 +278,32 @@ fn build() -> Value {
         "name": "id", "in": "path", "required": true, "description": "Its number.", "schema": { "type": "integer" },
     }]);
     all.put("post", "/api/v1/proposals/{id}", answered);
+    let alertmanager = json!({
+        "type": "object",
+        "required": ["version", "alerts"],
+        "properties": { "version": { "const": "4" }, "alerts": { "type": "array", "maxItems": 10000 } },
+        "description": "What an Alertmanager sends to a webhook; other fields are passed over.",
+    });
+    let summary = "What an Alertmanager sends to a webhook (version 4). The same message again changes nothing.";
+    all.post::<Taken>("/api/v1/alertmanager", summary, alertmanager);
+    let pager = json!({
+        "type": "object",
+        "required": ["event"],
+        "properties": {
+            "event": { "enum": ["acknowledged", "incident", "true", "false"], "description": "true, false: a person's word." },
+            "fingerprint": { "type": "string", "description": "Which alert; or `labels`, or `series`." },
+            "labels": { "type": "object", "additionalProperties": { "type": "string" }, "description": "All of them." },
+            "series": { "type": "string", "description": "The series of an alert of this daemon." },
+            "at": { "type": ["string", "number"], "description": "When the alert began, unless it was told of here." },
+            "comment": { "type": "string", "maxLength": 2000 },
+        },
+    });
+    let summary = "What a paging tool tells of an alert: taken up, an incident, or what a person said of it.";
+    all.post::<Noted>("/api/v1/pager", summary, pager);
+    let summary =
+        "Verdicts from an Alertmanager and paging tools, newest first; also on alerts that nobody here knows.";
+    let verdicts: &[Parameter] = &[LIMIT, PAGE, ("alert", "string", "Only of this alert.")];
+    all.list::<VerdictRow>("/api/v1/verdicts", summary, verdicts);
     all.single::<Frozen>("/api/v1/freeze", "Whether all changes are stopped.", &[]);
     all.post::<Frozen>(
         "/api/v1/freeze",

@@ -135,6 +135,7 @@ pub enum List {
     Transitions,
     Optimizations,
     Proposals,
+    Verdicts,
 }
 
 impl List {
@@ -147,6 +148,7 @@ impl List {
             List::Transitions => 't',
             List::Optimizations => 'o',
             List::Proposals => 'p',
+            List::Verdicts => 'v',
         }
     }
 }
@@ -177,7 +179,8 @@ impl Token {
             | List::Events
             | List::Transitions
             | List::Optimizations
-            | List::Proposals => u64::from_str_radix(rest, 16).ok().map(|number| Token::Number(list, number)),
+            | List::Proposals
+            | List::Verdicts => u64::from_str_radix(rest, 16).ok().map(|number| Token::Number(list, number)),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Copying is all that happens on the driver's thread; making text of the copies is the caller's work. The types are the
 //! reference: `openapi.json` is made from them. Here is what several of them share.
 
+mod ab;
 mod calendar;
 mod explain;
 mod history;
@@ -12,6 +13,7 @@ mod series;
 mod state;
 mod statistics;
 
+pub use ab::{AbRow, ab, ab_report};
 pub use calendar::{CalendarRow, EntryRow};
 pub use explain::Explained;
 pub use history::{OptimizationRow, TransitionRow, optimizations, transitions};

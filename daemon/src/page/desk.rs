@@ -50,6 +50,8 @@ impl Pace {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 struct Alert {
     told: Told,
+    /// The group that it is told in.
+    group: String,
     began: Timestamp,
     ended: Option<Timestamp>,
     /// When the receiver took it first.
@@ -122,8 +124,9 @@ impl Desk {
             return;
         }
         let key = self.key(series, &told.labels);
-        self.kept.groups.entry(key).or_insert(Group { since: now, told_at: None });
-        self.kept.alerts.insert(series.to_owned(), Alert { told, began: at, ended: None, told_at: None });
+        self.kept.groups.entry(key.clone()).or_insert(Group { since: now, told_at: None });
+        let alert = Alert { told, group: key, began: at, ended: None, told_at: None };
+        self.kept.alerts.insert(series.to_owned(), alert);
     }
 
     /// An alert ended; one that nobody was told of is told all the same.
@@ -155,12 +158,11 @@ impl Desk {
     }
 
     /// When each group that has anything to tell is due.
-    fn due_by_group(&self) -> BTreeMap<String, Timestamp> {
+    fn due_by_group(&self) -> BTreeMap<&str, Timestamp> {
         let Pace { wait, interval, repeat, keep, .. } = self.pace;
-        let mut due: BTreeMap<String, Timestamp> = BTreeMap::new();
-        for (series, alert) in &self.kept.alerts {
-            let key = self.key(series, &alert.told.labels);
-            let Some(group) = self.kept.groups.get(&key) else { continue };
+        let mut due: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for alert in self.kept.alerts.values() {
+            let Some(group) = self.kept.groups.get(&alert.group) else { continue };
             let changes = match (alert.told_at, alert.settles(keep)) {
                 (None, _) => Some(group.since),
                 (Some(_), settles) => settles,
@@ -170,7 +172,7 @@ impl Desk {
                 (Some(told), Some(changed)) => changed.max(told + interval).min(told + repeat),
                 (Some(told), None) => told + repeat,
             };
-            due.entry(key).and_modify(|earliest| *earliest = at.min(*earliest)).or_insert(at);
+            due.entry(&alert.group).and_modify(|earliest| *earliest = at.min(*earliest)).or_insert(at);
         }
         due
     }
@@ -182,11 +184,10 @@ impl Desk {
 
     /// What is to be told now; one group at a time, where there are groups.
     pub fn next(&self, now: Timestamp) -> Option<Notification> {
-        let mut groups: Vec<String> =
-            self.due_by_group().into_iter().filter(|(_, at)| *at <= now).map(|(key, _)| key).collect();
-        groups.truncate(if self.pace.group_by.is_some() { 1 } else { ALERTS_AT_ONCE });
-        let wanted: BTreeSet<&String> = groups.iter().collect();
-        let of_group = |(series, alert): &(&String, &Alert)| wanted.contains(&self.key(series, &alert.told.labels));
+        let at_once = if self.pace.group_by.is_some() { 1 } else { ALERTS_AT_ONCE };
+        let groups = self.due_by_group().into_iter().filter(|(_, at)| *at <= now).map(|(group, _)| group);
+        let groups: BTreeSet<&str> = groups.take(at_once).collect();
+        let of_group = |(_, alert): &(&String, &Alert)| groups.contains(alert.group.as_str());
         let mut alerts: Vec<(&String, &Alert)> = self.kept.alerts.iter().filter(of_group).collect();
         // What is new, or over, before what was told already.
         let ended = |alert: &Alert| alert.settles(self.pace.keep).filter(|at| *at <= now).and(alert.ended);
@@ -194,6 +195,7 @@ impl Desk {
         let truncated = alerts.len().saturating_sub(ALERTS_AT_ONCE);
         alerts.truncate(ALERTS_AT_ONCE);
         let alerts: Vec<_> = alerts.into_iter().map(|(series, alert)| (series.clone(), ended(alert))).collect();
+        let groups = groups.into_iter().map(str::to_owned).collect();
         (!alerts.is_empty()).then_some(Notification { groups, alerts, truncated })
     }
 
@@ -219,8 +221,7 @@ impl Desk {
                 }
             }
         }
-        let left: BTreeSet<String> =
-            self.kept.alerts.iter().map(|(series, alert)| self.key(series, &alert.told.labels)).collect();
+        let left: BTreeSet<String> = self.kept.alerts.values().map(|alert| alert.group.clone()).collect();
         for key in &notification.groups {
             if let Some(group) = self.kept.groups.get_mut(key) {
                 group.told_at = Some(now);

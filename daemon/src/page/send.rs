@@ -4,6 +4,7 @@
 //! that whatever takes pages from one takes them from here.
 
 use super::alert::{Texts, fingerprint};
+use super::apart;
 use super::desk::Line;
 use crate::config::{Receiver, ReceiverKind};
 use homeostat::time::{Span, Timestamp};
@@ -154,20 +155,9 @@ pub async fn send(receiver: &Receiver, body: Vec<u8>) -> Result<(), Failed> {
         ReceiverKind::Command => run(&receiver.command, &body, receiver.timeout).await.map_err(Failed::Later),
         ReceiverKind::Alertmanager | ReceiverKind::Webhook => {
             let receiver = receiver.clone();
-            // A thread of its own: one that hangs holds up neither the page nor the end of the daemon.
-            apart(move || post(&receiver, &body)).await
+            apart(move || Ok(post(&receiver, &body))).await.map_err(Failed::Later)?
         }
     }
-}
-
-async fn apart(work: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Result<(), Failed> {
-    let (reply, answer) = tokio::sync::oneshot::channel();
-    let thread = std::thread::Builder::new().name("page".to_owned()).spawn(move || {
-        // Whoever waited may be gone.
-        let _ = reply.send(work());
-    });
-    thread.map_err(|error| Failed::Later(format!("no thread could be started: {error}")))?;
-    answer.await.unwrap_or_else(|_| Err(Failed::Later("it ended without an answer".to_owned())))
 }
 
 fn post(receiver: &Receiver, body: &[u8]) -> Result<(), Failed> {
@@ -190,7 +180,8 @@ fn post(receiver: &Receiver, body: &[u8]) -> Result<(), Failed> {
     let said: String = said.chars().filter(|c| !c.is_control()).take(SAID_SHOWN).collect();
     let problem = format!("it answers {status} {said}");
     // What is wrong with the alerts themselves does not get better; an Alertmanager keeps those that are not.
-    Err(if status.as_u16() == 400 { Failed::Never(problem) } else { Failed::Later(problem) })
+    let never = receiver.kind == ReceiverKind::Alertmanager && status.as_u16() == 400;
+    Err(if never { Failed::Never(problem) } else { Failed::Later(problem) })
 }
 
 /// Of an answer that refuses, so many bytes are read and so many letters told.

@@ -5,9 +5,10 @@
 //! Labels are taken apart on request alone: between two scrapes of a target hardly a series changes, and who has seen its text
 //! before knows what it stands for. Exemplars are set aside, and so are native histograms, which text does not carry.
 
+use super::Metadata;
 use homeostat::config::Kind;
 use homeostat::time::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A line that is longer is none, in bytes.
 const LINE_LEN_MAX: usize = 256 << 10;
@@ -55,6 +56,22 @@ enum Type {
     Unknown,
 }
 
+impl Type {
+    fn parse(text: &str) -> Option<Type> {
+        Some(match text {
+            "counter" => Type::Counter,
+            "gauge" => Type::Gauge,
+            "histogram" => Type::Histogram,
+            "gaugehistogram" => Type::GaugeHistogram,
+            "summary" => Type::Summary,
+            "info" => Type::Info,
+            "stateset" => Type::StateSet,
+            "untyped" | "unknown" => Type::Unknown,
+            _ => return None,
+        })
+    }
+}
+
 /// One sample.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Sample<'a> {
@@ -75,14 +92,18 @@ pub struct Parts {
 
 /// The families of a text, for what its samples measure.
 #[derive(Default)]
-pub struct Families<'a>(HashMap<&'a str, Type>);
+pub struct Families(HashMap<Box<str>, Type>);
+
+/// Gauges with such a name hold a moment, or say something by their labels alone: nothing is to be learned of them.
+const NO_LEVELS: [&str; 6] =
+    ["_info", "_created", "_timestamp", "_timestamp_seconds", "_start_time_seconds", "_boot_time_seconds"];
 
 /// Reads a text; hands out its samples in order. Answers with what is said of families.
 pub fn read<'a>(
     text: &'a [u8],
     format: Format,
     each: &mut dyn FnMut(Sample<'a>) -> Result<(), String>,
-) -> Result<Families<'a>, TextError> {
+) -> Result<Families, TextError> {
     let mut families = Families::default();
     let (mut ended, mut number) = (false, 0);
     for line in text.split(|byte| *byte == b'\n') {
@@ -257,39 +278,34 @@ fn quoted_text(rest: &mut &str) -> Option<String> {
     None
 }
 
-impl<'a> Families<'a> {
+impl Families {
+    /// From what `/api/v1/metadata` gives; where targets do not agree the first one counts.
+    pub fn of_metadata(metadata: &BTreeMap<String, Vec<Metadata>>) -> Families {
+        let said = metadata.iter().filter_map(|(name, said)| Some((name, Type::parse(&said.first()?.kind)?)));
+        Families(said.take(FAMILIES_MAX).map(|(name, kind)| (name.as_str().into(), kind)).collect())
+    }
+
     /// What stands behind `#`.
-    fn comment(&mut self, comment: &'a str) -> Result<(), String> {
+    fn comment(&mut self, comment: &str) -> Result<(), String> {
         let Some(rest) = comment.trim_start().strip_prefix("TYPE ") else { return Ok(()) };
         let mut words = rest.split_whitespace();
         let (Some(name), Some(kind), None) = (words.next(), words.next(), words.next()) else {
             return Err(format!("`#{}` is not # TYPE NAME TYPE", shown(comment)));
         };
-        let kind = match kind {
-            "counter" => Type::Counter,
-            "gauge" => Type::Gauge,
-            "histogram" => Type::Histogram,
-            "gaugehistogram" => Type::GaugeHistogram,
-            "summary" => Type::Summary,
-            "info" => Type::Info,
-            "stateset" => Type::StateSet,
-            "untyped" | "unknown" => Type::Unknown,
-            other => return Err(format!("`{}` is no type of a metric", shown(other))),
-        };
+        let kind = Type::parse(kind).ok_or_else(|| format!("`{}` is no type of a metric", shown(kind)))?;
         if self.0.len() < FAMILIES_MAX {
-            self.0.insert(name.trim_matches('"'), kind);
+            self.0.insert(name.trim_matches('"').into(), kind);
         }
         Ok(())
     }
 
     /// What a sample of this name measures, as far as the text says; none where the values have to tell.
     pub fn kind(&self, name: &str) -> Option<Kind> {
-        let counting = ["_total", "_count", "_sum"].iter().any(|suffix| name.ends_with(suffix));
         if let Some(kind) = self.0.get(name) {
             return match kind {
                 Type::Counter => Some(Kind::Counter),
-                // What else it may be its values tell; that it counts, its name would.
-                Type::Gauge => counting.then_some(Kind::Gauge),
+                Type::Gauge if NO_LEVELS.iter().any(|end| name.ends_with(end)) => Some(Kind::Info),
+                Type::Gauge => Some(Kind::Gauge),
                 Type::Summary => Some(Kind::Gauge),
                 Type::Info => Some(Kind::Info),
                 Type::StateSet => Some(Kind::State),

@@ -1,6 +1,6 @@
 //! Changes to a file by bytes: everything beside them stays as it is, to the last byte.
 
-use super::file::RuleFile;
+use super::file::{Rule, RuleFile};
 use similar::TextDiff;
 use std::fs;
 use std::io::{self, Write};
@@ -36,6 +36,7 @@ pub fn apply(file: &RuleFile, edits: &[Edit]) -> Result<String, NotWritten> {
     let mut edits: Vec<&Edit> = edits.iter().collect();
     edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
     edits.dedup();
+    let count = edits.len();
     let (mut text, mut at) = (String::with_capacity(file.text.len() + 64), 0);
     for edit in edits {
         let kept = file.text.get(at..edit.span.start).filter(|_| file.text.is_char_boundary(edit.span.end));
@@ -52,7 +53,13 @@ pub fn apply(file: &RuleFile, edits: &[Edit]) -> Result<String, NotWritten> {
     }
     text.push_str(&file.text[at..]);
     let after = RuleFile::parse(&file.name, text);
-    if after.rules().count() != file.rules().count() || after.problems.len() != file.problems.len() {
+    let same_rules = after.rules().count() == file.rules().count() && after.problems.len() == file.problems.len();
+    let says = |rule: &Rule| -> Vec<String> {
+        let texts = rule.labels.iter().chain(&rule.annotations).map(|(_, field)| field.text.clone());
+        [rule.name.text.clone(), rule.expr.text.clone(), rule.hold.to_string()].into_iter().chain(texts).collect()
+    };
+    let changed = after.rules().zip(file.rules()).filter(|(after, before)| says(after) != says(before)).count();
+    if !same_rules || changed > count {
         return Err(NotWritten::Garbled(file.name.clone()));
     }
     Ok(after.text)

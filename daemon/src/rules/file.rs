@@ -51,8 +51,6 @@ pub struct Rule {
     pub name: Field,
     pub expr: Field,
     pub hold: Span,
-    /// `for`, where one is said, as it is written.
-    pub hold_field: Option<Field>,
     /// Where another `for` is to be written.
     pub hold_place: Result<ForPlace, Fixed>,
     pub keep_firing_for: Span,
@@ -408,7 +406,6 @@ impl Reader<'_> {
             name,
             expr,
             hold: spans[0],
-            hold_field,
             hold_place,
             keep_firing_for: spans[1],
             labels,

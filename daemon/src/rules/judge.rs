@@ -429,15 +429,12 @@ fn plain_unit(expr: &Expr) -> Unit {
         matches!(name, "rate" | "irate" | "deriv" | "changes" | "resets" | "count_over_time" | "stddev_over_time")
     });
     let quotient = matches!(&expr.node, Node::Binary { op: Op::Div, .. });
-    let quantile = calls(expr, |name| name == "histogram_quantile");
-    if quantile && every(&["_seconds_bucket"]) || calls(expr, |name| name == "time") {
-        Unit::Seconds
-    } else if quotient
+    let quantile = calls(expr, |name| name == "histogram_quantile") && every(&["_seconds_bucket"]);
+    let mean = quotient
         && every(&["_seconds_sum", "_seconds_count", "_seconds_total", "_total", "_count"])
-        && metrics.iter().any(|name| name.ends_with("_seconds_sum"))
-    {
-        Unit::Seconds
-    } else if !rated && !quotient && every(&["_seconds"]) {
+        && metrics.iter().any(|name| name.ends_with("_seconds_sum"));
+    let age = calls(expr, |name| name == "time");
+    if quantile || mean || age || !rated && !quotient && every(&["_seconds"]) {
         Unit::Seconds
     } else if !quotient
         && !calls(expr, |name| matches!(name, "changes" | "resets" | "count_over_time"))

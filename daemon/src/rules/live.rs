@@ -36,14 +36,12 @@ fn rule(told: &LiveRule) -> Option<Rule> {
     let field = |text: &str| Field { text: text.to_owned(), line: 0, places: Err(Fixed::Live) };
     let texts =
         |section: &BTreeMap<String, String>| section.iter().map(|(name, value)| (name.clone(), field(value))).collect();
-    let hold = seconds(told.duration);
     Some(Rule {
         line: 0,
         kind,
         name: field(&told.name),
         expr: field(&told.query),
-        hold,
-        hold_field: (hold > Span::ZERO).then(|| field(&hold.to_string())),
+        hold: seconds(told.duration),
         hold_place: Err(Fixed::Live),
         keep_firing_for: seconds(told.keep_firing_for),
         labels: texts(&told.labels),

@@ -137,13 +137,13 @@ impl Mention {
                 if hold == Span::ZERO {
                     return None;
                 }
-                if hold.millis() % unit_ms == 0 {
+                if hold.millis().is_multiple_of(*unit_ms) {
                     return Some(format!("{}{written}", hold.millis() / unit_ms));
                 }
                 let seconds = hold.millis() / 1000;
                 let word = written.trim_start();
                 let space = &written[..written.len() - word.len()];
-                match word.len() > 1 && hold.millis() % 1000 == 0 {
+                match word.len() > 1 && hold.millis().is_multiple_of(1000) {
                     true => Some(format!("{seconds}{space}seconds")),
                     false => Some(hold.to_string()),
                 }

@@ -9,7 +9,6 @@ pub enum Reason {
         at: usize,
         problem: String,
     },
-    Recording,
     NoLiteral,
     /// Compared with another series, scaled or shifted.
     AgainstSeries,
@@ -46,7 +45,6 @@ impl Reason {
     pub fn word(&self) -> &'static str {
         match self {
             Reason::NotPromql { .. } => "not_promql",
-            Reason::Recording => "recording",
             Reason::NoLiteral => "no_literal",
             Reason::AgainstSeries => "against_series",
             Reason::Absent => "absent",
@@ -79,7 +77,6 @@ impl fmt::Display for Reason {
                     "its comparison stands inside {what}: what passes there is worked on, not alerted on"
                 );
             }
-            Reason::Recording => "a recording rule: it alerts nobody",
             Reason::NoLiteral => "nothing in it is compared with a number",
             Reason::AgainstSeries => "compared with another series: its numbers scale that series, and are no level",
             Reason::Absent => "it asks whether a series is there at all",

@@ -2,6 +2,7 @@
 
 mod collections;
 mod hostile;
+mod written;
 
 use hostile::exercise;
 

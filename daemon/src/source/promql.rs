@@ -5,24 +5,30 @@
 //! longer than people would be paged for (a backfill, an outage) is history, learned from and never judged. How far each
 //! expression was asked is part of every snapshot, beside the samples it gave: after a restart only the rest is asked.
 
+mod told;
+
+use super::counting::{Counts, counts};
 use super::{STALE, Tally};
 use crate::config::Config;
-use crate::driver::{Fed, Handle, Reading};
+use crate::driver::{Fed, Handle, Past, Reading};
 use crate::prometheus::budget::QueryBudget;
 use crate::prometheus::endpoint::Endpoint;
 use crate::prometheus::naming::{name_of, series_name};
-use crate::prometheus::progress::{Advance, Progress, Silent};
+use crate::prometheus::progress::Silent;
 use crate::prometheus::range::{Part, RangeQuery, Remarks};
+use crate::prometheus::text::Families;
 use crate::prometheus::{Client, QueryError};
-use homeostat::replay::Labels;
+use homeostat::config::Kind;
+use homeostat::replay::{Labels, METRIC_NAME};
 use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::Duration;
+use told::Told;
 
 /// What is behind for longer is no news any more: it is learned from, and pages nobody.
 const NEWS: Span = Span::minutes(10);
@@ -35,9 +41,6 @@ const HELD_MAX: usize = 8_000_000;
 
 /// Samples that are handed over in one go, so that judging others does not wait long.
 const HANDED: usize = 50_000;
-
-/// How often a backfill says how far it is.
-const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// A series that was not given for so long is not known any more.
 const KNOWN_FOR: Span = Span::hours(24);
@@ -129,6 +132,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Promql {
     client: Client,
     queries: Vec<Mutex<Query>>,
+    /// What the server knows of the types of metrics; none before it was asked.
+    families: OnceLock<Families>,
     /// Of each query, as it was when it was asked last.
     figures: Mutex<Vec<Figures>>,
     step: Span,
@@ -164,8 +169,20 @@ struct Query {
 
 struct Known {
     name: SeriesName,
+    /// What it is said to measure; of the value of a function nothing is said.
+    kind: Option<Kind>,
+    /// It is a metric as it was scraped, of which nothing is said: its values may tell.
+    untold: bool,
     /// The last evaluation that it had a value at.
     last: Timestamp,
+}
+
+/// History of one series that waits to be handed over.
+#[derive(Default)]
+struct Held {
+    kind: Option<Kind>,
+    untold: bool,
+    values: Vec<(Timestamp, f64)>,
 }
 
 /// Who takes what was read: [`Handle::feed`]. False: nobody any more.
@@ -243,7 +260,16 @@ impl Promql {
         });
         let queries: Vec<Mutex<Query>> = queries.collect();
         let figures = Mutex::new(vec![Figures::default(); queries.len()]);
-        Promql { client, queries, figures, step: source.step, delay: source.delay, reach, tally }
+        Promql {
+            client,
+            queries,
+            families: OnceLock::new(),
+            figures,
+            step: source.step,
+            delay: source.delay,
+            reach,
+            tally,
+        }
     }
 
     fn run(&self, history: bool, handle: &Handle) {
@@ -337,12 +363,12 @@ impl Promql {
         let (mut readings, mut filled) = (Vec::new(), HashSet::new());
         let remarks = self.client.parts(wanted, now, &Silent, &mut |part| {
             for points in &part.points {
-                let Some(known) = query.known(&points.labels) else { continue };
+                let Some(known) = self.known(query, &points.labels) else { continue };
                 for (place, value) in &points.values {
                     let at = time(&part, *place);
                     filled.insert(at);
                     known.last = at;
-                    readings.push((known.name.clone(), None, at, *value));
+                    readings.push((known.name.clone(), known.kind, at, *value));
                 }
             }
             Ok(())
@@ -355,7 +381,7 @@ impl Promql {
         // One that had a value at the evaluation before these, and has none since, has ended.
         let before = wanted.start - self.step;
         let ended = query.known.values().filter(|known| known.last == before);
-        readings.extend(ended.map(|known| (known.name.clone(), None, wanted.end, STALE)));
+        readings.extend(ended.map(|known| (known.name.clone(), known.kind, wanted.end, STALE)));
         readings.sort_by_key(|(_, _, at, _): &Reading| *at);
         let place = Some((query.id.clone(), wanted.end));
         if take(Fed::Live(readings), place) {
@@ -379,16 +405,18 @@ impl Promql {
         now: Timestamp,
         take: Take<'_>,
     ) -> Result<Remarks, QueryError> {
-        let mut held: BTreeMap<SeriesName, Vec<(Timestamp, f64)>> = BTreeMap::new();
+        let mut held: BTreeMap<SeriesName, Held> = BTreeMap::new();
         let (mut count, mut up_to) = (0, None);
         let progress = Told::new(waiting);
         let begun = self.client.elapsed();
         let done = self.client.parts(wanted, now, &progress, &mut |part| {
             for points in &part.points {
-                let Some(known) = query.known(&points.labels) else { continue };
+                let Some(known) = self.known(query, &points.labels) else { continue };
                 known.last = points.values.last().map_or(known.last, |(place, _)| time(&part, *place));
                 let values = points.values.iter().map(|(place, value)| (time(&part, *place), *value));
-                held.entry(known.name.clone()).or_default().extend(values);
+                let held = held.entry(known.name.clone()).or_default();
+                (held.kind, held.untold) = (known.kind, known.untold);
+                held.values.extend(values);
                 count += points.values.len();
             }
             self.tally.alive(now + self.client.elapsed() - begun);
@@ -406,7 +434,7 @@ impl Promql {
     fn hand_over(
         &self,
         query: &mut Query,
-        mut held: BTreeMap<SeriesName, Vec<(Timestamp, f64)>>,
+        mut held: BTreeMap<SeriesName, Held>,
         up_to: Option<Timestamp>,
         take: Take<'_>,
     ) {
@@ -415,10 +443,10 @@ impl Promql {
         let is_bucket = |name: &SeriesName| name.metric().ends_with("_bucket");
         let buckets: Vec<_> = held.extract_if(.., |name, _| is_bucket(name)).collect();
         let (mut some, mut count) = (Vec::new(), 0);
-        for (name, history) in held {
-            count += history.len();
-            self.tally.read(history.len() as u64);
-            some.push((name, history));
+        for (name, held) in held {
+            count += held.values.len();
+            self.tally.read(held.values.len() as u64);
+            some.push(held.past(name));
             if count >= HANDED {
                 count = 0;
                 if !take(Fed::History(std::mem::take(&mut some)), None) {
@@ -426,11 +454,35 @@ impl Promql {
                 }
             }
         }
-        self.tally.read(buckets.iter().map(|(_, history)| history.len() as u64).sum());
-        some.extend(buckets);
+        self.tally.read(buckets.iter().map(|(_, held)| held.values.len() as u64).sum());
+        some.extend(buckets.into_iter().map(|(name, held)| held.past(name)));
         if take(Fed::History(some), Some((query.id.clone(), up_to))) {
             query.until = Some(up_to);
         }
+    }
+
+    /// The series of a label set; none where it cannot be named.
+    fn known<'a>(&self, query: &'a mut Query, labels: &Labels) -> Option<&'a mut Known> {
+        if !query.known.contains_key(labels) {
+            let name = series_name(labels, query.called.as_deref(), &query.expr).ok()?;
+            // Functions take the metric's name away, and make something else of it.
+            let metric = labels.get(METRIC_NAME);
+            let kind = if metric.is_empty() { None } else { self.families().kind(metric) };
+            let untold = !metric.is_empty() && kind.is_none();
+            query.known.insert(labels.clone(), Known { name, kind, untold, last: Timestamp::EPOCH });
+        }
+        query.known.get_mut(labels)
+    }
+
+    /// Asked once; a server that does not say leaves it to names and values.
+    fn families(&self) -> &Families {
+        self.families.get_or_init(|| match self.client.metadata() {
+            Ok(metadata) => Families::of_metadata(&metadata),
+            Err(error) => {
+                tracing::info!(source = self.tally.number, "types of metrics are not known: {error}");
+                Families::default()
+            }
+        })
     }
 
     /// Says what came of a query, where that is news.
@@ -475,66 +527,16 @@ impl Promql {
     }
 }
 
-impl Query {
-    /// The series of a label set; none where it cannot be named.
-    fn known(&mut self, labels: &Labels) -> Option<&mut Known> {
-        if !self.known.contains_key(labels) {
-            let name = series_name(labels, self.called.as_deref(), &self.expr).ok()?;
-            self.known.insert(labels.clone(), Known { name, last: Timestamp::EPOCH });
-        }
-        self.known.get_mut(labels)
+impl Held {
+    fn past(self, name: SeriesName) -> Past {
+        let Held { kind, untold, values } = self;
+        let counter = untold && counts(values.iter().map(|(_, value)| *value)) == Counts::Yes;
+        (name, if counter { Some(Kind::Counter) } else { kind }, values)
     }
 }
 
 fn time(part: &Part, place: u32) -> Timestamp {
     part.grid.start + Span::from_millis(part.grid.step as u64 * u64::from(place))
-}
-
-/// Says in the log how far a backfill is.
-struct Told {
-    /// Expressions that wait for theirs.
-    waiting: usize,
-    state: Mutex<State>,
-}
-
-struct State {
-    steps: u64,
-    done: u64,
-    samples: u64,
-    told: Instant,
-}
-
-impl Told {
-    fn new(waiting: usize) -> Told {
-        Told { waiting, state: Mutex::new(State { steps: 0, done: 0, samples: 0, told: Instant::now() }) }
-    }
-}
-
-impl Progress for Told {
-    fn begins(&self, expr: &str, steps: u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.steps = steps;
-        tracing::info!("history of `{expr}` is asked: {steps} evaluations; {} more expressions wait", self.waiting);
-    }
-
-    fn advances(&self, by: &Advance) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.done += by.steps;
-        state.samples += by.samples;
-        if state.told.elapsed() < TELL_EVERY || state.done == 0 {
-            return;
-        }
-        state.told = Instant::now();
-        let seconds = by.took.as_secs_f64().max(0.001);
-        let left = Span::from_secs((seconds / state.done as f64 * (state.steps - state.done) as f64).ceil() as u64);
-        let (percent, rate) = (100 * state.done / state.steps.max(1), state.samples as f64 / seconds);
-        tracing::info!("history: {percent} % of this expression, {rate:.0} samples/s, {left} left");
-    }
-
-    fn ends(&self, expr: &str) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        tracing::info!(samples = state.samples, "history of `{expr}` has come");
-    }
 }
 
 #[cfg(test)]

@@ -139,11 +139,44 @@ fn copy(old: &Connection, new: &mut Connection, new_path: &Path) -> Result<Found
             0
         }
     };
+    // What receivers were told, and verdicts on alerts: without them something is told twice, and `tune` knows less.
+    for copied in [
+        rows(old, "select name, body from kept", |row| {
+            let text = "insert or ignore into kept (name, body) values (?1, ?2)";
+            let (name, body): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+            transaction.execute(text, params![name, body])
+        }),
+        rows(old, "select id, name, at, body from verdicts order by id", |row| {
+            let text = "insert or ignore into verdicts (id, name, at, body) values (?1, ?2, ?3, ?4)";
+            let (id, name): (i64, String) = (row.get(0)?, row.get(1)?);
+            let (at, body): (i64, String) = (row.get(2)?, row.get(3)?);
+            transaction.execute(text, params![id, name, at, body])
+        }),
+    ] {
+        if let Err(reason) = copied {
+            tracing::warn!("{reason}");
+        }
+    }
     let set = "update counters set value = ?1 where name = ?2";
     transaction.execute(set, params![seq, "seq"]).map_err(sql)?;
     transaction.execute(set, params![snapshot_seq, "snapshot_seq"]).map_err(sql)?;
     transaction.commit().map_err(sql)?;
     Ok(Found { events, events_missing, parts_missing })
+}
+
+/// Hands on rows until they end, or one cannot be read.
+fn rows(
+    old: &Connection,
+    text: &str,
+    mut each: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<usize>,
+) -> Result<(), String> {
+    let lost = |error: rusqlite::Error| format!("of `{text}` the rest is lost: {error}");
+    let mut select = old.prepare(text).map_err(lost)?;
+    let mut rows = select.query([]).map_err(lost)?;
+    while let Some(row) = rows.next().map_err(lost)? {
+        each(row).map_err(lost)?;
+    }
+    Ok(())
 }
 
 /// From the index, which is small and apart from the bodies.

@@ -328,6 +328,15 @@ impl Daemon {
         assert!(done.success());
     }
 
+    /// With a limit of nothing at all every write fails, as on a full disk, for whoever runs the tests. util-linux has `prlimit` on
+    /// every Linux.
+    #[cfg(target_os = "linux")]
+    pub fn limit_file_size(&self, size: &str) {
+        let pid = self.child.id().to_string();
+        let done = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={size}:unlimited")]).status();
+        assert!(done.expect("prlimit of util-linux is there").success());
+    }
+
     pub fn kill(mut self) {
         self.child.kill().expect("it ran");
         self.child.wait().expect("it ended");

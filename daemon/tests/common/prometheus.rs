@@ -69,8 +69,13 @@ pub fn escaped(text: &str) -> String {
 
 /// Makes blocks in the folder's `tsdb` of OpenMetrics text with times, as promtool does.
 pub fn create_blocks(dir: &Path, openmetrics: &str) {
+    std::fs::write(dir.join("history.om"), openmetrics).expect("written");
+    create_blocks_of_file(dir);
+}
+
+/// The same of the folder's `history.om`.
+pub fn create_blocks_of_file(dir: &Path) {
     let file = dir.join("history.om");
-    std::fs::write(&file, openmetrics).expect("written");
     let mut command = Command::new("promtool");
     command
         .args(["tsdb", "create-blocks-from", "openmetrics", "--quiet", "--max-block-duration=744h"])

@@ -202,9 +202,9 @@ impl Detector for Auto {
         true
     }
 
-    fn told(&self, state: &mut DetectorState, verdict: Verdict) {
+    fn told(&self, state: &mut DetectorState, verdict: Verdict, weight: f64) {
         if let DetectorState::Auto(state) = state {
-            state.decider.told(verdict);
+            state.decider.told(verdict, weight);
         }
     }
 

@@ -6,6 +6,8 @@ use crate::feedback::weights::{Feature, Spoke};
 use crate::feedback::{Subject, Verdict};
 use crate::stats::Scratch;
 use crate::time::{Span, Timestamp};
+use crate::units::Ratio;
+use serde::{Deserialize, Serialize};
 
 /// How much further down the level is looked for at which a missed time would have paged, and in which steps, in decades.
 const LOOSER_MAX: u32 = 24;
@@ -16,19 +18,45 @@ const LOOSER: f64 = 0.25;
 const USUAL_SAMPLES: usize = 2_000;
 const MISSED_SAMPLES: usize = 1_000;
 
+/// What counts so much excuses an alert from the budget, as a person's word does.
+const EXCUSES: f64 = 0.5;
+
+/// Verdicts that are remembered to tell what others of the same alerts count.
+const IMPLIED_MAX: usize = 32;
+
+/// What was said, or with a weight done, of an alert.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Implied {
+    begun: Timestamp,
+    verdict: Verdict,
+    weight: Option<Ratio>,
+}
+
 /// What a verdict is about.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct About {
     /// An alert, or one that was missed.
     pub alert: bool,
-    /// What it is worth to the fleet that these features spoke in it, or would have.
-    pub worth: Vec<(Feature, f32)>,
+    /// What it is worth to the fleet that these features spoke in it, or would have; also of verdicts that it takes back.
+    pub worth: Vec<(Verdict, Vec<(Feature, f32)>)>,
 }
 
 impl Series {
-    /// What a person says of it. Returns what that is about.
-    pub(crate) fn hear(&mut self, verdict: Verdict, about: Subject, detector: Option<&dyn Detector>) -> About {
-        self.verdicts += 1;
+    /// What a person says of it, or with a weight what was done about it. Returns what that is about.
+    pub(crate) fn hear(
+        &mut self,
+        verdict: Verdict,
+        about: Subject,
+        weight: Option<Ratio>,
+        detector: Option<&dyn Detector>,
+    ) -> About {
+        let begun = self.masks.covered_from(about.at()).unwrap_or(about.at());
+        let undone = match self.counts(verdict, weight, begun) {
+            Some(undone) => undone,
+            None => return About::default(),
+        };
+        self.verdicts += u32::from(weight.is_none());
+        let weight = weight.map_or(1.0, Ratio::get);
         let (from, until) = match about {
             Subject::Moment { at } => (at, at + Span::from_millis(1)),
             Subject::Period { from, until } => (from, until),
@@ -37,6 +65,9 @@ impl Series {
                 return About::default();
             }
         };
+        if let Some(live) = &mut self.versus {
+            live.book.hear(verdict, from, until);
+        }
         let mut spoke = self.spoke_in(from, until);
         let of_alert = match about {
             Subject::Period { .. } => self.hear_of_period(verdict, from, until),
@@ -44,7 +75,7 @@ impl Series {
         };
         // However often a person says it of one alert, one is excused.
         let begun = self.masks.covered_from(from).unwrap_or(from);
-        if of_alert && verdict == Verdict::True && self.excused != Some(begun) {
+        if of_alert && verdict == Verdict::True && weight >= EXCUSES && self.excused != Some(begun) {
             self.excused = Some(begun);
             self.alerts.excuse(self.last_seen);
             let at = match about {
@@ -61,11 +92,42 @@ impl Series {
         if spoke.is_empty() && verdict == Verdict::Missed {
             spoke = detector.map_or_else(Spoke::default, |detector| self.would_have_spoken(from, until, detector));
         }
-        let worth = self.features.add(&spoke, verdict);
+        let mut worth = vec![(verdict, self.features.add(&spoke, verdict, weight as f32))];
+        for (verdict, weight) in &undone {
+            worth.push((*verdict, self.features.add(&spoke, *verdict, -weight as f32)));
+        }
         if let (Some(detector), Some(state)) = (detector, &mut self.detector) {
-            detector.told(state, verdict);
+            detector.told(state, verdict, weight);
+            undone.iter().for_each(|(verdict, weight)| detector.told(state, *verdict, -weight));
         }
         About { alert: true, worth }
+    }
+
+    /// Whether a verdict about an alert counts, after what was said of the same one; if so, what it takes the place of. A person's
+    /// word does of all that was done; what was done counts once, and not after a word.
+    fn counts(&mut self, verdict: Verdict, weight: Option<Ratio>, begun: Timestamp) -> Option<Vec<(Verdict, f64)>> {
+        let same = |said: &&Implied| said.begun == begun;
+        let before: Vec<Implied> = self.implied.iter().filter(same).copied().collect();
+        let mut undone = Vec::new();
+        match weight {
+            None => {
+                undone = before.iter().filter_map(|said| Some((said.verdict, said.weight?.get()))).collect();
+                self.implied.retain(|said| said.begun != begun);
+            }
+            Some(_) if before.iter().any(|said| said.weight.is_none() || said.verdict == verdict) => return None,
+            Some(_) => {}
+        }
+        if self.implied.len() == IMPLIED_MAX {
+            self.implied.remove(0);
+        }
+        self.implied.push(Implied { begun, verdict, weight });
+        Some(undone)
+    }
+
+    /// Whether two moments belong to one alert, or are one.
+    pub(crate) fn same_alert(&self, one: Timestamp, other: Timestamp) -> bool {
+        let begun = |at| self.masks.covered_from(at).unwrap_or(at);
+        begun(one) == begun(other)
     }
 
     /// What spoke in the alerts of a time, as far back as they are remembered.

@@ -153,6 +153,9 @@ impl Series {
         self.turn_to(at);
         let own = self.detect(at, value, admission, detector);
         self.judge(at, value, own, &mut noticed);
+        if self.versus.is_some() {
+            self.compare(at, &noticed, admission);
+        }
         self.alerts.seen(at);
         self.distinct.see(value);
         self.window.push(at, value, admission.window_len, admission.window_age, admission.min_data_points);
@@ -166,6 +169,20 @@ impl Series {
         self.admitted += 1;
         noticed.ripe = self.admitted == admission.min_data_points as u64 && self.learned.is_none();
         noticed
+    }
+
+    /// Lets the static bounds read the sample too, where the series' own judge may page: neither is asked in maintenance, nor
+    /// before the series is known for long enough.
+    #[cold]
+    fn compare(&mut self, at: Timestamp, noticed: &Noticed, admission: &Admission) {
+        let judged = &noticed.judged;
+        let young = self.window.oldest().is_none_or(|(oldest, _)| at.since(oldest) < admission.young_under);
+        if young || self.present.moment.silent || (judged.lower.is_none() && judged.upper.is_none()) {
+            return;
+        }
+        if let Some(live) = &mut self.versus {
+            live.see(at, noticed.value, judged.alert);
+        }
     }
 
     /// What a detector says of the sample before it learns from it.

@@ -5,6 +5,7 @@ use crate::calendar::Reckoning;
 use crate::config::{Config, Kind, StrategyName};
 use crate::series::SeriesName;
 use crate::units::Sensitivity;
+use crate::versus::StaticBounds;
 use std::sync::Arc;
 
 /// What the configuration says of this series: derived, never stored.
@@ -22,6 +23,8 @@ pub struct Settings {
     pub reckoning: Reckoning,
     /// Whose it is.
     pub owner: Option<Arc<str>>,
+    /// What a person would write by hand, to be compared with.
+    pub fixed: Option<StaticBounds>,
 }
 
 impl Settings {
@@ -41,6 +44,7 @@ impl Settings {
                 settings.budget = rule.budget;
                 settings.shared_by_rule = (rule.share_budget == Some(true)).then_some(at);
             }
+            settings.fixed = rule.fixed.or(settings.fixed);
             settings.owner = rule.owner.clone().or(settings.owner);
             settings.sensitivity = rule.sensitivity.unwrap_or(settings.sensitivity);
             if let Some(strategy) = &rule.strategy {

@@ -64,7 +64,7 @@ impl Series {
         if let (Some(detector), Some(state)) = (detector, &mut self.detector) {
             detector.calm(state);
             // The alert that it knows of mattered.
-            detector.told(state, Verdict::True);
+            detector.told(state, Verdict::True, 1.0);
         }
         self.relearn = self.learned.is_some();
     }

@@ -80,7 +80,18 @@ const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 pub fn signal(of: LoopKind, source: &'static str, value: f64, at: Timestamp) -> Signal {
     let source = source.into();
-    Signal { id: 0, at, of, source, value, series: None, verdict: None, about: None, metadata: BTreeMap::new() }
+    Signal {
+        id: 0,
+        at,
+        of,
+        source,
+        value,
+        series: None,
+        verdict: None,
+        about: None,
+        weight: None,
+        metadata: BTreeMap::new(),
+    }
 }
 
 /// A bounded list of texts.

@@ -10,7 +10,7 @@ use crate::rules::tiers;
 use homeostat::doctor::{self, Finding, Limits, SeriesLiteral};
 use homeostat::replay::score::per_week;
 use homeostat::replay::{Page, Range, Replayer};
-use homeostat::time::Span;
+use homeostat::time::{Span, Timestamp};
 
 /// One rule, what it did, and what is proposed.
 pub(super) struct Outcome {
@@ -161,10 +161,22 @@ fn one(at: usize, subject: &Subject<'_>, history: &History, bound: Option<f64>, 
     let replayer = Replayer::new(rule, leaves);
     let now = replayer.replay(&taken.literals, rule.for_ms);
     let lasted = leaves.first().map_or(Span::ZERO, |range| range.at(range.steps).since(range.start));
+    let mut notes = history.notes.clone();
+    let at_once = at_once(&now.pages);
+    if subject.group.limit > 0 && at_once as u64 > subject.group.limit {
+        let limit = subject.group.limit;
+        notes.push(format!("{at_once} of its alerts fired at once: its group allows {limit}, and then drops them all"));
+    }
+    if !rule.opaque_labels().is_empty() {
+        let labels = rule.opaque_labels().join(", ");
+        notes.push(format!(
+            "its label {labels} depends on the value: each value is an alert of its own, more than are counted here"
+        ));
+    }
     let past = Past { history: lasted, pages_per_week: per_week(now.pages.len(), lasted), pages: now.pages };
     if let Some(reason) = &subject.reason {
-        let over_budget = past.pages_per_week > run.budget;
-        return Outcome { past: Some(past), over_budget, notes: history.notes.clone(), ..Outcome::left(at, reason) };
+        let over_budget = past.pages_per_week > subject.budget;
+        return Outcome { past: Some(past), over_budget, notes, ..Outcome::left(at, reason) };
     }
     let limits: Vec<Limits> = (0..taken.literals.len()).map(|nth| limits(subject, nth, leaves, bound)).collect();
     let advice = doctor::advise(&doctor::Case {
@@ -172,7 +184,7 @@ fn one(at: usize, subject: &Subject<'_>, history: &History, bound: Option<f64>, 
         literals: &taken.literals,
         leaves,
         limits: &limits,
-        budget: run.budget,
+        budget: subject.budget,
         said: &run.said,
         zone: &run.zone,
     });
@@ -211,7 +223,22 @@ fn one(at: usize, subject: &Subject<'_>, history: &History, bound: Option<f64>, 
             }
         }
     };
-    Outcome { subject: at, past: Some(past), over_budget, verdict, notes: history.notes.clone() }
+    Outcome { subject: at, past: Some(past), over_budget, verdict, notes }
+}
+
+/// The most that fired together.
+fn at_once(pages: &[Page]) -> usize {
+    let begins = pages.iter().map(|page| (page.began, 1));
+    // Where one ends as another begins, they are not together.
+    let mut edges: Vec<(Timestamp, i64)> =
+        begins.chain(pages.iter().filter_map(|page| Some((page.ended?, -1)))).collect();
+    edges.sort_unstable();
+    let (mut now, mut most) = (0, 0);
+    for (_, edge) in edges {
+        now += edge;
+        most = most.max(now);
+    }
+    usize::try_from(most).unwrap_or(0)
 }
 
 fn spelled(written: &str, old: f64, new: f64) -> Spelled {

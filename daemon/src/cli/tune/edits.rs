@@ -56,7 +56,8 @@ fn texts(subject: &Subject<'_>, proposal: &Proposal, rename: bool, whose: &str, 
         let Some(spelled) = proposal.literals.get(nth) else { continue };
         // A number that another literal shares, and that becomes something else there, is nobody's for certain.
         let rivals =
-            proposal.literals.iter().any(|one| one.old_value == spelled.old_value && one.value != spelled.value);
+            proposal.literals.iter().any(|one| one.old_value == spelled.old_value && one.value != spelled.value)
+                || stays(subject, spelled.old_value);
         let said = Said { literal: spelled.old_value, unit: comparison.measure.unit, hold: rule.hold };
         let ours = |mention: &Mention| match mention.of {
             Of::Literal { .. } => spelled.is_changed() && !rivals,
@@ -83,10 +84,19 @@ fn texts(subject: &Subject<'_>, proposal: &Proposal, rename: bool, whose: &str, 
             }
         };
         change("name", &rule.name, mention::in_name(&rule.name.text, &said), rename);
+        for (name, field) in &rule.labels {
+            change(&format!("label {name}"), field, mention::in_text(&field.text, &said), rename);
+        }
         for (name, field) in &rule.annotations {
             change(name, field, mention::in_text(&field.text, &said), true);
         }
     }
+}
+
+/// Whether a comparison that is not tuned has this literal.
+fn stays(subject: &Subject<'_>, literal: f64) -> bool {
+    let all = subject.analysis.as_ref().map(|analysis| analysis.comparisons.as_slice()).unwrap_or_default();
+    all.iter().enumerate().any(|(at, one)| !subject.tuned.contains(&at) && one.literal.value == literal)
 }
 
 /// Per file that changes, what comes of it.

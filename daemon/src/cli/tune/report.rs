@@ -2,26 +2,17 @@
 
 use super::advise::{Outcome, Proposal, Verdict};
 use super::edits::Plan;
+use super::place;
 use super::subject::Subject;
-use super::{Run, place};
 use crate::cli::Failed;
 use crate::cli::output::{Out, number};
 use homeostat::time::Span;
 use serde_json::{Value, json};
 
-pub(super) fn print(
-    subjects: &[Subject<'_>],
-    outcomes: &[Outcome],
-    plans: &[Plan],
-    run: &Run,
-    out: &Out,
-) -> Result<(), Failed> {
+pub(super) fn print(subjects: &[Subject<'_>], outcomes: &[Outcome], plans: &[Plan], out: &Out) -> Result<(), Failed> {
     if out.is_json() {
-        let rows: Vec<Value> = outcomes
-            .iter()
-            .zip(plans)
-            .map(|(outcome, plan)| row(&subjects[outcome.subject], outcome, plan, run))
-            .collect();
+        let rows: Vec<Value> =
+            outcomes.iter().zip(plans).map(|(outcome, plan)| row(&subjects[outcome.subject], outcome, plan)).collect();
         return out.data(&rows);
     }
     let cells = |outcome: &Outcome| {
@@ -60,7 +51,7 @@ fn changes(subject: &Subject<'_>, proposal: &Proposal) -> String {
     changes.join(", ")
 }
 
-fn row(subject: &Subject<'_>, outcome: &Outcome, plan: &Plan, run: &Run) -> Value {
+fn row(subject: &Subject<'_>, outcome: &Outcome, plan: &Plan) -> Value {
     let labels: serde_json::Map<String, Value> =
         subject.rule.labels.iter().map(|(name, field)| (name.clone(), field.text.clone().into())).collect();
     let past = outcome.past.as_ref();
@@ -75,7 +66,7 @@ fn row(subject: &Subject<'_>, outcome: &Outcome, plan: &Plan, run: &Run) -> Valu
         "for_s": subject.rule.hold.secs(),
         "history_s": past.map(|past| past.history.secs()),
         "pages_per_week": past.map(|past| past.pages_per_week),
-        "budget_per_week": run.budget,
+        "budget_per_week": subject.budget,
         "over_budget": outcome.over_budget,
         "notes": outcome.notes.iter().chain(&plan.notes).collect::<Vec<_>>(),
         "guards": guards(subject),

@@ -1,10 +1,12 @@
 //! One alert rule as it is tuned: read, judged, and taken apart for replay.
 
+use super::Failed;
 use super::input::Intervals;
 use crate::rules::compare::{self, Analysis, Comparison};
 use crate::rules::file::{self, Group, RuleFile, RuleKind};
 use crate::rules::formula::{self, Taken};
 use crate::rules::reason::Reason;
+use homeostat::budget::{Budget, NotBudget};
 use homeostat::replay;
 use homeostat::time::Span;
 
@@ -25,7 +27,12 @@ pub(super) struct Subject<'a> {
     /// What tiers have in common.
     pub shape: String,
     pub interval: Span,
+    /// Pages a week: the rule's own, or that of the run.
+    pub budget: f64,
 }
+
+/// The annotation by which a rule has a budget of its own.
+const BUDGET: &str = "homeostat_budget";
 
 impl Subject<'_> {
     pub fn comparisons(&self) -> impl Iterator<Item = &Comparison> {
@@ -39,20 +46,37 @@ impl Subject<'_> {
     }
 }
 
-/// All alert rules, in the order of the files.
-pub(super) fn subjects<'a>(files: &'a [RuleFile], intervals: &Intervals) -> Vec<Subject<'a>> {
+/// All alert rules, in the order of the files. The error is an annotation that is no budget.
+pub(super) fn subjects<'a>(
+    files: &'a [RuleFile],
+    intervals: &Intervals,
+    budget: f64,
+) -> Result<Vec<Subject<'a>>, Failed> {
     let mut subjects = Vec::new();
     for file in files {
         for group in &file.groups {
             let interval = group.interval.unwrap_or_else(|| intervals.of(&group.name));
-            let alerts = group.rules.iter().filter(|rule| rule.kind == RuleKind::Alert);
-            subjects.extend(alerts.map(|rule| subject(file, group, rule, interval)));
+            for rule in group.rules.iter().filter(|rule| rule.kind == RuleKind::Alert) {
+                let budget = own_budget(rule)
+                    .map_err(|problem| {
+                        Failed::Use(format!("{}:{}: {}: {problem}", file.name, rule.line, rule.name.text))
+                    })?
+                    .unwrap_or(budget);
+                subjects.push(subject(file, group, rule, interval, budget));
+            }
         }
     }
-    subjects
+    Ok(subjects)
 }
 
-fn subject<'a>(file: &'a RuleFile, group: &'a Group, rule: &'a file::Rule, interval: Span) -> Subject<'a> {
+fn own_budget(rule: &file::Rule) -> Result<Option<f64>, String> {
+    let Some((_, field)) = rule.annotations.iter().find(|(name, _)| name == BUDGET) else { return Ok(None) };
+    let budget: Budget = field.text.trim().parse().map_err(|error: NotBudget| format!("{BUDGET}: {error}"))?;
+    let per_week = budget.per_week().ok_or_else(|| format!("{BUDGET}: give one like `1 per week`"))?;
+    Ok(Some(per_week))
+}
+
+fn subject<'a>(file: &'a RuleFile, group: &'a Group, rule: &'a file::Rule, interval: Span, budget: f64) -> Subject<'a> {
     let text = &rule.expr.text;
     let (analysis, tuned, reason) = match compare::analyse(text) {
         Err(reason) => (None, Vec::new(), Some(reason)),
@@ -73,5 +97,5 @@ fn subject<'a>(file: &'a RuleFile, group: &'a Group, rule: &'a file::Rule, inter
     });
     let shape =
         analysis.as_ref().map(|analysis| crate::rules::tiers::shape(text, analysis, &tuned)).unwrap_or_default();
-    Subject { file, group, rule, analysis, tuned, reason, taken, replayed, shape, interval }
+    Subject { file, group, rule, analysis, tuned, reason, taken, replayed, shape, interval, budget }
 }

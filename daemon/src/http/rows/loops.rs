@@ -55,6 +55,8 @@ pub struct SignalRow {
     series: Option<SeriesName>,
     /// true, false or missed, as text.
     verdict: Option<&'static str>,
+    /// How much a verdict counts that nobody gave in so many words, such as a silence; null: a person's word, or no verdict.
+    weight: Option<f64>,
     metadata: BTreeMap<String, String>,
 }
 
@@ -68,6 +70,7 @@ impl From<&Signal> for SignalRow {
             value: signal.value,
             series: signal.series.clone(),
             verdict: signal.verdict.map(|verdict| verdict.as_str()),
+            weight: signal.weight.map(homeostat::units::Ratio::get),
             metadata: signal.metadata.clone(),
         }
     }

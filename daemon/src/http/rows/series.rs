@@ -110,7 +110,7 @@ fn masked(series: &Series, oldest: Option<Timestamp>) -> Vec<(i64, Option<i64>)>
     stretches.map(|(from, end)| (from.millis(), end.map(Timestamp::millis))).collect()
 }
 
-fn by_series<T>(knowledge: &Knowledge, page: &Page, row: impl Fn(&Series) -> Option<T>) -> Rows<T> {
+pub(super) fn by_series<T>(knowledge: &Knowledge, page: &Page, row: impl Fn(&Series) -> Option<T>) -> Rows<T> {
     let after = page.after_series();
     let wanted = knowledge
         .series()

@@ -58,7 +58,7 @@ fn the_classic_text_is_read_with_all_it_may_hold() {
         "h_sum[]=53423 histogram",
         "h_count[]=NaN histogram",
         "odd_total[]=-inf gauge",
-        "plain[]=1",
+        "plain[]=1 gauge",
         r#"my.metric[("a.b", "c")]=2"#,
     ];
     assert_eq!(told, wanted);
@@ -92,7 +92,7 @@ fn openmetrics_is_read_with_all_it_may_hold() {
     let wanted = [
         r#"acme_http_router_request_seconds_sum[("path", "/api/v1")]=9036.32"#,
         r#"acme_http_router_request_seconds_created[("path", "/api/v1")]=1605281325 info"#,
-        "go_goroutines[]=69@1500",
+        "go_goroutines[]=69@1500 gauge",
         r#"foo_total[("a", " # ")]=17@1520879607789 counter"#,
         "foo_created[]=1520430000.123 info",
         r#"h_bucket[("le", "0.1")]=8 histogram"#,
@@ -143,6 +143,26 @@ fn what_cannot_be_read_is_told_with_its_line() {
         _ => Ok(()),
     });
     assert_eq!(full.map(|_| ()).expect_err("stopped").to_string(), "line 3: enough");
+}
+
+#[test]
+fn metadata_says_the_same_as_a_text() {
+    let said = |kind: &str| Metadata { kind: kind.to_owned(), help: String::new(), unit: String::new() };
+    let metadata = [
+        ("a_total", "counter"),
+        ("h", "histogram"),
+        ("g", "gauge"),
+        ("x_timestamp_seconds", "gauge"),
+        ("u", "unknown"),
+        ("v_info", "gauge"),
+    ];
+    let metadata = metadata.map(|(name, kind)| (name.to_owned(), vec![said(kind)]));
+    let families = Families::of_metadata(&metadata.into());
+    let kinds =
+        ["a_total", "h_bucket", "g", "x_timestamp_seconds", "u", "nobody", "v_info"].map(|name| families.kind(name));
+    let wanted =
+        [Some(Kind::Counter), Some(Kind::Histogram), Some(Kind::Gauge), Some(Kind::Info), None, None, Some(Kind::Info)];
+    assert_eq!(kinds, wanted);
 }
 
 #[test]

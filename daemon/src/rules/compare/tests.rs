@@ -144,7 +144,6 @@ fn shares_are_known_by_what_they_are_shares_of() {
 fn every_reason_tells_people_something_of_its_own() {
     let all = [
         Reason::NotPromql { at: 0, problem: "x".into() },
-        Reason::Recording,
         Reason::NoLiteral,
         Reason::AgainstSeries,
         Reason::Absent,

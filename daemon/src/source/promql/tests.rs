@@ -1,7 +1,7 @@
 //! What is asked when, and what becomes of the answers; the time is an argument.
 
 use super::*;
-use crate::prometheus::fake::{Fake, Reply, Request, count, error, matrix, wave};
+use crate::prometheus::fake::{Fake, Reply, Request, count, error, json, matrix, wave};
 use std::sync::atomic::AtomicI64;
 
 /// A whole step.
@@ -15,6 +15,7 @@ fn minutes(count: u64) -> Span {
 #[derive(Default)]
 struct Taken {
     history: BTreeMap<String, Vec<(Timestamp, f64)>>,
+    kinds: BTreeMap<String, Kind>,
     live: Vec<(String, Timestamp, f64)>,
     places: Vec<Timestamp>,
 }
@@ -24,7 +25,8 @@ impl Taken {
         |fed, place| {
             match fed {
                 Fed::History(series) => {
-                    for (name, values) in series {
+                    for (name, kind, values) in series {
+                        self.kinds.extend(kind.map(|kind| (name.to_string(), kind)));
                         self.history.entry(name.to_string()).or_default().extend(values);
                     }
                 }
@@ -57,6 +59,14 @@ fn promql(fake: &Fake, source: &PromqlSource, reached: &BTreeMap<String, Timesta
     Promql::new(source, client, minutes(600), 1, reached, NOW)
 }
 
+/// A server that says nothing of types.
+fn fake(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Fake {
+    Fake::new(move |request| match request.path.as_str() {
+        "/api/v1/metadata" => json(r#"{"status":"success","data":{}}"#),
+        _ => answer(request),
+    })
+}
+
 /// Series `a` and `b` as in [`wave`].
 fn both(request: &Request) -> Reply {
     if request.is_count() { count(2) } else { matrix(request, &["a", "b"], wave) }
@@ -71,7 +81,7 @@ fn turned(source: &Promql, now: Timestamp) -> Taken {
 
 #[test]
 fn history_comes_first_and_is_learned_from_then_each_evaluation_is_judged() {
-    let fake = Fake::new(both);
+    let fake = fake(both);
     let source = promql(&fake, &source(&fake, |_| {}), &BTreeMap::new());
     assert!(source.next_due(true, NOW) <= NOW && source.next_due(false, NOW) > NOW);
     let now = NOW + Span::from_secs(15);
@@ -100,7 +110,7 @@ fn history_comes_first_and_is_learned_from_then_each_evaluation_is_judged() {
 
 #[test]
 fn after_a_restart_only_what_was_missed_is_asked() {
-    let fake = Fake::new(both);
+    let fake = fake(both);
     let configured = source(&fake, |_| {});
     let before = promql(&fake, &configured, &BTreeMap::new());
     turned(&before, NOW);
@@ -127,7 +137,7 @@ fn what_fails_is_counted_told_and_made_up_for() {
     let broken_until = Arc::new(AtomicI64::new(0));
     let broken = Arc::clone(&broken_until);
     let fake =
-        Fake::new(move |request| match request.is_count() || request.millis("end") >= broken.load(Ordering::SeqCst) {
+        fake(move |request| match request.is_count() || request.millis("end") >= broken.load(Ordering::SeqCst) {
             true => both(request),
             false => error(400, "bad_data", "no such function"),
         });
@@ -158,7 +168,7 @@ fn what_fails_is_counted_told_and_made_up_for() {
 fn a_series_that_is_not_there_any_more_has_ended() {
     let gone_from = NOW + minutes(2);
     let all_gone_from = NOW + minutes(4);
-    let fake = Fake::new(move |request| match request.is_count() {
+    let fake = fake(move |request| match request.is_count() {
         true => count(2),
         false => matrix(request, &["a", "b"], |series, at| {
             wave(series, at).filter(|_| at < all_gone_from.millis() && (series == "a" || at < gone_from.millis()))
@@ -182,7 +192,7 @@ fn history_that_breaks_off_is_gone_on_with() {
     let fails = Arc::new(AtomicI64::new(1));
     let left = Arc::clone(&fails);
     // With 100 samples at once a piece is 32 evaluations long. The tenth one fails once, for good.
-    let fake = Fake::new(move |request| match request.is_count() {
+    let fake = fake(move |request| match request.is_count() {
         true => count(2),
         false
             if request.times().any(|at| at == (NOW - minutes(300)).millis())
@@ -207,7 +217,7 @@ fn history_that_breaks_off_is_gone_on_with() {
 
 #[test]
 fn news_of_one_expression_does_not_wait_for_the_history_of_all() {
-    let fake = Fake::new(both);
+    let fake = fake(both);
     let names = ["m", "m > 0", "m + 0"];
     let configured = source(&fake, |source| {
         source.expressions = names
@@ -228,7 +238,7 @@ fn news_of_one_expression_does_not_wait_for_the_history_of_all() {
 
 #[test]
 fn a_source_that_cannot_work_is_refused_with_its_key() {
-    let fake = Fake::new(both);
+    let fake = fake(both);
     let refused = |change: fn(&mut PromqlSource)| {
         let mut configured = source(&fake, |_| {});
         change(&mut configured);
@@ -243,4 +253,37 @@ fn a_source_that_cannot_work_is_refused_with_its_key() {
         source.expressions = ["a + b", "a - b"].map(|expr| Expression { expr: expr.to_owned(), name: None }).into();
     });
     assert!(key == "expressions[1].name" && problem.contains("`a_b`"), "{key}: {problem}");
+}
+
+#[test]
+fn what_a_metric_measures_is_said_by_the_server_else_by_its_values() {
+    let metadata = r#"{"status":"success","data":{"m":[{"type":"gauge","help":"","unit":""}]}}"#;
+    let asked = Arc::new(AtomicI64::new(0));
+    let server = |metadata: &'static str| {
+        let asked = Arc::clone(&asked);
+        Fake::new(move |request| match request.path.as_str() {
+            "/api/v1/metadata" => {
+                asked.fetch_add(1, Ordering::SeqCst);
+                json(metadata)
+            }
+            _ if request.is_count() => count(2),
+            // Both rise; what is said of a metric is of both.
+            _ => matrix(request, &["a", "b"], |series, at| {
+                Some((at / 1000) as f64 + if series == "b" { 0.5 } else { 0.0 })
+            }),
+        })
+    };
+    let kinds = |metadata: &'static str| {
+        let fake = server(metadata);
+        turned(&promql(&fake, &source(&fake, |_| {}), &BTreeMap::new()), NOW).kinds
+    };
+    let (a, b) = (r#"m{s="a"}"#.to_owned(), r#"m{s="b"}"#.to_owned());
+    assert_eq!(kinds(metadata), BTreeMap::from([(a.clone(), Kind::Gauge), (b, Kind::Gauge)]));
+    assert_eq!(
+        kinds(r#"{"status":"success","data":{}}"#),
+        BTreeMap::from([(a, Kind::Counter)]),
+        "halves count nothing"
+    );
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "once each");
+    assert!(kinds(r#"{"status":"error","errorType":"bad_data","error":"no"}"#).len() == 1, "and it goes on without");
 }

@@ -5,6 +5,7 @@ use crate::driver::Reading;
 use crate::prometheus::endpoint::Access;
 use crate::prometheus::text::{self, Format, Parts};
 use crate::source::STALE;
+use crate::source::counting::{Counts, counts};
 use homeostat::config::Kind;
 use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
@@ -19,6 +20,9 @@ const ACCEPT: &str = "text/plain;version=0.0.4;q=1,application/openmetrics-text;
 
 /// A gauge of seconds that is so near to the time is the time.
 const IS_THE_TIME: f64 = 60.0;
+
+/// Of what nothing is said, so many samples are held back at most.
+const HELD_MAX: usize = 60;
 
 /// How targets of a source are scraped.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +51,8 @@ pub struct Target {
 struct Known {
     name: SeriesName,
     kind: Option<Kind>,
+    /// Nothing is said of it: so many first samples are held back, until they tell whether it counts.
+    held: Option<Vec<(Timestamp, f64)>>,
     /// The scrape that gave it last.
     round: u64,
     /// It came with a time of its own: then no scrape can say that it ended.
@@ -111,10 +117,7 @@ impl Target {
         self.round += 1;
         let read = self.ask(agent, access, limits).and_then(|(body, format)| self.read(&body, format, limits, now));
         let (mut readings, samples, problem) = match read {
-            Ok(readings) => {
-                let samples = readings.len() as u64;
-                (readings, samples, None)
-            }
+            Ok((readings, samples)) => (readings, samples, None),
             // Of half a text nobody knows what it lacks.
             Err(problem) => (Vec::new(), 0, Some(format!("{}: {problem}", self.url))),
         };
@@ -122,7 +125,7 @@ impl Target {
         let (round, failed) = (self.round, problem.is_some());
         self.known.retain(|_, known| {
             let here = known.round == round && !failed;
-            if !here && !known.timed {
+            if !here && !known.timed && known.held.is_none() {
                 self.ended += 1;
                 readings.push((known.name.clone(), known.kind, now, STALE));
             }
@@ -142,7 +145,7 @@ impl Target {
 
     /// It is scraped no more: all of its series have ended.
     pub fn end(&mut self, now: Timestamp) -> Vec<Reading> {
-        let known = self.known.drain().filter(|(_, known)| !known.timed);
+        let known = self.known.drain().filter(|(_, known)| !known.timed && known.held.is_none());
         let own = self.own.iter().map(|name| (name.clone(), None, now, STALE));
         known.map(|(_, known)| (known.name, known.kind, now, STALE)).chain(own).collect()
     }
@@ -173,7 +176,13 @@ impl Target {
         }
     }
 
-    fn read(&mut self, body: &[u8], format: Format, limits: &Limits, now: Timestamp) -> Result<Vec<Reading>, String> {
+    fn read(
+        &mut self,
+        body: &[u8],
+        format: Format,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Result<(Vec<Reading>, u64), String> {
         let mut samples = Vec::new();
         let families = text::read(body, format, &mut |sample| {
             if samples.len() as u64 == limits.samples_max {
@@ -183,7 +192,7 @@ impl Target {
             Ok(())
         });
         let families = families.map_err(|error| error.to_string())?;
-        let mut readings = Vec::with_capacity(samples.len() + 3);
+        let (mut readings, mut count) = (Vec::with_capacity(samples.len() + 3), 0);
         for sample in samples {
             let given = if limits.honor_timestamps { sample.at } else { None };
             let known = match self.known.get_mut(sample.series) {
@@ -193,8 +202,11 @@ impl Target {
                     let parts = text::parts(sample.series).map_err(error)?;
                     let moment = parts.name.contains("time") && (sample.value - now.secs()).abs() < IS_THE_TIME;
                     let kind = if moment { Some(Kind::Info) } else { families.kind(&parts.name) };
+                    // That it counts its name would say, and the engine hear.
+                    let counting = ["_total", "_count", "_sum", "_bucket"].iter().any(|end| parts.name.ends_with(end));
+                    let held = (kind.is_none() && !counting).then(Vec::new);
                     let name = named(parts, &self.labels, limits.honor_labels).map_err(error)?;
-                    self.known.entry(sample.series.into()).or_insert(Known { name, kind, round: 0, timed: false })
+                    self.known.entry(sample.series.into()).or_insert(Known { name, kind, held, round: 0, timed: false })
                 }
             };
             // The same text twice in one answer: the first one stands.
@@ -202,9 +214,29 @@ impl Target {
                 continue;
             }
             known.timed = given.is_some();
-            readings.push((known.name.clone(), known.kind, given.unwrap_or(now), sample.value));
+            count += 1;
+            known.take(given.unwrap_or(now), sample.value, &mut readings);
         }
-        Ok(readings)
+        readings.sort_by_key(|(_, _, at, _)| *at);
+        Ok((readings, count))
+    }
+}
+
+impl Known {
+    /// Hands on a sample, or holds it back with those before it until they have told what they are.
+    fn take(&mut self, at: Timestamp, value: f64, readings: &mut Vec<Reading>) {
+        let Some(held) = &mut self.held else {
+            readings.push((self.name.clone(), self.kind, at, value));
+            return;
+        };
+        held.push((at, value));
+        let told = counts(held.iter().map(|(_, value)| *value));
+        if told == Counts::Untold && held.len() < HELD_MAX {
+            return;
+        }
+        self.kind = (told == Counts::Yes).then_some(Kind::Counter);
+        let held = self.held.take().unwrap_or_default();
+        readings.extend(held.into_iter().map(|(at, value)| (self.name.clone(), self.kind, at, value)));
     }
 }
 

@@ -46,6 +46,11 @@ fn text(body: &str) -> Reply {
     reply(200, "Content-Type: text/plain; version=0.0.4\r\n", body)
 }
 
+/// The same, where something is said of what `a`, `b` and `timed` are.
+fn gauges(body: &str) -> Reply {
+    text(&format!("# TYPE a gauge\n# TYPE b gauge\n# TYPE timed gauge\n{body}"))
+}
+
 /// Answers with one text after the other, and with the last one from then on.
 fn in_turn(replies: Vec<fn() -> Reply>) -> Fake {
     let asked = AtomicUsize::new(0);
@@ -83,7 +88,7 @@ fn a_target_gives_its_series_with_their_kinds_and_is_known_as_up() {
         format!("requests_total{{code=\"200\",exported_job=\"own\",{own}}} counter=7"),
         format!("scrape_duration_seconds{{{own}}}=0"),
         format!("scrape_samples_scraped{{{own}}}=4"),
-        format!("temp{{{own}}}=21.5"),
+        format!("temp{{{own}}} gauge=21.5"),
         format!("up{{{own}}} state=1"),
     ];
     assert_eq!(told, wanted);
@@ -107,11 +112,11 @@ fn a_target_gives_its_series_with_their_kinds_and_is_known_as_up() {
 #[test]
 fn a_series_that_is_gone_has_ended_and_so_have_all_of_a_target_that_fails() {
     let fake = in_turn(vec![
-        || text("a 1\nb{x=\"1\"} 2\nb{x=\"2\"} 3\ntimed 4 5\n"),
-        || text("a 1.5\nb{x=\"2\"} 3\n"),
+        || gauges("a 1\nb{x=\"1\"} 2\nb{x=\"2\"} 3\ntimed 4 5\n"),
+        || gauges("a 1.5\nb{x=\"2\"} 3\n"),
         || reply(500, "", "no"),
         || reply(500, "", "no"),
-        || text("a 2\n"),
+        || gauges("a 2\n"),
     ]);
     let host = host(&fake);
     let mut scrape = Scrape::new(&source(&format!("job: j\ntargets: ['{host}']")), 1, NOW).expect("no files");
@@ -127,10 +132,10 @@ fn a_series_that_is_gone_has_ended_and_so_have_all_of_a_target_that_fails() {
     assert_eq!(
         rounds[0],
         [
-            format!("{}=1", own("a")),
-            format!("{}=2", x(1)),
-            format!("{}=3", x(2)),
-            format!("{}=4", own("timed")),
+            format!("{} gauge=1", own("a")),
+            format!("{} gauge=2", x(1)),
+            format!("{} gauge=3", x(2)),
+            format!("{} gauge=4", own("timed")),
             format!("{} state=1", own("up"))
         ]
     );
@@ -138,16 +143,45 @@ fn a_series_that_is_gone_has_ended_and_so_have_all_of_a_target_that_fails() {
     assert_eq!(
         rounds[1],
         [
-            format!("{}=1.5", own("a")),
+            format!("{} gauge=1.5", own("a")),
             format!("{} ended", x(1)),
-            format!("{}=3", x(2)),
+            format!("{} gauge=3", x(2)),
             format!("{} state=1", own("up"))
         ]
     );
     assert_eq!(rounds[2], [format!("{} ended", own("a")), format!("{} ended", x(2)), format!("{} state=0", own("up"))]);
     assert_eq!(rounds[3], [format!("{} state=0", own("up"))], "once");
-    assert_eq!(rounds[4], [format!("{}=2", own("a")), format!("{} state=1", own("up"))]);
+    assert_eq!(rounds[4], [format!("{} gauge=2", own("a")), format!("{} state=1", own("up"))]);
     assert_eq!((of(&scrape.tally.failures), of(&scrape.tally.parts_up)), (2, 1));
+}
+
+#[test]
+fn what_nobody_says_anything_of_is_held_back_until_its_values_tell() {
+    let asked = AtomicU64::new(0);
+    let fake = Fake::new(move |_| {
+        let n = asked.fetch_add(1, Ordering::SeqCst);
+        text(&format!("counts {}\nswings {}\nstands 7\nhalf {n}.5\nnamed_total {n}\n", 100 + n * 3, 10 + n * 7 % 5))
+    });
+    let mut scrape = Scrape::new(&source(&format!("job: j\ntargets: ['{}']", host(&fake))), 1, NOW).expect("no files");
+    let mut given: Vec<Vec<String>> = Vec::new();
+    for round in 0..60 {
+        let told = readings(&mut scrape, NOW + Span::from_secs(15 * round));
+        let metric = |metric: &str| told.iter().filter(|(name, ..)| name.metric() == metric).count();
+        given.push(
+            ["counts", "swings", "stands", "half", "named_total"].map(|name| format!("{name} {}", metric(name))).into(),
+        );
+        if round == 5 {
+            let counts: Vec<&Reading> = told.iter().filter(|(name, ..)| name.metric() == "counts").collect();
+            assert!(counts.iter().all(|(_, kind, ..)| *kind == Some(homeostat::config::Kind::Counter)));
+            assert!(counts.windows(2).all(|two| two[1].2 == two[0].2 + Span::from_secs(15)), "each at its own time");
+        }
+    }
+    // Half a thing is counted by nobody; what swings is known by its first fall; five rises are a counter.
+    assert_eq!(given[0], ["counts 0", "swings 0", "stands 0", "half 1", "named_total 1"]);
+    assert_eq!(given[3], ["counts 0", "swings 4", "stands 0", "half 1", "named_total 1"]);
+    assert_eq!(given[5], ["counts 6", "swings 1", "stands 0", "half 1", "named_total 1"]);
+    assert_eq!(given[58][2], "stands 0");
+    assert_eq!(given[59][2], "stands 60", "what never moves is handed over at last");
 }
 
 #[test]
@@ -178,7 +212,7 @@ fn what_is_no_metrics_is_told_once_and_named() {
 
 #[test]
 fn targets_come_and_go_with_the_files_that_list_them() {
-    let fake = Fake::new(|_| text("a 1\n"));
+    let fake = Fake::new(|_| gauges("a 1\n"));
     let host = host(&fake);
     let dir = tempfile::tempdir().expect("a folder");
     let file = |name: &str| dir.path().join(name);
@@ -210,7 +244,7 @@ fn targets_come_and_go_with_the_files_that_list_them() {
     for second in 0..=11 {
         told.extend(turned(&mut scrape, now + Span::from_secs(second)));
     }
-    assert!(told.contains(&format!("a{{env=\"x\",instance=\"{host}\",job=\"j\"}}=1")), "{told:?}");
+    assert!(told.contains(&format!("a{{env=\"x\",instance=\"{host}\",job=\"j\"}} gauge=1")), "{told:?}");
     assert!(told.contains(&"up{instance=\"localhost:1\",job=\"k\"} state=0".to_owned()), "{told:?}");
     // A file that is spoiled leaves what it said; one that is gone takes its targets with it.
     std::fs::write(file("a.json"), "[{\"targets\": 7").expect("written");

@@ -42,6 +42,7 @@ const TOLD: u32 = 500;
 const BINS: usize = 28;
 const HELD: u16 = 20_000;
 const WEEK_S: f32 = 604_800.0;
+const DAY_S: f32 = 86_400.0;
 
 /// The floor of every size: a share of the level, of the spread, and half of the smallest step ever seen.
 const LEVEL_FLOOR: f32 = 0.002;
@@ -58,8 +59,10 @@ const STEP: f64 = 0.1;
 const OCTAVE: f64 = std::f64::consts::LOG10_2;
 const CORRECTION: (f64, f64) = (-1.0, 1.5);
 
-/// An hour of the week that lies so many errors of the season from its time of day is different.
+/// An hour of the week that lies so many errors of the season from its time of day is different; two weeks that lie no more
+/// apart agree.
 const DIFFERENT: f32 = 1.2;
+const ALIKE: f32 = 3.0;
 
 /// An alert ends inside this share of the way to its bounds.
 const RELEASE: f32 = 0.6;
@@ -354,7 +357,7 @@ impl Decider {
         self.alert = alert;
         self.ease(per_week, asked);
         let severity = if self.count > warm { seen.rarity / seen.level } else { 0.0 };
-        self.learn(&seen, evidence, without);
+        self.learn(&seen, evidence, interval, without);
         Decision { alert: self.alert.is_some(), why, spoke, severity, bounds }
     }
 
@@ -420,11 +423,12 @@ impl Decider {
         };
         let known = expected.is_some();
         let Expected { value: season, beside } = expected.unwrap_or_default();
-        let (value, error) = if known && self.season_error > 0.0 && self.season_error < 0.95 * self.near_error {
-            (season + self.offset, self.season_error.max(0.8 * self.season_square.sqrt()))
-        } else {
-            (self.near, self.near_error.max(0.8 * self.near_square.sqrt()))
+        let tells = known && self.season_error > 0.0 && self.season_error < 0.95 * self.near_error;
+        let (value, error) = match tells {
+            true => (season + self.offset, self.season_error.max(0.8 * self.season_square.sqrt())),
+            false => (self.near, self.near_error.max(0.8 * self.near_square.sqrt())),
         };
+        let beside = if tells { beside } else { 0.0 };
         Forecast { value, size: error + floor, floor, clock, season, beside, known, holiday }
     }
 
@@ -569,12 +573,13 @@ impl Decider {
     }
 
     /// What a person says of a page, or of one that was missed: what mattered costs nothing, what did not an octave.
-    pub fn told(&mut self, verdict: Verdict) {
+    /// `weight`: how much it counts, below 0 to take it back.
+    pub fn told(&mut self, verdict: Verdict, weight: f64) {
         let step = match verdict {
             Verdict::True | Verdict::Missed => -STEP,
             Verdict::False => OCTAVE - STEP,
         };
-        self.correction = (self.correction + step).clamp(CORRECTION.0, CORRECTION.1);
+        self.correction = (self.correction + weight * step).clamp(CORRECTION.0, CORRECTION.1);
     }
 
     /// What is usual is again as it was before: how far and how often, by season. Where the series is now, and what it

@@ -32,7 +32,7 @@ fn follow(state: &mut State, from: i64, days: i64, holiday: bool, value: impl Fn
 fn tables(state: &State) -> Value {
     let all = serde_json::to_value(state).expect("plain data");
     let of = |table: &Value| table.as_array().expect("a table")[..3].to_vec();
-    serde_json::json!([of(&all["scorer"]["day"]), of(&all["decider"]["week"])])
+    serde_json::json!([of(&all["scorer"]["day"]), of(&all["decider"]["week"]["hours"])])
 }
 
 #[test]

@@ -98,8 +98,6 @@ pub(super) struct Scorer {
     /// How far values lie from the day's table alone, and from it with the week's.
     day_error: f32,
     week_error: f32,
-    /// Where the series lies beside its hours of the week, by the slow mean.
-    week_offset: f32,
     states: States,
     histograms: [Histogram<BINS>; FEATURES - 1],
     records: [f32; FEATURES - 1],
@@ -197,7 +195,6 @@ impl Scorer {
             day: Table::default(),
             day_error: 0.0,
             week_error: 0.0,
-            week_offset: 0.0,
             states: States::default(),
             histograms: Default::default(),
             records: [0.0; FEATURES - 1],
@@ -242,7 +239,7 @@ impl Scorer {
         let by_day = self.day.mean(part);
         let hour = week.of_hour(if holiday { on_sunday(clock) } else { clock });
         let weekly = hour.is_some();
-        let by_week = hour.map_or(by_day, |hour| hour + self.week_offset);
+        let by_week = hour.unwrap_or(by_day);
         let tells = weekly && self.week_error < self.day_error;
         let known = self.day.met(part) >= 2 && (tells || !holiday);
         let expected = if tells { by_week } else { by_day };
@@ -270,15 +267,10 @@ impl Scorer {
             let rate = SLOW.max(1.0 / (self.count as f32));
             toward(&mut self.season, size, rate);
             toward(&mut self.day_error, day, rate);
-            if weekly {
-                self.week_offset += rate * (value - by_week);
-            }
             toward(&mut self.week_error, if weekly { week } else { day }, rate);
         }
-        if !holiday {
-            if let Some((part, mean)) = self.day.see(part, value) {
-                self.day.learn(part, mean, 0.25, self.spread);
-            }
+        if !holiday && let Some((part, mean)) = self.day.see(part, value) {
+            self.day.learn(part, mean, 0.25, self.spread);
         }
         self.previous = value;
         scores

@@ -19,9 +19,11 @@ const AGREED: u16 = 2;
 const LIKE: f32 = 0.33;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(transparent)]
 pub(super) struct Week {
+    /// Each beside the mean of the day before it, so that a level which shifted or wanders spoils no more than a day of them.
     hours: Table<{ HOURS * DAYS }>,
+    /// The mean of about a day.
+    level: f32,
 }
 
 /// What the week says of an instant.
@@ -37,10 +39,10 @@ impl Week {
     /// from what is usual: an hour that differs from its time of day by not more is not different.
     pub fn expected(&self, clock: i64, noise: f32) -> Option<Expected> {
         let by_day = self.by_day(hour_of(clock))?;
-        let beside = self.of_hour(clock).map(|mean| mean - by_day).filter(|beside| beside.abs() > noise);
+        let beside = self.known(hour_of(clock)).map(|mean| mean - by_day).filter(|beside| beside.abs() > noise);
         // Of a difference, what noise alone would make of it is taken off (James and Stein 1961, for one mean).
         let beside = beside.map_or(0.0, |beside| beside * (1.0 - (noise / beside) * (noise / beside)));
-        Some(Expected { value: by_day + beside, beside })
+        Some(Expected { value: self.level + by_day + beside, beside })
     }
 
     /// What is usual at this time of a Sunday, where that is another than at this time of day: holidays are like them.
@@ -51,16 +53,22 @@ impl Week {
     /// What is usual at this hour of the week, once two weeks agreed about it.
     pub fn of_hour(&self, clock: i64) -> Option<f32> {
         let hour = hour_of(clock);
+        self.known(hour).map(|mean| self.level + mean)
+    }
+
+    fn known(&self, hour: usize) -> Option<f32> {
         (self.hours.met(hour) >= AGREED).then(|| self.hours.mean(hour))
     }
 
-    /// Takes a value in. `spread` is how far the series' values usually lie from one another: what differs more from the week
-    /// before does not agree with it.
-    pub fn see(&mut self, clock: i64, value: f32, spread: f32) {
-        let Some((hour, mean)) = self.hours.see(hour_of(clock), value) else { return };
+    /// Takes a value in. `share` is the part of a day that it stands for, and of what was seen where that is less; an hour that
+    /// differs by more than `alike` from the week before does not agree with it; `spread` is how far the series' values usually lie
+    /// from one another.
+    pub fn see(&mut self, clock: i64, value: f32, share: f32, alike: f32, spread: f32) {
+        self.level += share * (value - self.level);
+        let Some((hour, mean)) = self.hours.see(hour_of(clock), value - self.level) else { return };
         let (met, before) = (self.hours.met(hour), self.hours.mean(hour));
         let like = LIKE * self.by_day(hour).map_or(0.0, |by_day| (before - by_day).abs());
-        if met > 0 && (mean - before).abs() <= spread.max(like) {
+        if met > 0 && (mean - before).abs() <= alike.max(like) {
             let rate = RATE.max(1.0 / (f32::from(met) + 1.0));
             self.hours.put(hour, before + rate * (mean - before), met + 1, spread);
         } else {
@@ -101,23 +109,40 @@ mod tests {
     fn follow(week: &mut Week, from: i64, days: i64, value: impl Fn(i64, i64) -> f32) {
         for n in from * 48..(from + days) * 48 {
             let clock = n * HOUR_MS / 2;
-            week.see(clock, value(clock / DAY_MS, clock / HOUR_MS % 24), 10.0);
+            week.see(clock, value(clock / DAY_MS, clock / HOUR_MS % 24), 1.0 / (n as f32 + 1.0).min(48.0), 10.0, 10.0);
         }
     }
 
-    fn at(week: &Week, day: i64, hour: i64) -> Option<f32> {
-        week.expected(day * DAY_MS + hour * HOUR_MS, 1.0).map(|expected| expected.value)
+    /// How far an hour of a day lies from midnight's.
+    fn beyond_midnight(week: &Week, day: i64, hour: i64) -> Option<f32> {
+        let of = |hour: i64| week.expected(day * DAY_MS + hour * HOUR_MS, 1.0).map(|expected| expected.value);
+        Some(of(hour)? - of(0)?)
     }
 
     #[test]
     fn a_time_of_day_is_known_after_two_days_and_no_single_day_spoils_it() {
         let mut week = Week::default();
         follow(&mut week, 0, 1, |_, hour| 100.0 * hour as f32);
-        assert_eq!(at(&week, 1, 8), None);
+        assert_eq!(beyond_midnight(&week, 1, 8), None);
         follow(&mut week, 1, 3, |_, hour| 100.0 * hour as f32);
+        let eight = beyond_midnight(&week, 4, 8).expect("known");
         follow(&mut week, 4, 1, |_, _| 0.0);
-        let eight = at(&week, 5, 8).expect("known");
-        assert!((eight - 800.0).abs() < 1.0, "{eight}");
+        let after = beyond_midnight(&week, 5, 8).expect("known");
+        assert!((eight - after).abs() < 50.0, "{eight} {after}");
+    }
+
+    #[test]
+    fn a_level_that_shifted_is_that_of_all_hours_a_day_later() {
+        let mut week = Week::default();
+        let daily = |hour: i64| 100.0 * hour as f32;
+        follow(&mut week, 0, 9, |_, hour| daily(hour));
+        let shape =
+            |week: &Week, day: i64| (1..24).map(|hour| beyond_midnight(week, day, hour)).collect::<Option<Vec<_>>>();
+        let before = shape(&week, 9).expect("known");
+        follow(&mut week, 9, 4, |_, hour| 2_000.0 + daily(hour));
+        for (then, now) in before.iter().zip(shape(&week, 13).expect("known")) {
+            assert!((now - then).abs() < 200.0, "{now} {then}");
+        }
     }
 
     #[test]
@@ -125,11 +150,11 @@ mod tests {
         let weekly = |day: i64, hour: i64| if day % 7 == 2 && (8..12).contains(&hour) { 500.0 } else { 100.0 };
         let mut week = Week::default();
         follow(&mut week, 0, 8, weekly);
-        assert!((at(&week, 9, 8).expect("known") - 100.0).abs() < 1.0, "one week tells nothing of it");
+        assert!((beyond_midnight(&week, 9, 8).expect("known")).abs() < 60.0, "one week tells nothing of it");
         follow(&mut week, 8, 7, weekly);
-        assert!((at(&week, 16, 8).expect("known") - 500.0).abs() < 2.0, "two did");
-        assert!((at(&week, 17, 8).expect("known") - 100.0).abs() < 1.0, "of that day alone");
+        assert!((beyond_midnight(&week, 16, 8).expect("known") - 400.0).abs() < 60.0, "two did");
+        assert!((beyond_midnight(&week, 17, 8).expect("known")).abs() < 60.0, "of that day alone");
         follow(&mut week, 15, 7, |_, _| 100.0);
-        assert!((at(&week, 23, 8).expect("known") - 100.0).abs() < 1.0, "it did not come");
+        assert!((beyond_midnight(&week, 23, 8).expect("known")).abs() < 60.0, "it did not come");
     }
 }

@@ -4,7 +4,7 @@ use super::super::histogram::{HALF, WHOLE};
 use super::*;
 
 impl Decider {
-    pub(super) fn learn(&mut self, seen: &Seen, evidence: Evidence, without: Without) {
+    pub(super) fn learn(&mut self, seen: &Seen, evidence: Evidence, interval: f32, without: Without) {
         let value = seen.value;
         let on = self.alert.is_some();
         self.is_usual = if self.is_usual { self.correction > 0.0 } else { self.correction > USUAL_FROM };
@@ -29,6 +29,7 @@ impl Decider {
         let slow = SLOW.max(at_least);
         let wild = WILD * (self.level_error + seen.forecast.floor);
         let error = if self.count > WARM { (value - self.level).clamp(-wild, wild) } else { value - self.level };
+        let tame = self.level + error;
         self.level += slow * error;
         let error = (value - self.level).abs().min(if self.count > WARM { wild } else { f32::INFINITY });
         toward(&mut self.level_error, error, slow);
@@ -36,7 +37,9 @@ impl Decider {
             self.follow(value, seen, held);
         }
         if !seen.forecast.holiday {
-            self.week.see(seen.forecast.clock, value, self.level_error);
+            let share = (interval / DAY_S).clamp(at_least, 1.0);
+            let alike = if self.season_square > 0.0 { ALIKE * self.season_square.sqrt() } else { self.level_error };
+            self.week.see(seen.forecast.clock, tame, share, alike, self.level_error);
         }
         let step = (seen.exact - self.previous).abs() as f32;
         if step > 0.0 {
