@@ -134,8 +134,8 @@ pub fn advise(case: &Case<'_>) -> Advice {
     if let Some((_, failure)) = now.failure.filter(|_| now.failed == now.evaluations) {
         return advice(Finding::Leave(Reason::CannotEvaluate(failure.to_string())));
     }
-    let tuned: Vec<usize> =
-        (0..case.literals.len()).filter(|at| case.limits.get(*at).is_some_and(|l| l.tune)).collect();
+    let may_change = |at: &usize| case.literals[*at].is_finite() && case.limits.get(*at).is_some_and(|l| l.tune);
+    let tuned: Vec<usize> = (0..case.literals.len()).filter(may_change).collect();
     if tuned.is_empty() {
         return advice(Finding::Leave(Reason::Untunable));
     }

@@ -16,16 +16,16 @@ use crate::stats::normal;
 /// What telling of an incident is worth, in pages.
 pub const WORTH: f64 = 10.0;
 /// What it is worth where people said that it mattered.
-pub const WORTH_SAID: f64 = 40.0;
+pub const WORTH_SAID: f64 = 20.0;
 /// Pages about an episode that was told of already, against pages about nothing.
 const AGAIN: f64 = 0.2;
 /// From this probability on an episode says what the next ones may be like.
 const SERIOUS: f64 = 0.3;
-/// Prices of a page about nothing, tried in this order.
-const PRICES: [f64; 4] = [0.3, 0.6, 1.2, 2.4];
-/// Up to this one the budget is worth it; the higher ones are tried only where pages are so many times the budget.
-const PRICE_FAIR: f64 = 0.3;
+/// Prices of a page about nothing: the first one, and the others in turn where pages are still so many times the budget.
+const PRICES: [f64; 3] = [0.15, 0.3, 0.6];
 const FAR: f64 = 10.0;
+/// A change leaves at most this part of the pages about nothing: one that does less is not worth anybody's time.
+const LEFT_MOST: f64 = 0.5;
 /// Incidents like none that was seen: one in as much time again, and so many more for each that was seen.
 const UNSEEN: f64 = 1.0;
 const UNSEEN_PER_SEEN: f64 = 0.5;
@@ -160,6 +160,7 @@ impl Search<'_> {
         }
         let tallies: Vec<Vec<Tally>> = literals.iter().map(|literal| self.tallies(*literal, holds).0).collect();
         let outlook = self.outlook(holds);
+        let heard = self.episodes.iter().any(|episode| episode.worth > WORTH);
         let mut best = present;
         for price in PRICES {
             let worth: Vec<Vec<f64>> = literals
@@ -177,15 +178,18 @@ impl Search<'_> {
             let worth = smoothed(&worth);
             let pairs = (0..literals.len()).flat_map(|i| (0..holds.len()).map(move |j| (i, j)));
             let sign = self.watched.sign;
-            // To tell of more than anybody asked for may cost so much and no more.
+            let left_most = self.pages.max(LEFT_MOST * present.tally.ordinary);
+            // To tell of more than anybody asked for may cost so much and no more; what people said mattered has its own price.
+            let unasked_most = left_most.min(self.pages * FAR);
+            let asked_most = if heard { f64::INFINITY } else { left_most };
             let allowed = |(i, j): &(usize, usize)| {
-                literals[*i] * sign >= self.literal * sign || tallies[*i][*j].ordinary <= self.pages * FAR
+                let asked = literals[*i] * sign >= self.literal * sign;
+                tallies[*i][*j].ordinary <= if asked { asked_most } else { unasked_most }
             };
             let best_pair = pairs.filter(allowed).max_by(|a, b| worth[a.0][a.1].total_cmp(&worth[b.0][b.1]));
             let Some((i, j)) = best_pair else { break };
             best = Choice { literal: literals[i], for_ms: holds[j], tally: tallies[i][j] };
-            let ordinary = best.tally.ordinary;
-            if ordinary <= self.pages || price >= PRICE_FAIR && ordinary <= self.pages * FAR {
+            if best.tally.ordinary <= self.pages * FAR {
                 break;
             }
         }
