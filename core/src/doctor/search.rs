@@ -55,6 +55,8 @@ pub struct Tally {
     pub again: f64,
     /// The worth of the episodes told of.
     pub told: f64,
+    /// How many of those told of people said that they mattered.
+    pub heard: usize,
 }
 
 impl Tally {
@@ -160,7 +162,12 @@ impl Search<'_> {
         }
         let tallies: Vec<Vec<Tally>> = literals.iter().map(|literal| self.tallies(*literal, holds).0).collect();
         let outlook = self.outlook(holds);
-        let heard = self.episodes.iter().any(|episode| episode.worth > WORTH);
+        // Where that cannot be had without what people said mattered, its price decides.
+        let left_most = self.pages.max(LEFT_MOST * present.tally.ordinary);
+        let keeps = |tally: &Tally| tally.ordinary <= left_most && tally.heard >= present.tally.heard;
+        let asked_most = if tallies.iter().flatten().any(keeps) { left_most } else { f64::INFINITY };
+        // To tell of more than anybody asked for may cost so much and no more.
+        let unasked_most = left_most.min(self.pages * FAR);
         let mut best = present;
         for price in PRICES {
             let worth: Vec<Vec<f64>> = literals
@@ -178,10 +185,6 @@ impl Search<'_> {
             let worth = smoothed(&worth);
             let pairs = (0..literals.len()).flat_map(|i| (0..holds.len()).map(move |j| (i, j)));
             let sign = self.watched.sign;
-            let left_most = self.pages.max(LEFT_MOST * present.tally.ordinary);
-            // To tell of more than anybody asked for may cost so much and no more; what people said mattered has its own price.
-            let unasked_most = left_most.min(self.pages * FAR);
-            let asked_most = if heard { f64::INFINITY } else { left_most };
             let allowed = |(i, j): &(usize, usize)| {
                 let asked = literals[*i] * sign >= self.literal * sign;
                 tallies[*i][*j].ordinary <= if asked { asked_most } else { unasked_most }
@@ -238,6 +241,7 @@ impl Search<'_> {
                                 tally.again += serious;
                             } else {
                                 tally.told += self.episodes[episode].worth * serious;
+                                tally.heard += usize::from(self.episodes[episode].worth > WORTH);
                             }
                         }
                         None => tally.ordinary += 1.0,
