@@ -173,6 +173,22 @@ fn the_literal_stays_inside_its_limits() {
 }
 
 #[test]
+fn what_somebody_chose_comes_down_to_its_half_at_most() {
+    // An hour at 30, well over the ordinary 2, on every third day; and the bursts that the rule pages for.
+    let more = |at: usize| {
+        let day = at / DAY;
+        let incident = day * DAY + 200 + day * 37;
+        let lasting = day % 3 == 0 && (incident..incident + 60).contains(&at);
+        Some(if lasting { 30.0 } else { bursts_and_an_incident(at).unwrap_or(2.0) })
+    };
+    let upper = [range(vec![("a", values(21, more))])];
+    let Finding::Change(change) = ask(&rule(over(Op::Greater), 0), 80.0, &upper, Limits::FREE).finding else {
+        panic!("a change was wanted")
+    };
+    assert!((40.0..80.0).contains(&change.literals[0]), "{change:?}");
+}
+
+#[test]
 fn what_people_said_mattered_is_kept_though_it_looked_like_nothing() {
     let leaves = [range(vec![("a", values(21, bursts_and_an_incident))])];
     let rule = rule(over(Op::Greater), 0);

@@ -2,7 +2,7 @@
 //!
 //! Every pair of them is worth something: the episodes it tells of, each by the probability that it mattered, less the pages
 //! that are about nothing, at a price (expected utility; Savage, 1954). The price starts low and is raised while there are
-//! more pages than the budget allows, but not so far that incidents would pay for it: one that is missed costs more than a
+//! far more pages than the budget allows, but not so far that incidents would pay for it: one that is missed costs more than a
 //! night's sleep. History is not taken at its word. The next incidents will be like those that were seen, at heights of
 //! their own (a kernel estimate; Silverman, 1986), or like none: anywhere between the present literal and the highest that
 //! the series reach, from ten minutes to six hours long. And the worth of a pair is averaged with that of its neighbours.
@@ -26,6 +26,8 @@ const PRICES: [f64; 3] = [0.15, 0.3, 0.6];
 const FAR: f64 = 10.0;
 /// A change leaves at most this part of the pages about nothing: one that does less is not worth anybody's time.
 const LEFT_MOST: f64 = 0.5;
+/// Where more is worse a literal comes down to this part of itself at most, and goes up as far where less is: somebody chose it.
+const LOWER_MOST: f64 = 0.5;
 /// Incidents like none that was seen: one in as much time again, and so many more for each that was seen.
 const UNSEEN: f64 = 1.0;
 const UNSEEN_PER_SEEN: f64 = 0.5;
@@ -162,10 +164,10 @@ impl Search<'_> {
         }
         let tallies: Vec<Vec<Tally>> = literals.iter().map(|literal| self.tallies(*literal, holds).0).collect();
         let outlook = self.outlook(holds);
-        // Where that cannot be had without what people said mattered, its price decides.
+        // Half of them, or as few as can be had with all that people said mattered.
         let left_most = self.pages.max(LEFT_MOST * present.tally.ordinary);
-        let keeps = |tally: &Tally| tally.ordinary <= left_most && tally.heard >= present.tally.heard;
-        let asked_most = if tallies.iter().flatten().any(keeps) { left_most } else { f64::INFINITY };
+        let keeping = tallies.iter().flatten().filter(|tally| tally.heard >= present.tally.heard);
+        let asked_most = keeping.map(|tally| tally.ordinary).fold(f64::INFINITY, f64::min).max(left_most);
         // To tell of more than anybody asked for may cost so much and no more.
         let unasked_most = left_most.min(self.pages * FAR);
         let mut best = present;
@@ -335,10 +337,11 @@ impl Search<'_> {
                 && self.limits.least.is_none_or(|least| literal >= least)
                 && self.limits.most.is_none_or(|most| literal <= most)
         };
+        let nearest = present - if sign > 0.0 { 1.0 - LOWER_MOST } else { 1.0 / LOWER_MOST - 1.0 } * present.abs();
         // One that nothing ever exceeded cannot be known to fire, and of series that were left out nothing is known below
         // the present one.
         let low = if self.watched.cut { present } else { f64::NEG_INFINITY };
-        levels.retain(|level| within(level * sign) && *level < high && *level >= low || *level == present);
+        levels.retain(|level| within(level * sign) && *level < high && *level >= low.max(nearest) || *level == present);
         levels.sort_by(f64::total_cmp);
         levels.dedup();
         levels.into_iter().map(|level| level * sign).collect()
