@@ -178,7 +178,7 @@ fn what_somebody_chose_comes_down_to_its_half_at_most() {
     let more = |at: usize| {
         let day = at / DAY;
         let incident = day * DAY + 200 + day * 37;
-        let lasting = day % 3 == 0 && (incident..incident + 60).contains(&at);
+        let lasting = day.is_multiple_of(3) && (incident..incident + 60).contains(&at);
         Some(if lasting { 30.0 } else { bursts_and_an_incident(at).unwrap_or(2.0) })
     };
     let upper = [range(vec![("a", values(21, more))])];
