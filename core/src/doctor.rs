@@ -11,12 +11,12 @@ use crate::stats::poisson;
 use crate::time::zone::Zone;
 use crate::time::{Span, Timestamp};
 
-pub mod episode;
+mod episode;
 mod heard;
 mod levels;
 mod round;
 mod search;
-pub mod trace;
+mod trace;
 mod words;
 
 /// A rule, its history, and what may be done about it.
@@ -134,8 +134,8 @@ pub fn advise(case: &Case<'_>) -> Advice {
     if let Some((_, failure)) = now.failure.filter(|_| now.failed == now.evaluations) {
         return advice(Finding::Leave(Reason::CannotEvaluate(failure.to_string())));
     }
-    let tuned: Vec<usize> =
-        (0..case.literals.len()).filter(|at| case.limits.get(*at).is_some_and(|l| l.tune)).collect();
+    let may_change = |at: &usize| case.literals[*at].is_finite() && case.limits.get(*at).is_some_and(|l| l.tune);
+    let tuned: Vec<usize> = (0..case.literals.len()).filter(may_change).collect();
     if tuned.is_empty() {
         return advice(Finding::Leave(Reason::Untunable));
     }
@@ -172,7 +172,8 @@ fn one(
     let Some(reduced) = trace::reduced(&case.rule.formula, at) else {
         return Err(cannot("what its literal is compared with does not come out of the expression"));
     };
-    let watched = trace::watched(case, literals, at, &reduced).map_err(|failure| cannot(&failure.to_string()))?;
+    let watched = trace::watched(case, literals, at, &reduced, trace::VALUES_MOST)
+        .map_err(|failure| cannot(&failure.to_string()))?;
     if watched.traces.is_empty() {
         return Err(Reason::NoData);
     }

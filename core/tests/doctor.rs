@@ -1,6 +1,8 @@
 //! The rule doctor on histories small enough to be told in a sentence each.
 
 use homeostat::doctor::{Advice, Case, Finding, Limits, Reason, advise};
+use homeostat::feedback::Verdict;
+use homeostat::replay::score::Said;
 use homeostat::replay::{Formula, Labels, Matching, Op, Range, Replayer, Rule, Track};
 use homeostat::time::Timestamp;
 use homeostat::time::zone::Zone;
@@ -48,8 +50,12 @@ fn over(op: Op) -> Formula {
 }
 
 fn ask(rule: &Rule, literal: f64, leaves: &[Range], limits: Limits) -> Advice {
+    ask_having_heard(rule, literal, leaves, limits, &[])
+}
+
+fn ask_having_heard(rule: &Rule, literal: f64, leaves: &[Range], limits: Limits, said: &[Said]) -> Advice {
     let zone = Zone::named("UTC").expect("a zone");
-    advise(&Case { rule, literals: &[literal], leaves, limits: &[limits], budget: 1.0, said: &[], zone: &zone })
+    advise(&Case { rule, literals: &[literal], leaves, limits: &[limits], budget: 1.0, said, zone: &zone })
 }
 
 fn pages(rule: &Rule, advice: &Advice, leaves: &[Range]) -> Vec<i64> {
@@ -162,6 +168,111 @@ fn the_literal_stays_inside_its_limits() {
         let advice = ask(&rule, 80.0, &leaves, limits);
         if let Finding::Change(change) = &advice.finding {
             assert!(holds(change.literals[0]), "{limits:?}: {change:?}");
+        }
+    }
+}
+
+#[test]
+fn what_somebody_chose_comes_down_to_its_half_at_most() {
+    // An hour at 30, well over the ordinary 2, on every third day; and the bursts that the rule pages for.
+    let more = |at: usize| {
+        let day = at / DAY;
+        let incident = day * DAY + 200 + day * 37;
+        let lasting = day.is_multiple_of(3) && (incident..incident + 60).contains(&at);
+        Some(if lasting { 30.0 } else { bursts_and_an_incident(at).unwrap_or(2.0) })
+    };
+    let upper = [range(vec![("a", values(21, more))])];
+    let Finding::Change(change) = ask(&rule(over(Op::Greater), 0), 80.0, &upper, Limits::FREE).finding else {
+        panic!("a change was wanted")
+    };
+    assert!((40.0..80.0).contains(&change.literals[0]), "{change:?}");
+}
+
+#[test]
+fn what_people_said_mattered_is_kept_though_it_looked_like_nothing() {
+    let leaves = [range(vec![("a", values(21, bursts_and_an_incident))])];
+    let rule = rule(over(Op::Greater), 0);
+    let now = Replayer::new(&rule, &leaves).replay(&[80.0], 0).pages;
+    // Every tenth page was a burst that mattered.
+    let said: Vec<Said> = now
+        .iter()
+        .step_by(10)
+        .map(|page| Said {
+            alert: "High".to_owned(),
+            labels: page.labels.clone(),
+            at: page.began,
+            verdict: Verdict::True,
+        })
+        .collect();
+    let advice = ask_having_heard(&rule, 80.0, &leaves, Limits::FREE, &said);
+    let kept = match &advice.finding {
+        Finding::Change(change) => Replayer::new(&rule, &leaves).replay(&change.literals, change.for_ms).pages,
+        Finding::Leave(_) => now.clone(),
+    };
+    for said in &said {
+        assert!(
+            kept.iter().any(|page| page.began.millis().abs_diff(said.at.millis()) < 300_000),
+            "{said:?}: {advice:?}"
+        );
+    }
+    assert!(ask(&rule, 80.0, &leaves, Limits::FREE) != advice, "verdicts change what is advised");
+}
+
+#[test]
+fn what_people_said_was_nothing_is_let_go() {
+    // An hour at 95 each week, at another time each: by itself it looks serious.
+    let more = |at: usize| {
+        let starts = [2 * DAY + 400, 4 * DAY + 1000, 8 * DAY + 200, 12 * DAY + 700, 15 * DAY + 1200, 19 * DAY + 300];
+        starts.iter().any(|start| (*start..start + 60).contains(&at)).then_some(95.0)
+    };
+    let leaves = [range(vec![("a", values(21, more))])];
+    let rule = rule(over(Op::Greater), 0);
+    let heard = |verdict: Verdict| {
+        let now = Replayer::new(&rule, &leaves).replay(&[80.0], 0).pages;
+        let said: Vec<Said> = now
+            .iter()
+            .map(|page| Said { alert: "High".to_owned(), labels: page.labels.clone(), at: page.began, verdict })
+            .collect();
+        ask_having_heard(&rule, 80.0, &leaves, Limits::FREE, &said)
+    };
+    let count = |advice: &Advice| match &advice.finding {
+        Finding::Change(change) => Replayer::new(&rule, &leaves).replay(&change.literals, change.for_ms).pages.len(),
+        Finding::Leave(_) => 6,
+    };
+    let (mattered, nothing) = (heard(Verdict::True), heard(Verdict::False));
+    assert_eq!(count(&mattered), 6, "{mattered:?}");
+    assert!(count(&nothing) < 6, "{nothing:?}");
+}
+
+#[test]
+fn nothing_from_outside_makes_it_panic() {
+    let kinds: [&dyn Fn(usize) -> Option<f64>; 8] = [
+        &|at| Some(noise(at) * 1e300),
+        &|at| (at % 7 != 0).then(|| 100.0 * noise(at)),
+        &|at| Some(if at % 50 < 5 { f64::INFINITY } else { 1.0 }),
+        &|at| Some(if at % 50 < 5 { f64::NEG_INFINITY } else { 100.0 }),
+        &|at| Some(if at % 3 == 0 { f64::NAN } else { 90.0 + noise(at) }),
+        &|_| Some(100.0),
+        &|_| Some(0.0),
+        &|at| (at / 400 % 2 == 0).then_some(-1e-300),
+    ];
+    for (nth, kind) in kinds.iter().enumerate() {
+        for (step, days) in [(1_000, 1), (60_000, 3), (300_000, 20), (86_400_000, 900)] {
+            let steps = days * 86_400_000 / step as usize;
+            let steps = steps.min(6_000);
+            for (op, literal) in
+                [(Op::Greater, 50.0), (Op::LessEqual, 0.0), (Op::GreaterEqual, -1e300), (Op::Less, f64::INFINITY)]
+            {
+                let mut leaf = range(vec![("a", (0..steps).map(kind).collect()), ("b", vec![Some(1.0); steps])]);
+                leaf.step = step;
+                let rule = Rule { interval_ms: step, ..rule(over(op), 5) };
+                let advice = ask(&rule, literal, &[leaf], Limits { clamp: Some((-100.0, 100.0)), ..Limits::FREE });
+                if let Finding::Change(change) = &advice.finding {
+                    let at = format!("kind {nth}, step {step}, {op:?} {literal}: {change:?}");
+                    assert!(change.literals[0].is_finite() && change.for_ms >= 0, "{at}");
+                    assert!((0.0..=1.0).contains(&change.confidence), "{at}");
+                }
+            }
         }
     }
 }

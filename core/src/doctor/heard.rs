@@ -5,19 +5,20 @@ use super::search::WORTH_SAID;
 use super::trace::Watched;
 use crate::replay::score::Episode as Said;
 use crate::replay::{Labels, Range};
+use crate::time::Timestamp;
 
 /// How many verdicts on episodes just alike weigh as much as the guess.
-const GUESS: f64 = 2.0;
+const GUESS: f64 = 4.0;
 
 /// Sets what was judged, and moves what is like it.
-pub fn hear(episodes: &mut [Episode], watched: &Watched, range: &Range, said: &[Said]) {
+pub fn hear(episodes: &mut Vec<Episode>, watched: &Watched, range: &Range, said: &[Said]) {
     if said.is_empty() {
         return;
     }
     let mut judged: Vec<(Features, bool)> = Vec::new();
     let mut known = vec![false; episodes.len()];
+    let at = |evaluation: usize| range.start.millis() + evaluation as i64 * watched.step_ms;
     for (episode, known) in episodes.iter_mut().zip(&mut known) {
-        let at = |evaluation: usize| range.start.millis() + evaluation as i64 * watched.step_ms;
         let (from, to) = (at(episode.from), at(episode.to));
         let labels = &watched.traces[episode.trace].labels;
         let about = |said: &&Said| {
@@ -45,6 +46,29 @@ pub fn hear(episodes: &mut [Episode], watched: &Watched, range: &Range, said: &[
         }
         episode.serious = mattered / weight;
     }
+    overlooked(episodes, watched, range, said);
+}
+
+/// What mattered and looked like nothing is an episode all the same.
+fn overlooked(episodes: &mut Vec<Episode>, watched: &Watched, range: &Range, said: &[Said]) {
+    let evaluation = |at: Timestamp| {
+        usize::try_from((at.millis() - range.start.millis()).max(0) / watched.step_ms).unwrap_or(usize::MAX)
+    };
+    for said in said.iter().filter(|said| said.mattered) {
+        let (from, to) = (evaluation(said.when.start), evaluation(said.when.end).saturating_add(1));
+        for (at, trace) in watched.traces.iter().enumerate() {
+            let to = to.min(trace.values.len());
+            let known = |episode: &Episode| episode.trace == at && from < episode.to && episode.from < to;
+            if from >= to || !same_series(&trace.labels, &said.when.labels) || episodes.iter().any(known) {
+                continue;
+            }
+            let level = trace.values[from..to].iter().copied().fold(f64::INFINITY, f64::min);
+            let minutes = (to - from) as f64 * watched.step_ms as f64 / 60_000.0;
+            let features = Features { surprise: 0.0, alike: 0.0, usual: 0.0, minutes, height: 1.0, beyond: true };
+            episodes.push(Episode { trace: at, from, to, level, features, serious: 1.0, worth: WORTH_SAID });
+        }
+    }
+    episodes.sort_by_key(|episode| (episode.trace, episode.from));
 }
 
 /// Whether labels that both have are the same.
@@ -55,10 +79,10 @@ fn same_series(labels: &Labels, others: &Labels) -> bool {
 /// 1 where all features are the same, towards 0 the more they differ.
 fn alike(a: &Features, b: &Features) -> f64 {
     let parts = [
-        ((a.minutes / b.minutes).ln()) / 0.7,
-        ((a.height.max(0.1) / b.height.max(0.1)).ln()) / 0.7,
-        (a.usual.clamp(-0.5, 1.5) - b.usual.clamp(-0.5, 1.5)) / 0.3,
-        ((1.0 + a.alike) / (1.0 + b.alike)).ln() / 0.7,
+        ((a.minutes / b.minutes).ln()) / 0.4,
+        ((a.height.max(0.1) / b.height.max(0.1)).ln()) / 0.4,
+        (a.usual.clamp(-0.5, 1.5) - b.usual.clamp(-0.5, 1.5)) / 0.2,
+        ((1.0 + a.alike) / (1.0 + b.alike)).ln() / 0.4,
     ];
     (-0.5 * parts.iter().map(|part| part * part).sum::<f64>()).exp()
 }

@@ -19,10 +19,8 @@ pub fn per_series(search: &Search<'_>, joint: &Choice) -> Vec<SeriesLiteral> {
     let (mut ordinary, mut told) = (0.0, 0.0);
     let mut own = Vec::new();
     for (at, trace) in traces.iter().enumerate() {
-        let watched = Watched {
-            traces: vec![Trace { labels: trace.labels.clone(), values: trace.values.clone() }],
-            ..*search.watched
-        };
+        let watched =
+            Watched { traces: vec![Trace::new(trace.labels.clone(), trace.values.clone())], ..*search.watched };
         let own_episodes = search.episodes.iter().filter(|episode| episode.trace == at).cloned();
         let episodes: Vec<Episode> = own_episodes.map(|episode| Episode { trace: 0, ..episode }).collect();
         let alone = Search {

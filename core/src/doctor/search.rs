@@ -2,7 +2,7 @@
 //!
 //! Every pair of them is worth something: the episodes it tells of, each by the probability that it mattered, less the pages
 //! that are about nothing, at a price (expected utility; Savage, 1954). The price starts low and is raised while there are
-//! more pages than the budget allows, but not so far that incidents would pay for it: one that is missed costs more than a
+//! far more pages than the budget allows, but not so far that incidents would pay for it: one that is missed costs more than a
 //! night's sleep. History is not taken at its word. The next incidents will be like those that were seen, at heights of
 //! their own (a kernel estimate; Silverman, 1986), or like none: anywhere between the present literal and the highest that
 //! the series reach, from ten minutes to six hours long. And the worth of a pair is averaged with that of its neighbours.
@@ -16,20 +16,18 @@ use crate::stats::normal;
 /// What telling of an incident is worth, in pages.
 pub const WORTH: f64 = 10.0;
 /// What it is worth where people said that it mattered.
-pub const WORTH_SAID: f64 = 40.0;
+pub const WORTH_SAID: f64 = 20.0;
 /// Pages about an episode that was told of already, against pages about nothing.
 const AGAIN: f64 = 0.2;
 /// From this probability on an episode says what the next ones may be like.
 const SERIOUS: f64 = 0.3;
-/// Prices of a page about nothing, tried in this order.
-const PRICES: [f64; 4] = [0.3, 0.6, 1.2, 2.4];
-/// Up to this one the budget is worth it; the higher ones are tried only where pages are so many times the budget.
-const PRICE_FAIR: f64 = 0.6;
+/// Prices of a page about nothing: the first one, and the others in turn where pages are still so many times the budget.
+const PRICES: [f64; 3] = [0.15, 0.3, 0.6];
 const FAR: f64 = 10.0;
-/// What nobody asked for, an episode under the present literal, is worth this much of one beyond it, and may not cost more
-/// than so many times the budget.
-const UNASKED: f64 = 0.5;
-const UNASKED_FAR: f64 = 5.0;
+/// A change leaves at most this part of the pages about nothing: one that does less is not worth anybody's time.
+const LEFT_MOST: f64 = 0.5;
+/// Where more is worse a literal comes down to this part of itself at most, and goes up as far where less is: somebody chose it.
+const LOWER_MOST: f64 = 0.5;
 /// Incidents like none that was seen: one in as much time again, and so many more for each that was seen.
 const UNSEEN: f64 = 1.0;
 const UNSEEN_PER_SEEN: f64 = 0.5;
@@ -59,6 +57,8 @@ pub struct Tally {
     pub again: f64,
     /// The worth of the episodes told of.
     pub told: f64,
+    /// How many of those told of people said that they mattered.
+    pub heard: usize,
 }
 
 impl Tally {
@@ -141,24 +141,6 @@ fn sustained(values: &[f64], run: usize) -> f64 {
     values.windows(run).map(lowest).fold(f64::NEG_INFINITY, f64::max)
 }
 
-/// The stretches of one trace beyond a level: where each starts, and how many evaluations it lasts.
-fn stretches(values: &[f64], watched: &Watched, level: f64, mut each: impl FnMut(usize, usize)) {
-    let mut start = None;
-    for (at, value) in values.iter().enumerate() {
-        match (watched.holds(*value, level), start) {
-            (true, None) => start = Some(at),
-            (false, Some(from)) => {
-                each(from, at - from);
-                start = None;
-            }
-            _ => {}
-        }
-    }
-    if let Some(from) = start {
-        each(from, values.len() - from);
-    }
-}
-
 impl Search<'_> {
     /// The best pair, and the present one.
     pub fn best(&self) -> (Choice, Choice) {
@@ -182,6 +164,12 @@ impl Search<'_> {
         }
         let tallies: Vec<Vec<Tally>> = literals.iter().map(|literal| self.tallies(*literal, holds).0).collect();
         let outlook = self.outlook(holds);
+        // Half of them, or as few as can be had with all that people said mattered.
+        let left_most = self.pages.max(LEFT_MOST * present.tally.ordinary);
+        let keeping = tallies.iter().flatten().filter(|tally| tally.heard >= present.tally.heard);
+        let asked_most = keeping.map(|tally| tally.ordinary).fold(f64::INFINITY, f64::min).max(left_most);
+        // To tell of more than anybody asked for may cost so much and no more.
+        let unasked_most = left_most.min(self.pages * FAR);
         let mut best = present;
         for price in PRICES {
             let worth: Vec<Vec<f64>> = literals
@@ -199,15 +187,14 @@ impl Search<'_> {
             let worth = smoothed(&worth);
             let pairs = (0..literals.len()).flat_map(|i| (0..holds.len()).map(move |j| (i, j)));
             let sign = self.watched.sign;
-            // To tell of more than anybody asked for is free within the budget alone.
             let allowed = |(i, j): &(usize, usize)| {
-                literals[*i] * sign >= self.literal * sign || tallies[*i][*j].ordinary <= self.pages * UNASKED_FAR
+                let asked = literals[*i] * sign >= self.literal * sign;
+                tallies[*i][*j].ordinary <= if asked { asked_most } else { unasked_most }
             };
             let best_pair = pairs.filter(allowed).max_by(|a, b| worth[a.0][a.1].total_cmp(&worth[b.0][b.1]));
             let Some((i, j)) = best_pair else { break };
             best = Choice { literal: literals[i], for_ms: holds[j], tally: tallies[i][j] };
-            let ordinary = best.tally.ordinary;
-            if ordinary <= self.pages || price >= PRICE_FAIR && ordinary <= self.pages * FAR {
+            if best.tally.ordinary <= self.pages * FAR {
                 break;
             }
         }
@@ -232,7 +219,8 @@ impl Search<'_> {
             let of_trace = self.episodes[first..].iter().take_while(|episode| episode.trace == at).count();
             let own = first..first + of_trace;
             first += of_trace;
-            stretches(&trace.values, self.watched, level, |start, length| {
+            let holds = |value: f64| self.watched.holds(value, level);
+            trace.stretches(holds, |start, length| {
                 for (nth, run) in runs.iter().enumerate() {
                     if length < *run {
                         continue;
@@ -250,12 +238,12 @@ impl Search<'_> {
                     match own.clone().filter(about).max_by(likelier) {
                         Some(episode) => {
                             let serious = self.episodes[episode].serious;
-                            let asked = if self.episodes[episode].features.beyond { 1.0 } else { UNASKED };
                             tally.ordinary += 1.0 - serious;
                             if std::mem::replace(&mut told[nth][episode], true) {
                                 tally.again += serious;
                             } else {
-                                tally.told += asked * self.episodes[episode].worth * serious;
+                                tally.told += self.episodes[episode].worth * serious;
+                                tally.heard += usize::from(self.episodes[episode].worth > WORTH);
                             }
                         }
                         None => tally.ordinary += 1.0,
@@ -283,8 +271,7 @@ impl Search<'_> {
                 let slack = (EARLY_MINUTES * 60_000.0 / self.watched.step_ms as f64) as usize;
                 let (from, to) = (episode.from.saturating_sub(slack), (episode.to + slack).min(trace.len()));
                 let height = |hold: &i64| sustained(&trace[from..to], self.watched.run(*hold));
-                let asked = if episode.features.beyond { 1.0 } else { UNASKED };
-                Seen { serious: asked * episode.serious, heights: holds.iter().map(height).collect() }
+                Seen { serious: episode.serious, heights: holds.iter().map(height).collect() }
             })
             .collect();
         let present = self.literal * self.watched.sign;
@@ -350,8 +337,11 @@ impl Search<'_> {
                 && self.limits.least.is_none_or(|least| literal >= least)
                 && self.limits.most.is_none_or(|most| literal <= most)
         };
-        // One that nothing ever exceeded cannot be known to fire.
-        levels.retain(|level| within(level * sign) && *level < high || *level == present);
+        let nearest = present - if sign > 0.0 { 1.0 - LOWER_MOST } else { 1.0 / LOWER_MOST - 1.0 } * present.abs();
+        // One that nothing ever exceeded cannot be known to fire, and of series that were left out nothing is known below
+        // the present one.
+        let low = if self.watched.cut { present } else { f64::NEG_INFINITY };
+        levels.retain(|level| within(level * sign) && *level < high && *level >= low.max(nearest) || *level == present);
         levels.sort_by(f64::total_cmp);
         levels.dedup();
         levels.into_iter().map(|level| level * sign).collect()

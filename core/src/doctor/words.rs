@@ -40,7 +40,7 @@ pub fn why(search: &Search<'_>, present: &Choice, best: &Choice, change: &Change
         why.push(format!("bursts shorter than {} pass", span(best.for_ms)));
     }
     if (best.literal - present.literal) * search.watched.sign < 0.0 {
-        why.push("the literal comes closer to ordinary values: there is room for it in the budget".to_owned());
+        why.push("the literal comes closer to ordinary values: what is lower and lasts is told of, too".to_owned());
     }
     if !change.per_series.is_empty() {
         why.push(
