@@ -509,6 +509,8 @@ fn what_was_seen_for_a_shorter_time_than_is_planned_ahead_gives_no_alert_and_gro
     );
     calm(&mut world, 600);
     assert!(world.series(id).in_force().is_some_and(|threshold| !threshold.young), "long before an hour");
+    // What a detector alerts at by itself waits for half an hour.
+    calm(&mut world, 1_200);
     (0..5).for_each(|_| second(&mut world, 1e4));
     assert!(world.series(id).alert_since().is_some());
 }

@@ -10,7 +10,7 @@ pub fn why(search: &Search<'_>, present: &Choice, best: &Choice, change: &Change
     let mut why = Vec::new();
     let per_week = |pages: f64| pages / weeks;
     why.push(format!(
-        "{:.1} pages a week become {:.1}; about {:.1} of them would be about nothing, before it were {:.1}",
+        "{:.1} pages a week become {:.1}; about nothing would be some {:.1} of them, and were some {:.1}",
         per_week(present.tally.pages),
         change.pages_per_week,
         per_week(best.tally.ordinary),

@@ -3,6 +3,7 @@
 //! The table at the end names a check for each key, and a test compares it with the keys that there are: a key without a
 //! check fails, so none can be added that nothing reads.
 
+mod rollout;
 mod series;
 mod states;
 #[path = "../world/mod.rs"]
@@ -315,6 +316,11 @@ const CHECKS: &[(&str, Check)] = &[
     ("limits.series_max", series_max),
     ("limits.series_ttl", series_ttl),
     ("limits.memory_max", memory_max),
+    ("rollout.shadow", rollout::shadow),
+    ("rollout.canary", rollout::canary),
+    ("rollout.watch", rollout::watch),
+    ("rollout.share", rollout::share),
+    ("rollout.more", rollout::more),
     ("series[].match", series::series_match),
     ("series[].kind", series::series_kind),
     ("series[].watch", series::series_watch),
@@ -383,6 +389,11 @@ fn every_key_has_a_check_and_every_check_a_key() {
         assert!(keys.iter().any(|key| key == known || (known.ends_with('.') && key.starts_with(known))), "{known}");
     }
     assert!(keys.len() >= 70, "{}", keys.len());
+}
+
+#[test]
+fn keys_of_the_rollout_change_how_far_new_thresholds_get() {
+    run("rollout.");
 }
 
 #[test]
