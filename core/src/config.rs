@@ -6,6 +6,7 @@
 use crate::budget::{Budget, Per};
 use crate::calendar::Calendar;
 use crate::plan::state::SystemState;
+use crate::rollout::Step;
 use crate::series::Selector;
 use crate::time::Span;
 use crate::time::zone::Zone;
@@ -36,6 +37,11 @@ pub struct Config {
     pub limits: Limits,
     /// Settings for the series a selector names; where several match, the last that says something wins.
     pub series: Vec<SeriesRule>,
+    /// How new thresholds get out to alert rules that look them up.
+    pub rollout: Rollout,
+    /// Those rules.
+    #[serde(skip)]
+    pub rules: Vec<Arc<crate::rollout::Rule>>,
     /// Holidays, deploys and maintenance, as whoever reads the calendars gave them.
     #[serde(skip)]
     pub calendars: Vec<Arc<Calendar>>,
@@ -51,6 +57,8 @@ impl Default for Config {
             execution: Execution::default(),
             limits: Limits::default(),
             series: Vec::new(),
+            rollout: Rollout::default(),
+            rules: Vec::new(),
             calendars: Vec::new(),
         }
     }
@@ -289,6 +297,49 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits { series_max: 10_000, series_ttl: Span::hours(24), memory_max: 512 * 1024 * 1024 }
+    }
+}
+
+/// A new threshold reads along first, then a share of the rule's series is served it, then all; where it does worse than the
+/// one before, that one is served again.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Rollout {
+    /// How long it reads along, after what is held of the past; 0s: until the next cycle.
+    pub shadow: Span,
+    /// How long a share of the series is served it.
+    pub canary: Span,
+    /// How long the one before reads along once all are served the new one; and how long nothing is tried out after something
+    /// was taken back.
+    pub watch: Span,
+    /// The share of the series that comes first: by their labels, always the same ones.
+    pub share: Ratio,
+    /// On how many more occasions it may page, before that counts as worse: 1 per week, or none for any number.
+    pub more: Budget,
+}
+
+impl Rollout {
+    /// How long a step takes at least; none: nothing follows it.
+    pub fn lasts(&self, step: Step) -> Option<Span> {
+        match step {
+            Step::Shadow => Some(self.shadow),
+            Step::Canary => Some(self.canary),
+            Step::Active => Some(self.watch),
+            Step::Kept | Step::Refused | Step::RolledBack => None,
+        }
+    }
+}
+
+impl Default for Rollout {
+    fn default() -> Rollout {
+        Rollout {
+            shadow: Span::hours(1),
+            canary: Span::hours(6),
+            watch: Span::hours(24),
+            share: Ratio::clamped(0.25),
+            more: Budget::ONE_PER_WEEK,
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::plan::import::{Import, NotImported};
 use crate::plan::parameters;
 use crate::plan::state::SystemState;
 use crate::plan::{self, Plan, Planned};
+use crate::rollout::{self, NotMoved, Order};
 use crate::series::SeriesName;
 use crate::time::{Span, Timestamp};
 use std::collections::BTreeMap;
@@ -330,6 +331,26 @@ impl Engine {
         Ok(event)
     }
 
+    /// The event that [`order`](Engine::order) would give, so that a caller can store it first. `comment` is kept with it.
+    pub fn ordered(&self, rule: &str, order: Order, comment: Option<String>) -> Result<Event, NotMoved> {
+        rollout::ordered(&self.knowledge, rule, order, comment)
+    }
+
+    /// Takes in what a person wants done with what is tried out for an alert rule. The caller stores the event before it
+    /// acknowledges.
+    pub fn order(
+        &mut self,
+        rule: &str,
+        order: Order,
+        comment: Option<String>,
+        now: Timestamp,
+    ) -> Result<Event, NotMoved> {
+        let event = self.ordered(rule, order, comment)?;
+        self.knowledge.apply(&event, now);
+        self.tell(&event);
+        Ok(event)
+    }
+
     /// Holds a state for a while, whatever the evidence.
     pub fn force(&mut self, state: SystemState, during: Span, now: Timestamp) -> Vec<Event> {
         let knowledge = &self.knowledge;
@@ -410,6 +431,9 @@ impl Engine {
         self.settle_claims(now, &mut events);
 
         for event in analyze::shift::decided(&self.knowledge, now) {
+            self.emit(event, now, &mut events);
+        }
+        for event in rollout::decided(&self.knowledge, now) {
             self.emit(event, now, &mut events);
         }
         let heard = self.knowledge.last_signal_id();

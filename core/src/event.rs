@@ -13,6 +13,7 @@ use crate::knowledge::proposals::Side;
 use crate::monitor::Why;
 use crate::plan::guard::Refusal;
 use crate::plan::state::{Evidence, StateSince, SystemState, Transition};
+use crate::rollout::{self, Step};
 use crate::series::SeriesName;
 use crate::threshold::{Pair, Threshold};
 use crate::time::Timestamp;
@@ -137,6 +138,24 @@ pub enum Event {
         series: Vec<SeriesName>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         comment: Option<String>,
+        situation: u64,
+    },
+    /// What is tried out for an alert rule elsewhere goes a step on, or is taken back. `id` counts what was tried out for it.
+    RolloutMoved {
+        rule: String,
+        id: u64,
+        to: Step,
+        because: String,
+        /// What both thresholds would have paged for; none at the beginning.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<Box<rollout::Evidence>>,
+        situation: u64,
+    },
+    /// A rule is served thresholds of these series at once, without a trial.
+    ThresholdReleased {
+        rule: String,
+        series: Vec<SeriesName>,
+        because: String,
         situation: u64,
     },
     /// One turn of the loop ended. Carries what the turn measured, so that a replay need not measure again.
@@ -314,6 +333,8 @@ impl Event {
             Event::Frozen { .. } => "frozen",
             Event::LevelShiftProposed { .. } => "level_shift_proposed",
             Event::LevelShiftSettled { .. } => "level_shift_settled",
+            Event::RolloutMoved { .. } => "rollout_moved",
+            Event::ThresholdReleased { .. } => "threshold_released",
             Event::CycleCompleted(_) => "cycle_completed",
         }
     }
@@ -341,6 +362,8 @@ impl Event {
             Event::StateChanged { situation, .. }
             | Event::LevelShiftProposed { situation, .. }
             | Event::LevelShiftSettled { situation, .. }
+            | Event::RolloutMoved { situation, .. }
+            | Event::ThresholdReleased { situation, .. }
             | Event::Adjusted { situation, .. }
             | Event::Withheld { situation, .. } => Some(*situation),
             Event::Alerted(alerted) => Some(alerted.situation),
@@ -372,14 +395,17 @@ impl Event {
                 [one] => Some(&one.series),
                 _ => None,
             },
-            Event::LevelShiftSettled { series, .. } => match series.as_slice() {
-                [one] => Some(one),
-                _ => None,
-            },
+            Event::LevelShiftSettled { series, .. } | Event::ThresholdReleased { series, .. } => {
+                match series.as_slice() {
+                    [one] => Some(one),
+                    _ => None,
+                }
+            }
             Event::StateChanged { .. }
             | Event::EffectMeasured { .. }
             | Event::LoopPaused { .. }
             | Event::Frozen { .. }
+            | Event::RolloutMoved { .. }
             | Event::CycleCompleted(_) => None,
         }
     }

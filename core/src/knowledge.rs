@@ -13,6 +13,7 @@ pub mod histogram;
 pub mod history;
 pub mod mask;
 pub mod proposals;
+mod rollouts;
 pub mod series;
 mod shard;
 pub mod snapshot;
@@ -171,6 +172,7 @@ impl Knowledge {
             fleet: Heard::default(),
             claims: Claims::default(),
             proposals: Proposals::default(),
+            rollouts: BTreeMap::new(),
         };
         Knowledge {
             config,

@@ -13,6 +13,7 @@ pub mod knowledge;
 pub mod monitor;
 pub mod plan;
 pub mod replay;
+pub mod rollout;
 pub mod series;
 pub mod stats;
 pub mod threshold;

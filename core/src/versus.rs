@@ -9,8 +9,8 @@ mod live;
 mod report;
 
 pub use book::{Arm, Book, Episode};
-pub use live::Live;
-pub use report::{ArmReport, Delay, Difference, Report, Verdict, report};
+pub use live::{Live, Watch};
+pub use report::{ArmReport, Delay, Difference, Report, Verdict, alone, report};
 
 use crate::time::Span;
 use serde::{Deserialize, Serialize};

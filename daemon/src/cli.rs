@@ -19,6 +19,7 @@ mod learn;
 mod offline;
 mod output;
 mod proposals;
+mod rollouts;
 mod run;
 mod simulate;
 mod state;
@@ -83,6 +84,8 @@ enum Command {
     Feedback(feedback::FeedbackArgs),
     /// Show levels that shifted, and say whether that is ordinary now
     Proposals(proposals::ProposalsArgs),
+    /// Show how far new thresholds got on their way to alert rules, and hurry or stop them
+    Rollouts(rollouts::RolloutsArgs),
     /// Show what was said of alerts, or done about them, as an Alertmanager told
     Verdicts(verdicts::VerdictsArgs),
     /// Show the state, or hold one for a while
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::status(&args, &out),
         Command::Feedback(args) => feedback::feedback(&args, &out),
         Command::Proposals(args) => proposals::proposals(&args, &out),
+        Command::Rollouts(args) => rollouts::rollouts(&args, &out),
         Command::Verdicts(args) => verdicts::verdicts(&args, &out),
         Command::State(args) => state::state(&args, &out),
         Command::Freeze(args) => freeze::freeze(&args, &out),

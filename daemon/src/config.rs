@@ -22,12 +22,14 @@ pub use verdicts::Verdicts;
 pub use webhooks::Webhook;
 
 use crate::calendar::{self, CalendarSource};
+use crate::remote_write::{self, RemoteWrite};
 use crate::source::promql::{self, PromqlSource};
 use crate::source::scrape::{self, ScrapeSource};
 use homeostat::config::StrategyName;
 use homeostat::time::Span;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A configuration file larger than this is no configuration file, in bytes.
 const FILE_LEN_MAX: u64 = 1 << 20;
@@ -60,6 +62,8 @@ pub struct Daemon {
     pub calendars: Vec<CalendarSource>,
     /// Alert rules of Prometheus whose thresholds are learned here: `thresholds rules` writes them.
     pub rules: Vec<DataRule>,
+    /// Where the learned thresholds are written to, beside being served at /metrics/thresholds.
+    pub remote_write: Vec<RemoteWrite>,
     /// This host as a source.
     pub host: HostSource,
     /// Files as sources, each row read once, also over restarts. One that is there at the start is read to its end; one that
@@ -339,8 +343,8 @@ impl From<Speed> for String {
 }
 
 /// Sections that are looked at when the daemon starts, and not again.
-pub const AT_START: [&str; 10] =
-    ["http", "data", "files", "promql", "scrape", "pages", "receivers", "verdicts", "webhooks", "log"];
+pub const AT_START: [&str; 11] =
+    ["http", "data", "files", "promql", "scrape", "pages", "receivers", "remote_write", "verdicts", "webhooks", "log"];
 
 /// What the command line sets; it overrides everything else.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -433,6 +437,7 @@ impl Config {
                 ConfigError::Value { key: error.key, problem: error.problem, place }
             })?;
         config.engine.calendars = calendars;
+        config.engine.rules = config.daemon.rules.iter().map(|rule| Arc::new(rule.looked_up())).collect();
         Ok(Loaded { config, provenance, ignored, calendar_problems })
     }
 
@@ -449,8 +454,8 @@ impl Config {
             return refuse(&error.key, error.problem);
         }
         let Daemon { http, tracing, host, store, promql, scrape, .. } = &self.daemon;
-        let Daemon { rules, webhooks, pages, receivers, verdicts, .. } = &self.daemon;
-        let paged = [pages::check(pages, receivers), verdicts::check(verdicts)];
+        let Daemon { rules, webhooks, pages, receivers, verdicts, remote_write, .. } = &self.daemon;
+        let paged = [pages::check(pages, receivers), verdicts::check(verdicts), remote_write::check(remote_write)];
         for checked in [rules::check(rules), webhooks::check(webhooks)].into_iter().chain(paged) {
             if let Err((key, problem)) = checked {
                 return refuse(&key, problem);

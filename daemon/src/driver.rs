@@ -21,6 +21,7 @@ use homeostat::knowledge::SeriesId;
 use homeostat::knowledge::proposals::{Answer, NotAnswered};
 use homeostat::plan::import::{Import, NotImported};
 use homeostat::plan::state::{EvidenceKind, SystemState};
+use homeostat::rollout::{NotMoved, Order};
 use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
 use std::collections::{BTreeMap, HashMap};
@@ -100,6 +101,8 @@ pub enum Refused {
     UnknownSeries(SeriesName),
     #[error("{0}")]
     NotAnswered(#[from] NotAnswered),
+    #[error("{0}")]
+    NotMoved(#[from] NotMoved),
     #[error("the configuration says execution.freeze: take the key out and reload")]
     FrozenByConfiguration,
     #[error("{0}")]
@@ -129,6 +132,7 @@ enum Input {
     Query(Query),
     Signal { signal: Signal, reply: Reply<u64> },
     Answer { id: u64, answer: Answer, comment: Option<String>, reply: Reply<()> },
+    Order { rule: String, order: Order, comment: Option<String>, reply: Reply<()> },
     Force { state: SystemState, during: Span, reply: Reply<()> },
     Freeze { frozen: bool, reply: Reply<()> },
     Import { thresholds: Vec<(SeriesName, Import)>, reply: Reply<Vec<Taken>> },
@@ -181,6 +185,11 @@ impl Handle {
     /// What a person says of a proposal; durable when this returns.
     pub async fn answer(&self, id: u64, answer: Answer, comment: Option<String>) -> Result<(), Refused> {
         self.ask(|reply| Input::Answer { id, answer, comment, reply }).await
+    }
+
+    /// What a person wants done with what is tried out for a rule; durable when this returns.
+    pub async fn order(&self, rule: String, order: Order, comment: Option<String>) -> Result<(), Refused> {
+        self.ask(|reply| Input::Order { rule, order, comment, reply }).await
     }
 
     /// Holds a state; durable when this returns.
@@ -385,6 +394,9 @@ impl Driver {
             Input::Answer { id, answer, comment, reply } => {
                 let _ = reply.send(self.answer(id, answer, comment, now));
             }
+            Input::Order { rule, order, comment, reply } => {
+                let _ = reply.send(self.order(&rule, order, comment, now));
+            }
             Input::Force { state, during, reply } => {
                 let result = self.tried().map(|()| {
                     let events = self.engine.force(state, during, now);
@@ -483,6 +495,19 @@ impl Driver {
             Err(error) => return Err(Refused::NotStored(self.failed(&error))),
         };
         let event = self.engine.answer(id, answer, comment, now)?;
+        crate::log::notable(std::iter::once(&event));
+        self.publish(seq, now, event);
+        Ok(())
+    }
+
+    fn order(&mut self, rule: &str, order: Order, comment: Option<String>, now: Timestamp) -> Result<(), Refused> {
+        self.storable()?;
+        let event = self.engine.ordered(rule, order, comment.clone())?;
+        let seq = match self.store.append(&[(now, event)]) {
+            Ok(seq) => seq,
+            Err(error) => return Err(Refused::NotStored(self.failed(&error))),
+        };
+        let event = self.engine.order(rule, order, comment, now)?;
         crate::log::notable(std::iter::once(&event));
         self.publish(seq, now, event);
         Ok(())

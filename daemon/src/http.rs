@@ -14,6 +14,7 @@ mod openapi;
 mod problem;
 mod proposals;
 mod query;
+mod rollouts;
 mod rows;
 
 use crate::alertmanager::Office;
@@ -175,6 +176,7 @@ fn routes() -> Vec<(&'static str, &'static [&'static str], MethodRouter<App>)> {
         ("/api/v1/feedback", &["post"], post(feedback::feedback)),
         ("/api/v1/proposals", &["get"], get(proposals::list)),
         ("/api/v1/proposals/{id}", &["post"], post(proposals::answer)),
+        ("/api/v1/rollouts", &["get", "post"], get(rollouts::list).post(rollouts::order)),
         (
             "/api/v1/alertmanager",
             &["post"],

@@ -5,6 +5,7 @@ use crate::driver::Reloaded;
 use homeostat::event::{Asked, Event, Phase};
 use homeostat::execute::Knob;
 use homeostat::monitor::Why;
+use homeostat::rollout::Step;
 use tracing_subscriber::EnvFilter;
 
 /// Sets up logging for the rest of the process; `colour` where the reader is a person.
@@ -78,6 +79,15 @@ pub fn notable<'a>(events: impl Iterator<Item = &'a Event>) {
             }
             Event::LevelShiftSettled { id, settled, series, .. } => {
                 tracing::info!("proposal {id}: {}, {} series", settled.as_str(), series.len());
+            }
+            Event::RolloutMoved { rule, to, because, .. } => match to {
+                Step::Refused | Step::RolledBack => {
+                    tracing::warn!("new thresholds of {rule}: {}: {because}", to.as_str())
+                }
+                _ => tracing::info!("new thresholds of {rule}: {}: {because}", to.as_str()),
+            },
+            Event::ThresholdReleased { rule, series, because, .. } => {
+                tracing::info!("new thresholds of {rule}: {} series served at once: {because}", series.len());
             }
             Event::SeriesForgotten { series, .. } => tracing::debug!(%series, "forgotten"),
             Event::ChangeDispatched { change } if matches!(change.knob, Knob::Parameters) => {

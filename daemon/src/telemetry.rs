@@ -6,14 +6,17 @@
 
 mod ab;
 mod receivers;
-mod rules;
 mod sources;
+mod thresholds;
 mod verdicts;
+mod written;
+
+pub use thresholds::{Learned, Served, threshold_families};
 
 use crate::alertmanager;
-use crate::config::DataRule;
 use crate::driver::View;
 use crate::page;
+use crate::remote_write;
 use crate::source;
 use crate::webhook::Tally;
 use homeostat::calendar::{Calendar, Occasion};
@@ -25,12 +28,12 @@ use homeostat::knowledge::claims::Claims;
 use homeostat::monitor::Fate;
 use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
+use homeostat::rollout::Step;
 use homeostat::series::SeriesName;
-use homeostat::threshold::Pair;
 use homeostat::time::Timestamp;
 use homeostat::versus::{Book, Report, report};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,6 +55,8 @@ pub struct Counts {
     muted: u64,
     proposed: u64,
     proposals: BTreeMap<Settled, u64>,
+    rollout_steps: BTreeMap<Step, u64>,
+    released: u64,
     confidences: [u64; CONFIDENCES.len() + 1],
     confidence_sum: f64,
 }
@@ -63,6 +68,7 @@ pub struct Tallies {
     pub receivers: Vec<Arc<page::Tally>>,
     pub verdicts: Arc<alertmanager::Tally>,
     pub sources: Vec<Arc<source::Tally>>,
+    pub remote_write: Vec<Arc<remote_write::Tally>>,
 }
 
 /// Totals that the engine's memory alone would let shrink.
@@ -107,6 +113,8 @@ impl Counts {
             }
             Event::LevelShiftProposed { because, .. } => self.proposed += u64::from(*because == Asked::Opened),
             Event::LevelShiftSettled { settled, .. } => *self.proposals.entry(*settled).or_default() += 1,
+            Event::RolloutMoved { to, .. } => *self.rollout_steps.entry(*to).or_default() += 1,
+            Event::ThresholdReleased { series, .. } => self.released += series.len() as u64,
             Event::ThresholdLearned { threshold, .. } => {
                 let confidence = threshold.confidence.get();
                 let bin = CONFIDENCES.iter().position(|end| confidence <= *end).unwrap_or(CONFIDENCES.len());
@@ -167,6 +175,8 @@ pub struct Measured {
     breached: u64,
     alerts_open: u64,
     proposals_open: u64,
+    /// Of each alert rule: what is tried out, and how many thresholds it is served.
+    rollouts: Vec<thresholds::Tried>,
     level_shifts: u64,
     level_shifts_left_out: u64,
     forecasts_open: u64,
@@ -209,6 +219,7 @@ impl Measured {
             breached: 0,
             alerts_open: 0,
             proposals_open: knowledge.proposals().open().count() as u64,
+            rollouts: thresholds::tried(knowledge, view.now),
             level_shifts: knowledge.proposals().shifts().len() as u64,
             level_shifts_left_out: knowledge.proposals().left_out(),
             forecasts_open: 0,
@@ -333,6 +344,7 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Fam
     for settled in Settled::ALL {
         proposals.put([("answer", settled.as_str())], counts.proposals.get(&settled).copied().unwrap_or(0) as f64);
     }
+    thresholds::rollout_families(&mut all, m, counts);
     all.gauge("homeostat_level_shifts", "Series whose level may have shifted, those that are asked about included.")
         .put([], m.level_shifts as f64);
     all.counter("homeostat_level_shifts_left_out_total", "Shifts that nobody is asked about, since too many are held.")
@@ -485,6 +497,7 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Fam
     all.receivers(&tallies.receivers);
     all.verdicts(&tallies.verdicts);
     all.sources(&tallies.sources, m.now);
+    all.remote_write(&tallies.remote_write);
 
     // K and the shell
     all.counter("homeostat_cycles_total", "Cycles since the start.").put([], counts.of("cycle_completed"));
@@ -516,60 +529,6 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Fam
         processor.put([], seconds);
     }
     all.0
-}
-
-/// A threshold that judges.
-#[derive(Debug)]
-pub struct Learned {
-    series: SeriesName,
-    lower: Option<f64>,
-    upper: Option<f64>,
-    /// Where alerts begin; neither where no alert is told by this threshold yet.
-    alert: Pair,
-    confidence: f64,
-}
-
-impl Learned {
-    pub fn all(view: &View<'_>) -> Vec<Learned> {
-        let active = view.engine.knowledge().series().filter(|series| series.active());
-        let learned = active.filter_map(|series| {
-            let threshold = series.in_force()?;
-            let holiday = series.occasions(view.now).holiday;
-            let (lower, upper) = threshold.bounds.on(view.now, holiday);
-            let alert = if threshold.young { (None, None) } else { threshold.alert.on(view.now, holiday) };
-            Some(Learned { series: series.name().clone(), lower, upper, alert, confidence: threshold.confidence.get() })
-        });
-        learned.collect()
-    }
-}
-
-/// The learned bounds themselves, to be used in alert rules: the series' own labels, its name as `metric`, the side as
-/// `direction`. Beside them those that `rules` look up, which say where alerts begin.
-pub fn threshold_families(learned: &[Learned], rules: &[DataRule]) -> Vec<Family> {
-    let mut bounds = Family::new("homeostat_threshold", "Learned bound that judges, in the series' unit.", Type::Gauge);
-    let mut confidence = Family::new(
-        "homeostat_threshold_confidence",
-        "Chance that the series keeps to its budget of alerts for a week; without one, that its bounds hold.",
-        Type::Gauge,
-    );
-    let mut taken = BTreeSet::new();
-    for one in learned {
-        let mut labels = labels_of(&one.series);
-        // Names that differ in what a label cannot hold would be one and the same; their full text tells them apart.
-        if !taken.insert(labels.clone()) {
-            labels.push(("series".into(), one.series.as_str().to_owned()));
-        }
-        for (direction, bound) in [("lower", one.lower), ("upper", one.upper)] {
-            if let Some(bound) = bound {
-                let mut labels = labels.clone();
-                labels.push(("direction".into(), direction.to_owned()));
-                bounds.samples.push(Sample { suffix: "", labels, value: bound });
-            }
-        }
-        confidence.samples.push(Sample { suffix: "", labels, value: one.confidence });
-    }
-    bounds.samples.extend(rules::samples(rules, learned));
-    vec![bounds, confidence]
 }
 
 /// Labels that mean something here, or to a scraper.
@@ -623,6 +582,14 @@ struct Sample {
 }
 
 impl Family {
+    /// Name, labels and value of each sample.
+    pub fn series(&self) -> impl Iterator<Item = crate::remote_write::Series<'_>> {
+        self.samples.iter().map(|sample| {
+            let labels = sample.labels.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect();
+            (self.name, labels, sample.value)
+        })
+    }
+
     fn new(name: &'static str, help: &'static str, kind: Type) -> Family {
         Family { name, help, kind, samples: Vec::new() }
     }

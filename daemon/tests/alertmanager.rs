@@ -260,7 +260,7 @@ fn an_alert_goes_from_prometheus_by_alertmanager_to_a_verdict_and_the_next_evalu
     let manager = Alertmanager::start(folder.path(), &listen);
     // The threshold is learned from `load`; a verdict moves it far, so that what fired then does not now.
     let settings = "rules: [{alert: QueueLong, expr: queue_length, op: '>', literal: 1000000, match: load, for: 15s}]\n\
-                    verdicts: {short_lived: 0.9}\n";
+                    rollout: {shadow: 0s, canary: 0s, watch: 0s}\nverdicts: {short_lived: 0.9}\n";
     configure(&folder, settings);
     let text = read(&folder, "homeostat.yaml")
         .replace("healthy: {monitoring_interval: 1s}", "healthy: {monitoring_interval: 1s, learning_rate: 0.5}")

@@ -372,6 +372,8 @@ fn every_key_at_the_top_that_a_file_sets_is_in_force() {
         "tracing": {"enabled": false},
         "calendars": [{"kind": "holiday", "dates": ["2026-12-25"]}],
         "rules": [{"alert": "A", "expr": "x", "op": ">", "literal": 0.5, "match": "x", "for": "5m", "labels": ["a=b"]}],
+        "rollout": {"share": 0.5},
+        "remote_write": [{"url": "http://x/api/v1/write", "interval": "30s"}],
         "host": {"enabled": false},
         "files": [{"path": "a.csv", "speed": "10x"}],
         "promql": [{"url": "http://x", "tenant": "t", "step": "2m", "expressions": [{"expr": "up", "name": "alive"}]}],

@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::listener::Listener;
 use common::prometheus::Prometheus;
 use common::{Daemon, folder, read, run, wait_until, write};
 use serde_json::{Value, json};
@@ -10,7 +11,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// What comes with a threshold fires by that alone, what comes without one by its literal alone.
-const RULES: &str = r#"rules:
+const RULES: &str = r#"rollout: {shadow: 0s, canary: 0s}
+rules:
 - alert: Busy
   expr: vector(1000) # of nothing
   op: '>'
@@ -53,6 +55,7 @@ fn print(folder: impl AsRef<Path>, args: &[&str]) -> String {
 fn rules_are_served_where_alerts_of_their_series_begin() {
     let folder = folder();
     let daemon = Daemon::learned(&folder, RULES);
+    wait_until("both to be served", || (served(&daemon).len() == 2).then_some(()));
     let rows = daemon.list("/api/v1/thresholds");
     let side = |series: &str, side: &str| {
         let row = rows.iter().find(|row| row["series"].as_str().is_some_and(|name| name.starts_with(series)));
@@ -100,7 +103,10 @@ fn rules_are_written_whole_and_a_server_that_is_not_there_is_told() {
     let rules = rules["groups"][0]["rules"].as_array().expect("a list");
     assert_eq!(rules.len(), 6);
     assert_eq!(rules[2]["for"], "1m30s");
-    assert_eq!(rules[4]["expr"], r#"absent(homeostat_threshold{rule="Short of work", direction="lower"})"#);
+    assert_eq!(
+        rules[4]["expr"],
+        r#"absent(homeostat_threshold{rule="Short of work", direction="lower"}) unless on() homeostat_threshold_tried{rule="Short of work"}"#
+    );
     let manifest: Value = serde_saphyr::from_str(&print(&folder, &["rules", "--manifest"])).expect("YAML");
     assert_eq!((&manifest["kind"], &manifest["spec"]["groups"][0]["rules"]), (&json!("PrometheusRule"), &json!(rules)));
 
@@ -165,4 +171,40 @@ fn in_prometheus_thresholds_decide_while_they_are_there_and_literals_after() {
         "Unknown pending",
     ];
     wait_until("literals that decide", || (alerts(&prometheus) == without).then_some(()));
+}
+
+#[test]
+#[ignore = "needs prometheus: ./dev check runs it"]
+fn written_to_a_prometheus_thresholds_decide_there_without_a_scrape() {
+    let folder = folder();
+    write(&folder, "a.rules.yml", "groups: []\n");
+    let config = "global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [a.rules.yml]\n";
+    let prometheus = Prometheus::start(&folder, config);
+    let written = format!("remote_write: [{{url: '{}/api/v1/write', interval: 1s}}]\n", prometheus.url());
+    let daemon = Daemon::learned(&folder, &format!("{RULES}{written}"));
+    let args = ["thresholds", "rules", "--config", "homeostat.yaml", "--write", "a.rules.yml", "--reload"];
+    let ran = run(&folder, &[args.as_slice(), &[prometheus.url().as_str()]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let with = ["Busy firing", "Short firing", "ThresholdsAbsent pending", "Unknown pending"];
+    wait_until("thresholds that decide", || (alerts(&prometheus) == with).then_some(()));
+    let found = prometheus.api("query", &[("query", "homeostat_threshold{rule=\"Busy\"}")]);
+    let there = found["result"][0]["value"][1].as_str().expect("a value").to_owned();
+    assert!(served(&daemon)[0].ends_with(&format!(" {there}")), "{there}: {:?}", served(&daemon));
+    assert!(daemon.metric("homeostat_remote_write_samples_total{target=\"1\"}") >= 4.0);
+    assert_eq!(daemon.metric("homeostat_remote_write_failures_total{target=\"1\"}"), 0.0);
+}
+
+#[test]
+fn an_address_that_takes_no_thresholds_is_told_and_tried_again() {
+    let folder = folder();
+    let listener = Listener::start("400 Bad Request");
+    let written = format!("remote_write: [{{url: 'http://{}/api/v1/write', interval: 1s}}]\n", listener.address);
+    let daemon = Daemon::learned(&folder, &format!("{RULES}{written}"));
+    let failures = "homeostat_remote_write_failures_total{target=\"1\"}";
+    wait_until("two failures", || daemon.try_metric(failures).filter(|count| *count >= 2.0));
+    assert_eq!(daemon.metric("homeostat_remote_write_samples_total{target=\"1\"}"), 0.0);
+    listener.answers("204 No Content", "");
+    wait_until("what is taken", || {
+        daemon.try_metric("homeostat_remote_write_last_taken_timestamp_seconds{target=\"1\"}")
+    });
 }

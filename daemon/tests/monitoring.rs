@@ -92,7 +92,8 @@ fn prometheus_answers_every_query_of_the_dashboards_with_something() {
     configure(
         &folder,
         &format!(
-            "series: [{{match: load, static: {{upper: 60}}}}]\nwebhooks: [{{url: '{nobody}'}}]\n\
+            "series: [{{match: load, static: {{upper: 60}}}}]\n\
+             rules: [{{alert: Busy, expr: load, op: '>', literal: 1000, match: load}}]\nwebhooks: [{{url: '{nobody}'}}]\n\
              receivers: [{{kind: webhook, url: '{nobody}'}}]\npromql: [{expr}, url: '{url}'}}]\n"
         ),
     );

@@ -293,6 +293,27 @@ fn a_diff_applies_and_what_is_written_differs_in_the_bytes_meant_alone() {
 }
 
 #[test]
+fn rules_that_compare_one_expression_become_entries_of_our_own_configuration() {
+    let (dir, server) = (folder(), server());
+    write(&dir, "busy.yml", RULES);
+    let ran = tune(&dir, &server, &["busy.yml", "--as-data", "all"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("Busy80: only its comparison would fit"), "a guard has no place there: {}", ran.err);
+    assert!(ran.err.contains("1 of 3 rules: add this to homeostat.yaml"), "{}", ran.err);
+    let entries: Value = serde_saphyr::from_str(&ran.out).expect(&ran.out);
+    assert_eq!(entries["promql"][0]["expressions"], json!([{ "expr": "busy", "name": "quiet" }]));
+    let rule = &entries["rules"][0];
+    assert_eq!((&rule["alert"], &rule["expr"], &rule["op"]), (&json!("Quiet"), &json!("busy"), &json!(">")));
+    assert_eq!((&rule["literal"], &rule["match"]), (&json!(99.5), &json!("quiet")));
+    write(&dir, "homeostat.yaml", &ran.out);
+    assert_eq!(run(&dir, &["config", "check", "homeostat.yaml"]).code, 0);
+    let written = run(&dir, &["thresholds", "rules", "--config", "homeostat.yaml"]);
+    assert!(written.code == 0 && written.out.contains("homeostat_threshold{rule="), "{}", written.err);
+    let none = tune(&dir, &server, &["busy.yml", "--as-data"]);
+    assert!(none.code == 0 && none.out.is_empty() && none.err.contains("no rule is better served"), "{}", none.err);
+}
+
+#[test]
 fn a_check_finds_rules_above_their_budget_and_nothing_else_does() {
     let (dir, server) = (folder(), server());
     write(&dir, "rules.yml", RULES);

@@ -21,6 +21,8 @@ export const KINDS = {
   claim_settled: 'confidences held against what came',
   level_shift_proposed: 'level shifts asked about',
   level_shift_settled: 'level shifts settled',
+  rollout_moved: 'thresholds on their way to alert rules',
+  threshold_released: 'thresholds served at a word',
   cycle_completed: 'cycles',
 };
 
@@ -178,6 +180,12 @@ export function sentence(event) {
     }
     case 'level_shift_settled':
       return { series: event.series.length === 1 ? event.series[0] : null, text: `proposal ${event.id} ${SETTLED[event.settled] ?? event.settled}${event.series.length > 1 ? `, for ${event.series.length} series` : ''}.`, tone: event.settled === 'refused' ? 'warn' : 'good' };
+    case 'rollout_moved': {
+      const worse = event.to === 'refused' || event.to === 'rolled_back';
+      return { series: null, text: `New thresholds of rule ${event.rule}, ${words(event.to)}: ${event.because}.`, tone: worse ? 'warn' : 'good' };
+    }
+    case 'threshold_released':
+      return { series: event.series.length === 1 ? event.series[0] : null, text: `is served to rule ${event.rule} at once: ${event.because}.`, tone: 'good' };
     case 'cycle_completed': {
       const parts = [`${event.learned} learned`, `${event.waiting} waiting`];
       if (event.refused) parts.push(`${plural(event.refused, 'change')} refused`);

@@ -125,6 +125,12 @@ impl Transcript {
             Event::LevelShiftSettled { id, settled, series, .. } => {
                 Some(format!("level      proposal {id} {}: {} series", settled.as_str(), series.len()))
             }
+            Event::RolloutMoved { rule, to, because, .. } => {
+                Some(format!("rollout    {rule} {}: {because}", to.as_str()))
+            }
+            Event::ThresholdReleased { rule, series, because, .. } => {
+                Some(format!("rollout    {rule} is served {} series at once: {because}", series.len()))
+            }
             // Counted: every change of a threshold follows the learning told above, parameters follow the state.
             Event::ChangeDispatched { .. }
             | Event::ClaimSettled { .. }

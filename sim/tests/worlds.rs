@@ -8,7 +8,9 @@ use homeostat::event::{CycleCompleted, Event};
 use homeostat::execute::{Change, Knob, Setting};
 use homeostat::knowledge::Knowledge;
 use homeostat::plan::state::{SystemState, Transition};
-use homeostat::series::SeriesName;
+use homeostat::replay::data::Direction;
+use homeostat::rollout::{Rule, Step};
+use homeostat::series::{Selector, SeriesName};
 use homeostat::threshold::Pair;
 use homeostat::time::{Span, Timestamp};
 use homeostat_sim::driver::Driver;
@@ -50,7 +52,10 @@ fn live(seed: u64) -> Check {
 /// One world, four engines: 8 shards; 1 shard; 8 shards, stopped once and restored to 3; and one that is told what the
 /// first decided instead of deciding itself.
 fn four_engines(seed: u64) -> Check {
-    let scenario = random_scenario(seed);
+    let mut scenario = random_scenario(seed);
+    if seed.is_multiple_of(2) {
+        look_up_thresholds(&mut scenario.config, seed);
+    }
     let mut world = World::new(&scenario).map_err(|error| error.to_string())?;
     let driver = |shards| Driver::new(scenario.config.clone(), shards).map_err(|error| error.to_string());
     let (mut first, mut one_shard, mut restarted, mut replayed) = (driver(8)?, driver(1)?, driver(8)?, driver(8)?);
@@ -105,6 +110,22 @@ fn four_engines(seed: u64) -> Check {
         true => Ok(()),
         false => Err(format!("memory after a restart differs: {}", difference(&first, &restarted))),
     }
+}
+
+/// Lets an alert rule elsewhere look up the thresholds of all series, with steps so short that a world sees them all.
+fn look_up_thresholds(config: &mut Config, seed: u64) {
+    let rule = Rule {
+        name: "Any".to_owned(),
+        selector: Selector::parse("{__name__!=\"\"}").expect("a selector"),
+        direction: if seed.is_multiple_of(4) { Direction::Upper } else { Direction::Lower },
+        inclusive: seed.is_multiple_of(6),
+        literal: 0.0,
+        by: Vec::new(),
+        hold: Span::minutes(seed % 3),
+    };
+    config.rules = vec![std::sync::Arc::new(rule)];
+    let minutes = |of: u64| Span::minutes(seed / of % 7 * 10);
+    (config.rollout.shadow, config.rollout.canary, config.rollout.watch) = (minutes(3), minutes(5), minutes(11));
 }
 
 fn cycle_at_of(driver: &Driver) -> Span {
@@ -164,6 +185,8 @@ struct Invariants {
     changes: BTreeMap<Knob, VecDeque<Timestamp>>,
     /// Of each series: the sensitivity of its latest threshold, and of the one that judges.
     sensitivities: BTreeMap<SeriesName, (f64, Option<f64>)>,
+    /// Which trial of thresholds it is, and the step it is at.
+    rollout: (u64, Option<Step>),
 }
 
 impl Invariants {
@@ -182,6 +205,7 @@ impl Invariants {
             transitions: VecDeque::new(),
             changes: BTreeMap::new(),
             sensitivities: BTreeMap::new(),
+            rollout: (0, None),
         }
     }
 
@@ -239,7 +263,15 @@ impl Invariants {
                 self.sensitivities.remove(series);
                 Ok(())
             }
+            Event::RolloutMoved { rule, id, to, .. } => {
+                let begun = (*id, *to) == (self.rollout.0 + 1, Step::Shadow);
+                let goes_on = *id == self.rollout.0 && self.rollout.1.is_some_and(|before| follows(before, *to));
+                ensure(begun || goes_on, || format!("{rule}: {to:?} of trial {id} after {:?}", self.rollout))?;
+                self.rollout = (*id, Some(*to));
+                Ok(())
+            }
             Event::SeriesAdded { .. }
+            | Event::ThresholdReleased { .. }
             | Event::Alerted(_)
             | Event::Forecasted { .. }
             | Event::EffectMeasured { .. }
@@ -366,6 +398,17 @@ fn least_stay(from: SystemState, to: SystemState) -> Span {
         (SystemState::Degraded | SystemState::Critical, SystemState::Recovering) => LEAVE_AFTER,
         (SystemState::Recovering, SystemState::Healthy) => WELL_AFTER,
         _ => Span::ZERO,
+    }
+}
+
+/// Whether a step may come after another.
+fn follows(before: Step, to: Step) -> bool {
+    match before {
+        // Another series joins.
+        Step::Shadow => matches!(to, Step::Shadow | Step::Canary | Step::Active | Step::Refused),
+        Step::Canary => matches!(to, Step::Active | Step::RolledBack),
+        Step::Active => matches!(to, Step::Kept | Step::RolledBack),
+        Step::Kept | Step::Refused | Step::RolledBack => false,
     }
 }
 

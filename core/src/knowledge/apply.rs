@@ -6,6 +6,7 @@ use crate::event::{Asked, Settled};
 use crate::feedback::Subject;
 use crate::knowledge::series::About;
 use crate::plan::parameters;
+use crate::rollout::Made;
 
 impl Knowledge {
     /// Takes in what was decided. The only other way that memory changes.
@@ -103,6 +104,13 @@ impl Knowledge {
                     self.general.proposals.comment(*id, comment);
                 }
             }
+            Event::RolloutMoved { rule, id, to, because, evidence, .. } => {
+                let evidence = evidence.as_deref().cloned();
+                let made = Made { step: *to, at: now, because: because.clone(), evidence };
+                self.apply_moved(rule, *to);
+                self.general.rollouts.entry(rule.clone()).or_default().make(*id, made);
+            }
+            Event::ThresholdReleased { rule, series, .. } => self.apply_released(rule, series),
             Event::CycleCompleted(cycle) => self.apply_cycle(cycle),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::budget::Budget;
+use crate::rollout::Rollout;
 use crate::series::Selector;
 
 /// Everything but the series.
@@ -62,6 +63,9 @@ pub(crate) struct General {
     pub claims: Claims,
     #[serde(default)]
     pub proposals: Proposals,
+    /// What became of the thresholds of each alert rule elsewhere, by its name.
+    #[serde(default)]
+    pub rollouts: BTreeMap<String, Rollout>,
 }
 
 /// A budget that series share, and what came of it.

@@ -2,6 +2,7 @@
 
 mod hear;
 mod record;
+mod release;
 mod settings;
 mod shift;
 
@@ -24,6 +25,7 @@ use crate::knowledge::histogram::Part;
 use crate::knowledge::mask::Masks;
 use crate::knowledge::window::Window;
 use crate::monitor::{Fate, Fates, Judged};
+use crate::rollout::Release;
 use crate::series::SeriesName;
 use crate::stats::normal;
 use crate::threshold::{Rival, Threshold};
@@ -128,6 +130,9 @@ pub struct Series {
     /// Static bounds beside it, and what both would have paged for.
     #[serde(default)]
     versus: Option<Box<Live>>,
+    /// What alert rules elsewhere are served of it, in the order of the settings' rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    releases: Vec<Release>,
     pub(crate) detector: Option<DetectorState>,
     /// The one that judges.
     pub(crate) in_force: Option<Arc<Threshold>>,
@@ -249,6 +254,7 @@ impl Series {
             alarm: Alarm::default(),
             alert_since: None,
             versus: None,
+            releases: Vec::new(),
             masks: Masks::default(),
             trouble: Masks::default(),
             alerts: Alerts::default(),
@@ -266,6 +272,7 @@ impl Series {
         };
         series.set_asked();
         series.set_versus();
+        series.set_releases();
         series
     }
 
@@ -293,6 +300,7 @@ impl Series {
         self.present = Present::default();
         self.set_asked();
         self.set_versus();
+        self.set_releases();
         self.set_fence();
     }
 
@@ -306,7 +314,7 @@ impl Series {
 
     /// Its static bounds, and what it paged for beside what they would have; where it has any.
     pub fn versus(&self) -> Option<(&StaticBounds, &Book)> {
-        self.versus.as_ref().map(|live| (live.bounds(), &live.book))
+        self.versus.as_ref().map(|live| (live.bounds(), live.book()))
     }
 
     /// Whether the configuration says another kind of it than it was read as.

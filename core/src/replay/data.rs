@@ -15,6 +15,9 @@ use super::labels::Labels;
 /// What learned thresholds are called in Prometheus.
 pub const METRIC: &str = "homeostat_threshold";
 
+/// What says of a rule that it is served none on purpose: the first ones are tried out, or were taken back.
+pub const TRIED: &str = "homeostat_threshold_tried";
+
 /// On which side of a threshold there is trouble.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Direction {
@@ -98,9 +101,10 @@ impl Lookup {
         self.formula(Formula::Leaf(0), Formula::Leaf(1), Formula::Leaf(2)).promql(&texts, &[]).to_string()
     }
 
-    /// An expression that holds while there is no threshold at all.
+    /// An expression that holds while there is no threshold at all, unless none is served yet on purpose.
     pub fn absent(&self) -> String {
-        format!("absent({})", self.selector())
+        let rule = Labels::new([("rule", self.rule.as_str())]);
+        format!("absent({}) unless on() {TRIED}{rule}", self.selector())
     }
 }
 

@@ -39,6 +39,12 @@ pub fn ln_gamma(x: f64) -> f64 {
     (x - 0.5) * x.ln() - x + 0.5 * (2.0 * std::f64::consts::PI).ln() + series - below
 }
 
+/// Whether so many events are more than a process gives of which so many were to be `expected` so far: true with a chance of
+/// 1 in 20 at most, were that so, however often one looks.
+pub fn exceeds(count: u64, expected: f64) -> bool {
+    count as f64 > expected && Count::new(count as f64).log_evidence(expected) > most()
+}
+
 /// A count of events, and the martingale of what was to be expected of it.
 struct Count {
     count: f64,

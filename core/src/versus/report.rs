@@ -148,6 +148,12 @@ pub fn report(books: &[&Book]) -> Report {
     }
 }
 
+/// On how many occasions one arm alone paged, by [`Arm`]. What begins within an hour of a first page, of whatever series, is one
+/// occasion.
+pub fn alone(books: &[&Book]) -> [u64; 2] {
+    only(books, false)
+}
+
 /// On how many occasions one arm alone paged, by [`Arm`]; of all, or of what mattered. An occasion begins with the first episode
 /// that lies in none, and takes in all that begin within the hour.
 fn only(books: &[&Book], mattered: bool) -> [u64; 2] {

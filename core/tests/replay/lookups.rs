@@ -20,7 +20,10 @@ fn the_rule_is_one_expression_with_the_literal_as_its_guard() {
     );
     let odd = Lookup::new(r#"a "b"\c"#, Op::Less, []).expect("a lower bound");
     assert_eq!(odd.selector(), r#"homeostat_threshold{rule="a \"b\"\\c", direction="lower"}"#);
-    assert_eq!(odd.absent(), r#"absent(homeostat_threshold{rule="a \"b\"\\c", direction="lower"})"#);
+    assert_eq!(
+        odd.absent(),
+        r#"absent(homeostat_threshold{rule="a \"b\"\\c", direction="lower"}) unless on() homeostat_threshold_tried{rule="a \"b\"\\c"}"#
+    );
     assert_eq!(lookup(Op::Greater, &[]).promql("x{a=\"#\"} # one\n+ y", "1").matches('#').count(), 2);
 }
 

@@ -113,10 +113,10 @@ fn replayed(args: &ReportArgs) -> Result<(Value, Vec<Value>), Failed> {
             series.extend(of_file(&path, flags, &config)?);
         }
     }
-    let books: Vec<&Book> = series.iter().map(|one| &one.live.book).collect();
+    let books: Vec<&Book> = series.iter().map(|one| one.live.book()).collect();
     let total = value(&report(&books))?;
     let row = |one: &Compared| {
-        let mut row = value(&report(&[&one.live.book]))?;
+        let mut row = value(&report(&[one.live.book()]))?;
         let bounds = one.live.bounds();
         row["series"] = json!(one.name);
         (row["upper"], row["lower"], row["for_s"]) =
@@ -230,9 +230,9 @@ fn of_file(path: &Path, flags: Option<StaticBounds>, config: &Config) -> Result<
         if labelled {
             // At the end: pages that come a little later than an incident are about it too.
             for (from, until) in std::mem::take(&mut one.incidents) {
-                one.live.book.hear(Verdict::Missed, from, until);
+                one.live.book_mut().hear(Verdict::Missed, from, until);
             }
-            one.live.book.rest_is_false();
+            one.live.book_mut().rest_is_false();
         }
         one
     };

@@ -114,7 +114,8 @@ async fn serve(
     let home = served.daemon.http.external_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let receivers = crate::page::spawn(&served, &home, &handle);
     let office = crate::alertmanager::open(&served, &handle);
-    let tallies = Tallies { webhooks, receivers, verdicts: Arc::clone(&office.tally), sources };
+    let remote_write = crate::remote_write::spawn(&served.daemon.remote_write, &handle).map_err(Failed::Use)?;
+    let tallies = Tallies { webhooks, receivers, verdicts: Arc::clone(&office.tally), sources, remote_write };
 
     let reread: Reread =
         Arc::new(move || args.reload().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));

@@ -6,6 +6,7 @@
 
 mod advise;
 mod cases;
+mod data;
 mod edits;
 mod history;
 mod input;
@@ -34,6 +35,7 @@ Examples:
   homeostat tune node.yml --prometheus http://localhost:9090 --write   changes the file; comments and spelling stay
   homeostat tune rules/ --prometheus http://localhost:9090 --check     exit 1 when a rule pages more often than its budget
   homeostat tune --prometheus http://localhost:9090                    the rules that the server has loaded
+  homeostat tune rules/ --prometheus http://localhost:9090 --as-data   for homeostat.yaml: rules that need thresholds per series
 
 Reads Prometheus rule files, PrometheusRule manifests and folders of them (*.yml, *.yaml, *.rules). Left alone, with the reason,
 is what has no literal worth tuning: states, zero bounds, quorums, objectives, guards. A text that repeats the literal or the
@@ -68,6 +70,9 @@ pub struct TuneArgs {
     /// Write cases for `promtool test rules` into this folder
     #[arg(long, value_name = "DIR")]
     tests: Option<PathBuf>,
+    /// Print entries of homeostat.yaml for rules whose thresholds had better be learned series by series, in place of the table
+    #[arg(long, value_enum, value_name = "WHICH", num_args = 0..=1, default_missing_value = "levels", conflicts_with = "diff")]
+    as_data: Option<data::Which>,
     /// Rename alerts whose name repeats the literal; silences and routes that know the name have to follow
     #[arg(long)]
     rename: bool,
@@ -143,9 +148,10 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
         let written = cases::write(folder, &client, &subjects, &outcomes, &run)?;
         eprintln!("{written} in {}; run them with: promtool test rules {0}/*.test.yml", folder.display());
     }
-    match args.diff {
-        true => print_diff(&changed, out)?,
-        false => report::print(&subjects, &outcomes, &plans, out)?,
+    match args.as_data {
+        Some(which) => data::print(which, &subjects, &outcomes, client.url(), out)?,
+        None if args.diff => print_diff(&changed, out)?,
+        None => report::print(&subjects, &outcomes, &plans, out)?,
     }
     if args.write {
         write(&changed, args.rules.is_empty())?;

@@ -3,6 +3,7 @@
 use crate::rules::expr::{Expr, Kind};
 use homeostat::replay::Op;
 use homeostat::replay::data::{Direction, Lookup};
+use homeostat::rollout;
 use homeostat::series::Selector;
 use homeostat::time::Span;
 use serde::{Deserialize, Serialize};
@@ -105,6 +106,19 @@ impl DataRule {
     /// What its thresholds carry as `rule`.
     pub fn name(&self) -> &str {
         self.rule.as_deref().unwrap_or(&self.alert)
+    }
+
+    /// What the engine needs to know of it.
+    pub fn looked_up(&self) -> rollout::Rule {
+        rollout::Rule {
+            name: self.name().to_owned(),
+            selector: self.selector.clone(),
+            direction: self.op.direction,
+            inclusive: matches!(self.op.op, Op::GreaterEqual | Op::LessEqual),
+            literal: self.literal,
+            by: self.by.clone(),
+            hold: self.hold,
+        }
     }
 
     pub fn lookup(&self) -> Lookup {

@@ -68,6 +68,7 @@ fn the_example_file_holds_every_key_with_its_default() {
                 "receivers: []",
                 "calendars: []",
                 "rules: []",
+                "remote_write: []",
             ]
             .contains(&line) =>
             {
@@ -83,6 +84,8 @@ fn the_example_file_holds_every_key_with_its_default() {
                 "series"
             } else if of("thresholds") {
                 "rules"
+            } else if of("Mimir") {
+                "remote_write"
             } else if of("Who is told") {
                 "receivers"
             } else if of("loops") {
@@ -106,7 +109,7 @@ fn the_example_file_holds_every_key_with_its_default() {
     let loaded = file(&with_items).expect("the examples in comments are usable");
     let daemon = &loaded.config.daemon;
     assert_eq!((loaded.config.engine.series.len(), daemon.files.len(), daemon.webhooks.len()), (1, 1, 1));
-    assert_eq!(daemon.rules.len(), 1);
+    assert_eq!((daemon.rules.len(), daemon.remote_write.len()), (1, 1));
     assert_eq!((daemon.promql.len(), daemon.scrape.len(), daemon.receivers.len()), (1, 1, 1));
     assert_eq!((daemon.calendars.len(), loaded.config.engine.calendars[0].entries().len()), (1, 3));
     let written = written_keys(&tree::Node::parse(&with_items).expect("read before"));

@@ -341,13 +341,13 @@ pub async fn metrics(State(app): State<App>, uri: Uri, headers: HeaderMap) -> An
 
 pub async fn threshold_metrics(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer<Response> {
     no_params(&uri)?;
-    let (learned, rules) = app
+    let (learned, served) = app
         .handle
         .query(|view| {
             let daemon = &view.settings.daemon;
-            daemon.prometheus.enabled.then(|| (telemetry::Learned::all(view), daemon.rules.clone()))
+            daemon.prometheus.enabled.then(|| (telemetry::Learned::all(view), telemetry::Served::all(view)))
         })
         .await?
         .ok_or_else(closed)?;
-    Ok(exposition(&headers, &telemetry::threshold_families(&learned, &rules)))
+    Ok(exposition(&headers, &telemetry::threshold_families(&learned, &served)))
 }

@@ -7,8 +7,8 @@ use crate::http::feedback::Id;
 use crate::http::import::Imported;
 use crate::http::problem;
 use crate::http::rows::{
-    AbRow, ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, ProposalRow, Samples, SeriesRow,
-    SignalRow, StateRow, Statistics, TransitionRow,
+    AbRow, ActionRow, CalendarRow, Explained, LoopRow, OptimizationRow, ParametersRow, ProposalRow, RolloutRow,
+    Samples, SeriesRow, SignalRow, StateRow, Statistics, TransitionRow,
 };
 use crate::view::ThresholdRow;
 use homeostat::versus::Report;
@@ -278,6 +278,26 @@ fn build() -> Value {
         "name": "id", "in": "path", "required": true, "description": "Its number.", "schema": { "type": "integer" },
     }]);
     all.put("post", "/api/v1/proposals/{id}", answered);
+    let summary =
+        "New thresholds on their way to alert rules, rule by rule: in shadow, served to some, to all, or taken back.";
+    all.list::<RolloutRow>("/api/v1/rollouts", summary, &[LIMIT, PAGE]);
+    let row = all.schema::<RolloutRow>();
+    let order = json!({
+        "type": "object",
+        "required": ["rule", "order"],
+        "properties": {
+            "rule": { "type": "string", "description": "What the rule's thresholds carry as `rule`." },
+            "order": { "enum": ["promote", "roll_back"], "description": "promote: what is tried out is served for all series now. \
+                roll_back: what was before is, and nothing is tried out for `rollout.watch`." },
+            "comment": { "type": "string", "maxLength": 2000 },
+        },
+    });
+    let summary = "What a person wants done with what is tried out for a rule. Answers once it is durable.";
+    all.put(
+        "post",
+        "/api/v1/rollouts",
+        operation(summary, &[], Some(order), json_answer("Done, and durable.", wrapped(row))),
+    );
     let alertmanager = json!({
         "type": "object",
         "required": ["version", "alerts"],

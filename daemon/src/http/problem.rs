@@ -4,6 +4,7 @@ use crate::driver::Refused;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use homeostat::knowledge::proposals::NotAnswered;
+use homeostat::rollout::NotMoved;
 use serde::Serialize;
 
 /// An answer that is an error.
@@ -50,8 +51,12 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Problem {
         let status = match refused {
             Refused::NotStored(_) => StatusCode::INSUFFICIENT_STORAGE,
-            Refused::UnknownSeries(_) | Refused::NotAnswered(NotAnswered::Unknown(_)) => StatusCode::NOT_FOUND,
-            Refused::FrozenByConfiguration | Refused::NotAnswered(NotAnswered::Settled(_)) => StatusCode::CONFLICT,
+            Refused::UnknownSeries(_)
+            | Refused::NotAnswered(NotAnswered::Unknown(_))
+            | Refused::NotMoved(NotMoved::Unknown(_)) => StatusCode::NOT_FOUND,
+            Refused::FrozenByConfiguration
+            | Refused::NotAnswered(NotAnswered::Settled(_))
+            | Refused::NotMoved(NotMoved::Nothing(_) | NotMoved::Served(_) | NotMoved::Frozen) => StatusCode::CONFLICT,
             Refused::Configuration(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refused::Busy | Refused::Gone => StatusCode::SERVICE_UNAVAILABLE,
         };

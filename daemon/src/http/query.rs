@@ -135,6 +135,7 @@ pub enum List {
     Transitions,
     Optimizations,
     Proposals,
+    Rollouts,
     Verdicts,
 }
 
@@ -148,6 +149,7 @@ impl List {
             List::Transitions => 't',
             List::Optimizations => 'o',
             List::Proposals => 'p',
+            List::Rollouts => 'r',
             List::Verdicts => 'v',
         }
     }
@@ -180,6 +182,7 @@ impl Token {
             | List::Transitions
             | List::Optimizations
             | List::Proposals
+            | List::Rollouts
             | List::Verdicts => u64::from_str_radix(rest, 16).ok().map(|number| Token::Number(list, number)),
         }
     }

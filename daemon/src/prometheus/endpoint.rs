@@ -221,20 +221,25 @@ fn sendable(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
 
-/// Why an address is none, if it is not.
-fn wrong_url(url: &str) -> Option<String> {
+/// Why an address is none, if it is not; `example` says how one looks.
+pub fn wrong_address(url: &str, example: &str) -> Option<String> {
     // Not shown: it may hold a password.
     if url.split('/').nth(2).is_some_and(|authority| authority.contains('@')) {
         return Some("leave the name and the password out of it; give username and password_file".to_owned());
     }
-    let example = "like http://prometheus:9090, or https://mimir.example.org/prometheus";
     let http = url.starts_with("http://") || url.starts_with("https://");
     let valid = url.parse::<ureq::http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
     if !http || !valid || url.contains(char::is_whitespace) {
         return Some(format!("`{}` is no address {example}", url.escape_debug()));
     }
-    if url.contains(['?', '#']) {
-        return Some(format!("an address ends with its path, {example}"));
+    url.contains(['?', '#']).then(|| format!("an address ends with its path, {example}"))
+}
+
+/// The same of an address under which the API is looked for.
+fn wrong_url(url: &str) -> Option<String> {
+    let example = "like http://prometheus:9090, or https://mimir.example.org/prometheus";
+    if let Some(problem) = wrong_address(url, example) {
+        return Some(problem);
     }
     let path = url.trim_end_matches('/');
     ["/api/v1", "/graph", "/query"]

@@ -1,6 +1,7 @@
 //! Alert rules and dashboards stand in `monitoring/` as plain files, where no compiler sees them: a metric that is renamed
 //! would leave an alert that can never fire. So each name in them is held against what is exported, label by label.
 
+use super::thresholds::Tried;
 use super::*;
 use crate::config::{Config, ReceiverKind};
 use crate::prometheus::cost::Cost;
@@ -10,6 +11,7 @@ use homeostat::engine::Engine;
 use homeostat::replay::{By, Op};
 use homeostat::time::Span;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What a metric may carry: each label, and the values that were seen of it.
@@ -40,6 +42,7 @@ fn exported() -> Exported {
     let mut m = Measured::of(&View { engine: &engine, store: &store, stats: &stats, settings: &settings, now });
     m.budgets = vec![(None, Some(5.0), Some(5.0)), (Some("load".to_owned()), Some(5.0), Some(5.0))];
     m.ab = Some(compared());
+    m.rollouts = vec![Tried { rule: "A".to_owned(), step: None, served: 1 }];
     m.evidence = EvidenceKind::ALL.map(|kind| (kind, 0.5)).into();
     for one in &mut m.loops {
         one.effectiveness = Some(0.5);
@@ -54,7 +57,9 @@ fn exported() -> Exported {
         receivers: receivers.into(),
         verdicts: Arc::default(),
         sources: sources.into(),
+        remote_write: vec![Arc::default()],
     };
+    tallies.remote_write[0].taken_at.store(1, Ordering::Relaxed);
     for tally in &tallies.sources {
         tally.reached(now);
     }
@@ -62,15 +67,13 @@ fn exported() -> Exported {
         series: SeriesName::parse("load").expect("a series"),
         lower: Some(1.0),
         upper: Some(2.0),
-        alert: (Some(0.0), Some(3.0)),
         confidence: 0.9,
     };
-    let rule: DataRule =
-        serde_saphyr::from_str("{alert: A, expr: x, op: '>', literal: 1, match: load}").expect("a rule");
+    let served = Served::some();
 
     let mut exported = Exported::new();
     let own = families(&m, &mut Totals::default(), &tallies);
-    for family in own.iter().chain(&threshold_families(&[learned], &[rule])) {
+    for family in own.iter().chain(&threshold_families(&[learned], &[served])) {
         let suffixes: &[&str] = if family.kind == Type::Histogram { &["_bucket", "_sum", "_count"] } else { &[""] };
         for suffix in suffixes {
             let carries = exported.entry(format!("{}{suffix}", family.name)).or_default();

@@ -39,7 +39,6 @@ fn labels_of_thresholds_do_not_collide() {
         series: SeriesName::parse(text).expect(text),
         lower: None,
         upper: Some(1.0),
-        alert: (None, Some(2.0)),
         confidence: 0.9,
     };
     let all =

@@ -101,7 +101,11 @@ impl Prometheus {
         let command = |address: &str| {
             let mut command = Command::new("prometheus");
             command.current_dir(dir).args(["--config.file=prometheus.yml", "--storage.tsdb.path=tsdb"]);
-            command.args(["--storage.tsdb.retention.time=20y", "--web.enable-lifecycle"]);
+            command.args([
+                "--storage.tsdb.retention.time=20y",
+                "--web.enable-lifecycle",
+                "--web.enable-remote-write-receiver",
+            ]);
             command.arg(format!("--web.listen-address={address}"));
             command.args(web.map(|web| format!("--web.config.file={web}")));
             command

@@ -66,7 +66,10 @@ impl Series {
             }
         };
         if let Some(live) = &mut self.versus {
-            live.book.hear(verdict, from, until);
+            live.book_mut().hear(verdict, from, until);
+        }
+        for trial in self.releases.iter_mut().filter_map(|release| release.trial.as_mut()) {
+            trial.book_mut().hear(verdict, from, until);
         }
         let mut spoke = self.spoke_in(from, until);
         let of_alert = match about {

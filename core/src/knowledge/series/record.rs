@@ -156,6 +156,9 @@ impl Series {
         if self.versus.is_some() {
             self.compare(at, &noticed, admission);
         }
+        if !self.releases.is_empty() {
+            self.try_out(at, noticed.value);
+        }
         self.alerts.seen(at);
         self.distinct.see(value);
         self.window.push(at, value, admission.window_len, admission.window_age, admission.min_data_points);

@@ -3,6 +3,7 @@
 use crate::budget::Budget;
 use crate::calendar::Reckoning;
 use crate::config::{Config, Kind, StrategyName};
+use crate::rollout::Rule;
 use crate::series::SeriesName;
 use crate::units::Sensitivity;
 use crate::versus::StaticBounds;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub owner: Option<Arc<str>>,
     /// What a person would write by hand, to be compared with.
     pub fixed: Option<StaticBounds>,
+    /// Alert rules elsewhere that look its thresholds up.
+    pub rules: Vec<Arc<Rule>>,
 }
 
 impl Settings {
@@ -33,6 +36,7 @@ impl Settings {
             strategy: config.learning.strategy.clone(),
             sensitivity: config.learning.sensitivity,
             reckoning: Reckoning::of(name, &config.learning.timezone, &config.calendars),
+            rules: config.rules.iter().filter(|rule| rule.selector.matches(name)).cloned().collect(),
             ..Settings::default()
         };
         let rules = config.series.iter().enumerate();

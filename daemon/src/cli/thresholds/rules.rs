@@ -220,7 +220,11 @@ mod tests {
                 "labels": { "severity": "page" },
             })
         );
-        assert_eq!(absent["expr"], "absent(homeostat_threshold{rule=\"Slow\", direction=\"lower\"})");
+        assert_eq!(
+            absent["expr"],
+            "absent(homeostat_threshold{rule=\"Slow\", direction=\"lower\"}) unless on() \
+             homeostat_threshold_tried{rule=\"Slow\"}"
+        );
     }
 
     #[test]

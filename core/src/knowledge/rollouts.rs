@@ -1,0 +1,34 @@
+//! What alert rules elsewhere are served of what was learned here: the memory of it, series by series.
+
+use super::Knowledge;
+use crate::rollout::{Rollout, Step};
+use crate::series::SeriesName;
+use std::collections::BTreeMap;
+
+impl Knowledge {
+    /// What became of the thresholds of each rule, by its name; of some that are configured no longer, too.
+    pub fn rollouts(&self) -> &BTreeMap<String, Rollout> {
+        &self.general.rollouts
+    }
+
+    /// Does to all series of a rule what a step says.
+    pub(super) fn apply_moved(&mut self, rule: &str, to: Step) {
+        let share = self.config.rollout.share.get();
+        for series in self.shards.iter_mut().flat_map(super::Shard::iter_mut) {
+            if let Some(at) = series.settings.rules.iter().position(|one| one.name == rule) {
+                series.move_on(at, to, share);
+            }
+        }
+    }
+
+    /// Serves a rule what these series have learned, at once.
+    pub(super) fn apply_released(&mut self, rule: &str, series: &[SeriesName]) {
+        for name in series {
+            if let Some(series) = self.find_mut(name)
+                && let Some(at) = series.settings.rules.iter().position(|one| one.name == rule)
+            {
+                series.release_now(at);
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What alert rules elsewhere are served of one series, and what is tried out for them.
+
+use super::Series;
+use crate::rollout::{Release, Rule, Step, new};
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+impl Series {
+    /// What each alert rule that looks its thresholds up is served of it.
+    pub fn releases(&self) -> impl Iterator<Item = (&Rule, &Release)> {
+        self.settings.rules.iter().map(|rule| rule.as_ref()).zip(&self.releases)
+    }
+
+    /// One for each rule that the configuration names now; what others were served is forgotten.
+    pub(super) fn set_releases(&mut self) {
+        if self.settings.rules.is_empty() && self.releases.is_empty() {
+            return;
+        }
+        let mut before = std::mem::take(&mut self.releases);
+        let known = |rule: &Rule| match before.iter().position(|release| release.rule == rule.name) {
+            Some(at) => before.swap_remove(at),
+            None => Release::of(rule),
+        };
+        self.releases = self.settings.rules.iter().map(|rule| rule.as_ref()).map(known).collect();
+    }
+
+    /// Lets what is tried out read a sample, and what was before it. In maintenance neither would page.
+    #[cold]
+    pub(super) fn try_out(&mut self, at: Timestamp, value: f64) {
+        let moment = self.present.moment;
+        for (rule, release) in self.settings.rules.iter().zip(&mut self.releases) {
+            if let Some(trial) = release.trial.as_mut().filter(|_| !moment.silent) {
+                trial.see(rule, at, value, moment.holiday);
+            }
+        }
+    }
+
+    /// Serves a rule what was learned, without a trial.
+    pub(crate) fn release_now(&mut self, at: usize) {
+        let release = &mut self.releases[at];
+        release.trial = None;
+        release.served.clone_from(&self.in_force);
+        release.verdicts = self.verdicts;
+    }
+
+    /// Does what a step of this rule says.
+    pub(crate) fn move_on(&mut self, at: usize, to: Step, share: f64) {
+        let rule = Arc::clone(&self.settings.rules[at]);
+        let mut release = std::mem::take(&mut self.releases[at]);
+        match to {
+            Step::Shadow => {
+                if release.trial.is_none()
+                    && let Some(proposed) = new(self, &rule, &release, false).cloned()
+                {
+                    let held = self.window.iter().filter(|(at, _)| !self.occasions(*at).silent);
+                    release.begin(&rule, proposed, held, |at| self.occasions(at).holiday);
+                }
+            }
+            Step::Canary if rule.is_first(&rule.key(&self.name), share) => release.serve(self.verdicts),
+            Step::Active => release.serve(self.verdicts),
+            Step::Canary => {}
+            Step::Kept => release.trial = None,
+            Step::Refused | Step::RolledBack => release.take_back(),
+        }
+        self.releases[at] = release;
+    }
+}

@@ -1,0 +1,189 @@
+//! How a threshold gets out to the alert rule that looks it up: in shadow beside the present one first, then for a share of the
+//! rule's series, then for all, and back by itself where it does worse.
+//!
+//! A rule elsewhere believes what it is given, and what it is given was learned by a machine. So a new threshold has to show
+//! first what it would page for, on the samples that are held and on those that come; and while it is tried out, the one
+//! before reads every sample too.
+
+mod decide;
+mod release;
+
+pub(crate) use decide::new;
+pub use decide::{Evidence, NotMoved, Order, decided, evidence, ordered};
+pub use release::{Release, Trial};
+
+use crate::knowledge::Knowledge;
+use crate::replay::data::Direction;
+use crate::series::{Selector, SeriesName};
+use crate::threshold::{Pair, Threshold};
+use crate::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Steps of a rule that are remembered; the journal has the older ones.
+const STEPS_KEPT: usize = 20;
+
+/// An alert rule elsewhere whose thresholds are learned here.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Rule {
+    /// What its thresholds carry as `rule`; no other rule has it.
+    pub name: String,
+    /// Whose thresholds these are.
+    pub selector: Selector,
+    pub direction: Direction,
+    /// Whether a value at its threshold is beyond it.
+    pub inclusive: bool,
+    /// What it compares with where it finds no threshold.
+    pub literal: f64,
+    /// Labels that tell its thresholds apart.
+    pub by: Vec<String>,
+    /// Its `for`.
+    pub hold: Span,
+}
+
+impl Rule {
+    /// The values of the labels `by`; a label that the series does not have is empty.
+    pub fn key(&self, series: &SeriesName) -> Vec<String> {
+        let (_, labels) = series.parts();
+        let value = |by: &String| labels.iter().find(|(name, _)| name == by).map(|(_, value)| value.clone());
+        self.by.iter().map(|by| value(by).unwrap_or_default()).collect()
+    }
+
+    /// Where alerts begin by a threshold, on this rule's side.
+    pub fn bound(&self, threshold: &Threshold, at: Timestamp, holiday: bool) -> Option<f64> {
+        self.side(threshold.alert.on(at, holiday))
+    }
+
+    /// The bound on this rule's side.
+    fn side(&self, pair: Pair) -> Option<f64> {
+        match self.direction {
+            Direction::Upper => pair.1,
+            Direction::Lower => pair.0,
+        }
+    }
+
+    fn is_beyond(&self, value: f64, bound: f64) -> bool {
+        match (self.direction, self.inclusive) {
+            (Direction::Upper, false) => value > bound,
+            (Direction::Upper, true) => value >= bound,
+            (Direction::Lower, false) => value < bound,
+            (Direction::Lower, true) => value <= bound,
+        }
+    }
+
+    /// Whether the series with this key are among the share that comes first: always the same ones.
+    pub(crate) fn is_first(&self, key: &[String], share: f64) -> bool {
+        let text = format!("{}\0{}", self.name, key.join("\0"));
+        let at = xxhash_rust::xxh3::xxh3_64(text.as_bytes()) as f64 / u64::MAX as f64;
+        at < share
+    }
+}
+
+/// How far a new threshold of a rule got.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// It reads along; the one before is served.
+    Shadow,
+    /// It is served for a share of the series.
+    Canary,
+    /// It is served for all; the one before reads along.
+    Active,
+    /// It did no worse in that time, and stays.
+    Kept,
+    /// It did worse in shadow, or a person did not want it: it was never served.
+    Refused,
+    /// It did worse, or a person did not want it: the one before is served again.
+    RolledBack,
+}
+
+impl Step {
+    pub const ALL: [Step; 6] = [Step::Shadow, Step::Canary, Step::Active, Step::Kept, Step::Refused, Step::RolledBack];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Step::Shadow => "shadow",
+            Step::Canary => "canary",
+            Step::Active => "active",
+            Step::Kept => "kept",
+            Step::Refused => "refused",
+            Step::RolledBack => "rolled_back",
+        }
+    }
+
+    /// Whether something is still tried out.
+    pub const fn goes_on(self) -> bool {
+        matches!(self, Step::Shadow | Step::Canary | Step::Active)
+    }
+}
+
+/// A step that was made.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Made {
+    pub step: Step,
+    pub at: Timestamp,
+    pub because: String,
+    /// What both had done up to then.
+    pub evidence: Option<Evidence>,
+}
+
+/// What became of the thresholds of one rule.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Rollout {
+    /// Counts what was tried out, from 1.
+    pub id: u64,
+    /// The latest steps, oldest first.
+    pub steps: VecDeque<Made>,
+}
+
+impl Rollout {
+    /// The step that it is at, while something is tried out.
+    pub fn now(&self) -> Option<&Made> {
+        self.steps.back().filter(|made| made.step.goes_on())
+    }
+
+    pub(crate) fn make(&mut self, id: u64, made: Made) {
+        let again = self.id == id && self.steps.back().is_some_and(|last| last.step == made.step);
+        self.id = id;
+        if let Some(last) = self.steps.back_mut().filter(|_| again) {
+            // Series joined: the time runs from the first of them.
+            last.because = made.because;
+            return;
+        }
+        if self.steps.len() == STEPS_KEPT {
+            self.steps.pop_front();
+        }
+        self.steps.push_back(made);
+    }
+
+    /// Whether what was learned is kept from the rule: it is read along, or was taken back.
+    pub fn holds_back(&self) -> bool {
+        self.steps.back().is_some_and(|made| matches!(made.step, Step::Shadow | Step::Refused | Step::RolledBack))
+    }
+
+    /// When something that was tried out was taken back last, if it was the last that was tried.
+    fn refused_at(&self) -> Option<Timestamp> {
+        let last = self.steps.back()?;
+        matches!(last.step, Step::Refused | Step::RolledBack).then_some(last.at)
+    }
+}
+
+/// The thresholds that each rule is served at `now`, by the values of its labels `by`. Of several series with the same ones the
+/// widest counts: the rule stays silent about what any of them does ordinarily.
+pub fn served(knowledge: &Knowledge, now: Timestamp) -> Vec<(&Rule, BTreeMap<Vec<String>, f64>)> {
+    let rules = &knowledge.config().rules;
+    let mut all: BTreeMap<&str, BTreeMap<Vec<String>, f64>> = BTreeMap::new();
+    for series in knowledge.series() {
+        for (rule, release) in series.releases() {
+            let Some(threshold) = &release.served else { continue };
+            let Some(bound) = rule.bound(threshold, now, series.occasions(now).holiday) else { continue };
+            let wider: fn(f64, f64) -> f64 = match rule.direction {
+                Direction::Upper => f64::max,
+                Direction::Lower => f64::min,
+            };
+            let of_rule = all.entry(&rule.name).or_default();
+            of_rule.entry(rule.key(series.name())).and_modify(|known| *known = wider(*known, bound)).or_insert(bound);
+        }
+    }
+    rules.iter().map(|rule| (rule.as_ref(), all.remove(rule.name.as_str()).unwrap_or_default())).collect()
+}

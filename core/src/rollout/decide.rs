@@ -1,0 +1,229 @@
+//! When a rule's new thresholds go a step on, and when they are taken back.
+
+use super::{Made, Rollout, Rule, Step};
+use crate::event::Event;
+use crate::knowledge::Knowledge;
+use crate::knowledge::series::Series;
+use crate::plan::import::IMPORTED;
+use crate::series::SeriesName;
+use crate::stats::anytime;
+use crate::threshold::Threshold;
+use crate::time::{Span, Timestamp};
+use crate::versus::{Book, alone, report};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const WEEK_SECS: f64 = 7.0 * 86_400.0;
+
+/// What both thresholds would have paged for up to now, of all series that are in the trial together.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Evidence {
+    /// Series in the trial.
+    pub series: u64,
+    /// For how long they were watched, on average; what was held at the beginning included.
+    pub watched_s: f64,
+    /// Pages by the threshold before (or the literal), and by the proposed one.
+    pub pages_before: u64,
+    pub pages_proposed: u64,
+    /// Episodes that mattered, by verdicts, and of which each said nothing.
+    pub missed_before: u64,
+    pub missed_proposed: u64,
+    /// Occasions on which the one alone paged, and the other alone: what begins within an hour, of whatever series, is one.
+    pub alone_before: u64,
+    pub alone_proposed: u64,
+    /// On how many more of them a week the proposed one may page: `rollout.more`; none: any number.
+    pub allowed_per_week: Option<f64>,
+}
+
+impl Evidence {
+    /// What is worse about the proposed one, in words for a person.
+    fn regression(&self) -> Option<String> {
+        if self.missed_proposed > self.missed_before {
+            let (missed, before) = (self.missed_proposed, self.missed_before);
+            return Some(format!("it missed {missed} that mattered, by verdicts; before it would have been {before}"));
+        }
+        let allowed = self.allowed_per_week?;
+        let expected = self.alone_before as f64 + allowed * self.watched_s / WEEK_SECS;
+        anytime::exceeds(self.alone_proposed, expected).then(|| {
+            let (alone, before) = (self.alone_proposed, self.alone_before);
+            let watched = Span::from_secs(self.watched_s as u64);
+            format!(
+                "it alone paged on {alone} occasions in {watched}, the one before alone on {before}, and {allowed} more a week \
+                 are allowed"
+            )
+        })
+    }
+}
+
+/// What a person wants done with what is tried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// Serve it for all now.
+    Promote,
+    /// Serve what was before, and try nothing for a while.
+    RollBack,
+}
+
+/// Why an order was not carried out.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotMoved {
+    #[error("there is no rule `{0}`; /api/v1/rollouts lists them")]
+    Unknown(String),
+    #[error("nothing of rule `{0}` is tried out now")]
+    Nothing(String),
+    #[error("it is served for all series of rule `{0}` already")]
+    Served(String),
+    #[error("all changes are stopped; let them go on first")]
+    Frozen,
+}
+
+/// What a person's order does.
+pub fn ordered(knowledge: &Knowledge, rule: &str, order: Order, comment: Option<String>) -> Result<Event, NotMoved> {
+    let known = knowledge.config().rules.iter().find(|one| one.name == rule);
+    let rule = known.ok_or_else(|| NotMoved::Unknown(rule.to_owned()))?;
+    let name = || rule.name.clone();
+    let rollout = knowledge.rollouts().get(&rule.name);
+    let Some((rollout, now)) = rollout.and_then(|rollout| Some((rollout, rollout.now()?))) else {
+        return Err(NotMoved::Nothing(name()));
+    };
+    if knowledge.frozen() {
+        return Err(NotMoved::Frozen);
+    }
+    let to = match (order, now.step) {
+        (Order::Promote, Step::Active) => return Err(NotMoved::Served(name())),
+        (Order::Promote, _) => Step::Active,
+        (Order::RollBack, Step::Shadow) => Step::Refused,
+        (Order::RollBack, _) => Step::RolledBack,
+    };
+    let because = comment.map_or("a person said so".to_owned(), |comment| format!("a person said so: {comment}"));
+    Ok(moved(knowledge, rule, rollout.id, to, because, Some(evidence(knowledge, rule))))
+}
+
+/// What becomes of all rules now.
+pub fn decided(knowledge: &Knowledge, now: Timestamp) -> Vec<Event> {
+    if knowledge.frozen() {
+        return Vec::new();
+    }
+    let rules = &knowledge.config().rules;
+    rules.iter().flat_map(|rule| of_rule(knowledge, rule, now)).collect()
+}
+
+fn of_rule(knowledge: &Knowledge, rule: &Rule, now: Timestamp) -> Vec<Event> {
+    let mut events = Vec::new();
+    let said = series_that(knowledge, rule, |series, release| {
+        let imported = series.in_force().is_some_and(|threshold| threshold.strategy == IMPORTED);
+        let asked = imported || series.verdicts() != release.verdicts;
+        asked && release.served.is_some() && new(series, rule, release, true).is_some()
+    });
+    if !said.is_empty() {
+        let because = "a person's word moved it".to_owned();
+        let situation = knowledge.situation();
+        events.push(Event::ThresholdReleased { rule: rule.name.clone(), series: said, because, situation });
+    }
+    let nothing = Rollout::default();
+    let rollout = knowledge.rollouts().get(&rule.name).unwrap_or(&nothing);
+    let settings = &knowledge.config().rollout;
+    let differ = || {
+        let waits = |series: &Series, release: &super::Release| {
+            release.trial.is_none() && new(series, rule, release, false).is_some()
+        };
+        series_that(knowledge, rule, waits).len()
+    };
+    let Some(Made { step, at, .. }) = rollout.now() else {
+        let rests = rollout.refused_at().is_some_and(|at| now.since(at) < settings.watch);
+        let count = if rests { 0 } else { differ() };
+        if count > 0 {
+            let because = format!("what was learned of {count} series differs from what the rule is served");
+            events.push(moved(knowledge, rule, rollout.id + 1, Step::Shadow, because, None));
+        }
+        return events;
+    };
+    let evidence = evidence(knowledge, rule);
+    let due = |span: Span| now.since(*at) >= span;
+    let next = match (step, evidence.regression()) {
+        (Step::Shadow, Some(worse)) => Some((Step::Refused, worse)),
+        (_, Some(worse)) => Some((Step::RolledBack, worse)),
+        (Step::Shadow, None) if due(settings.shadow) => {
+            let no_worse = format!("it did no worse in {}", settings.shadow);
+            match splits(knowledge, rule) {
+                true => Some((Step::Canary, no_worse)),
+                false => Some((Step::Active, format!("{no_worse}, and its series cannot be parted"))),
+            }
+        }
+        (Step::Canary, None) if due(settings.canary) => {
+            Some((Step::Active, format!("it did no worse in {}", settings.canary)))
+        }
+        (Step::Active, None) if due(settings.watch) => {
+            Some((Step::Kept, format!("it did no worse in {}", settings.watch)))
+        }
+        _ => None,
+    };
+    if let Some((to, because)) = next {
+        events.push(moved(knowledge, rule, rollout.id, to, because, Some(evidence)));
+    } else if *step == Step::Shadow
+        && let count @ 1.. = differ()
+    {
+        let because = format!("what was learned of {count} more series differs from what the rule is served");
+        events.push(moved(knowledge, rule, rollout.id, Step::Shadow, because, None));
+    }
+    events
+}
+
+fn moved(knowledge: &Knowledge, rule: &Rule, id: u64, to: Step, because: String, evidence: Option<Evidence>) -> Event {
+    let evidence = evidence.map(Box::new);
+    Event::RolloutMoved { rule: rule.name.clone(), id, to, because, evidence, situation: knowledge.situation() }
+}
+
+fn series_that(
+    knowledge: &Knowledge,
+    rule: &Rule,
+    wanted: impl Fn(&Series, &super::Release) -> bool,
+) -> Vec<SeriesName> {
+    let of_rule = knowledge
+        .series()
+        .filter(|series| series.releases().any(|(one, release)| one.name == rule.name && wanted(series, release)));
+    of_rule.map(|series| series.name().clone()).collect()
+}
+
+/// The threshold of a series that the rule should be served in place of what it is. One that is too young to alert is none, nor
+/// is one that has no bound on the rule's side.
+pub(crate) fn new<'a>(
+    series: &'a Series,
+    rule: &Rule,
+    release: &super::Release,
+    at_all: bool,
+) -> Option<&'a Arc<Threshold>> {
+    let threshold = series.in_force.as_ref().filter(|_| series.active())?;
+    let has_bound = threshold.alert.pairs().any(|pair| rule.side(pair).is_some());
+    (!threshold.young && has_bound && release.differs(rule, threshold, at_all)).then_some(threshold)
+}
+
+/// Whether the share that comes first holds some of the keys in the trial and not all of them.
+fn splits(knowledge: &Knowledge, rule: &Rule) -> bool {
+    let share = knowledge.config().rollout.share.get();
+    let in_trial = series_that(knowledge, rule, |_, release| release.trial.is_some());
+    let keys: BTreeSet<Vec<String>> = in_trial.iter().map(|series| rule.key(series)).collect();
+    let first = keys.iter().filter(|key| rule.is_first(key, share)).count();
+    first > 0 && first < keys.len()
+}
+
+/// What both thresholds of all series in the rule's trial would have paged for.
+pub fn evidence(knowledge: &Knowledge, rule: &Rule) -> Evidence {
+    let releases = knowledge.series().flat_map(Series::releases).filter(|(one, _)| one.name == rule.name);
+    let books: Vec<&Book> = releases.filter_map(|(_, release)| Some(release.trial.as_ref()?.book())).collect();
+    let told = report(&books);
+    let [alone_proposed, alone_before] = alone(&books);
+    Evidence {
+        series: told.series,
+        watched_s: told.weeks * WEEK_SECS,
+        pages_before: told.fixed.pages,
+        pages_proposed: told.learned.pages,
+        missed_before: told.fixed.missed,
+        missed_proposed: told.learned.missed,
+        alone_before,
+        alone_proposed,
+        allowed_per_week: knowledge.config().rollout.more.per_week(),
+    }
+}

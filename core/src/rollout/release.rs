@@ -1,0 +1,135 @@
+//! What one series has given a rule, and what is tried out in its place.
+
+use super::Rule;
+use crate::threshold::Threshold;
+use crate::time::Timestamp;
+use crate::versus::{Arm, Book, Watch};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Episodes of a trial that are kept; what older ones came to is added up.
+const EPISODES_KEPT: usize = 64;
+
+/// Of the samples that are held so many are read at the beginning of a trial: it must not hold up the loop.
+const READ_BEFORE: usize = 2_000;
+
+/// A threshold moves by this part of its distance from the ordinary value, or nothing is tried out.
+const MOVES: f64 = 0.05;
+
+/// Of one series, for one rule.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Release {
+    pub(crate) rule: String,
+    /// None: the rule finds none, and compares with its literal.
+    pub served: Option<Arc<Threshold>>,
+    /// What people had said of the series when that was served first.
+    pub(crate) verdicts: u32,
+    pub trial: Option<Box<Trial>>,
+}
+
+/// Two thresholds that read the same samples.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Trial {
+    pub before: Option<Arc<Threshold>>,
+    pub proposed: Arc<Threshold>,
+    /// What each would have paged for: the proposed one is the learned arm, the one before the static one.
+    watch: Watch,
+    /// Since when samples lie beyond each, by [`Arm`].
+    beyond_since: [Option<Timestamp>; 2],
+}
+
+impl Trial {
+    pub fn book(&self) -> &Book {
+        &self.watch.book
+    }
+
+    pub(crate) fn book_mut(&mut self) -> &mut Book {
+        &mut self.watch.book
+    }
+
+    /// `holiday`: whether the sample lies on one.
+    pub(crate) fn see(&mut self, rule: &Rule, at: Timestamp, value: f64, holiday: bool) {
+        if !self.watch.goes_to(at, rule.hold, &Arm::ALL) {
+            self.beyond_since = [None; 2];
+        }
+        // By the threshold, or where there is none by the literal. One that has no bound on this side pages for nothing.
+        let bound = |threshold: &Threshold| rule.bound(threshold, at, holiday);
+        let bounds = [
+            (Arm::Learned, bound(&self.proposed)),
+            (Arm::Static, self.before.as_deref().map_or(Some(rule.literal), bound)),
+        ];
+        let fires = bounds.map(|(arm, bound)| {
+            let since = &mut self.beyond_since[arm as usize];
+            *since = match bound.is_some_and(|bound| rule.is_beyond(value, bound)) {
+                true => since.or(Some(at)),
+                false => None,
+            };
+            since.is_some_and(|since| at.since(since) >= rule.hold)
+        });
+        self.watch.says(at, fires);
+    }
+}
+
+impl Release {
+    pub(crate) fn of(rule: &Rule) -> Release {
+        Release { rule: rule.name.clone(), ..Release::default() }
+    }
+
+    /// Whether a threshold is another one than what is served, and by how much it has to be: by a part of the distance from
+    /// the ordinary value, or where a person's word moved it by anything at all.
+    pub(crate) fn differs(&self, rule: &Rule, threshold: &Threshold, at_all: bool) -> bool {
+        let Some(served) = &self.served else { return true };
+        if served.alert == threshold.alert {
+            return false;
+        }
+        if at_all {
+            return true;
+        }
+        let side = |threshold: &Threshold| -> Vec<Option<f64>> {
+            threshold.alert.pairs().map(|pair| rule.side(pair)).collect()
+        };
+        let (old, new) = (side(served), side(threshold));
+        let moved = |(old, new): (&Option<f64>, &Option<f64>)| match (old, new) {
+            (Some(old), Some(new)) => (new - old).abs() > MOVES * (old - served.center).abs(),
+            (old, new) => old != new,
+        };
+        old.len() != new.len() || old.iter().zip(&new).any(moved)
+    }
+
+    /// Lets a threshold read along, beginning with the samples that are held: `held`, oldest first.
+    pub(crate) fn begin(
+        &mut self,
+        rule: &Rule,
+        proposed: Arc<Threshold>,
+        held: impl DoubleEndedIterator<Item = (Timestamp, f64)>,
+        holiday: impl Fn(Timestamp) -> bool,
+    ) {
+        let mut trial = Trial {
+            before: self.served.clone(),
+            proposed,
+            watch: Watch::new(Book::keeping(EPISODES_KEPT)),
+            beyond_since: [None; 2],
+        };
+        let mut last: Vec<(Timestamp, f64)> = held.rev().take(READ_BEFORE).collect();
+        last.reverse();
+        for (at, value) in last {
+            trial.see(rule, at, value, holiday(at));
+        }
+        self.trial = Some(Box::new(trial));
+    }
+
+    /// Serves what is tried out.
+    pub(crate) fn serve(&mut self, verdicts: u32) {
+        if let Some(trial) = &self.trial {
+            self.served = Some(Arc::clone(&trial.proposed));
+            self.verdicts = verdicts;
+        }
+    }
+
+    /// Serves what was served before the trial, and ends that.
+    pub(crate) fn take_back(&mut self) {
+        if let Some(trial) = self.trial.take() {
+            self.served = trial.before;
+        }
+    }
+}

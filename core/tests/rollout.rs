@@ -1,0 +1,287 @@
+//! Thresholds on their way to an alert rule: read along, served to some, served to all, and taken back where they do worse.
+
+mod world;
+
+use homeostat::analyze::strategy::Methods;
+use homeostat::config::Config;
+use homeostat::engine::Engine;
+use homeostat::event::Event;
+use homeostat::feedback::Verdict;
+use homeostat::knowledge::SeriesId;
+use homeostat::plan::import::Import;
+use homeostat::replay::data::Direction;
+use homeostat::rollout::{self, NotMoved, Order, Rule, Step};
+use homeostat::series::Selector;
+use homeostat::time::Span;
+use homeostat::units::Confidence;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use world::{World, by_bounds, certain, name};
+
+const LITERAL: f64 = 130.0;
+
+/// A rule on `load`, series by series, whose literal is `literal`.
+fn rule(literal: f64) -> Rule {
+    Rule {
+        name: "LoadHigh".to_owned(),
+        selector: Selector::parse("load").expect("a selector"),
+        direction: Direction::Upper,
+        inclusive: false,
+        literal,
+        by: vec!["host".to_owned()],
+        hold: Span::ZERO,
+    }
+}
+
+fn with(rule: Rule, config: Config) -> Config {
+    Config { rules: vec![Arc::new(rule)], ..config }
+}
+
+fn hosts(world: &mut World, count: usize) -> Vec<SeriesId> {
+    (0..count).map(|n| world.intern(&format!("load{{host=\"h{n}\"}}"))).collect()
+}
+
+/// A sample of each series around 100 with a deviation of 1, so many times.
+fn ordinary(world: &mut World, ids: &[SeriesId], rounds: usize) {
+    for _ in 0..rounds {
+        for id in ids {
+            let value = 100.0 + world.bell();
+            world.sample(*id, value);
+        }
+    }
+}
+
+/// The same for so long.
+fn ordinary_for(world: &mut World, ids: &[SeriesId], span: Span) {
+    let until = world.now + span;
+    while world.now < until {
+        ordinary(world, ids, 1);
+    }
+}
+
+fn served(world: &World) -> BTreeMap<Vec<String>, f64> {
+    rollout::served(world.engine.knowledge(), world.now).remove(0).1
+}
+
+/// The steps that the journal tells of, and why each was made.
+fn steps(world: &World) -> Vec<(Step, &str)> {
+    let moved = world.events.iter().filter_map(|event| match event {
+        Event::RolloutMoved { to, because, .. } => Some((*to, because.as_str())),
+        _ => None,
+    });
+    moved.collect()
+}
+
+fn names(world: &World) -> Vec<Step> {
+    let mut names: Vec<Step> = steps(world).into_iter().map(|(step, _)| step).collect();
+    // A series that joined is told of as well.
+    names.dedup();
+    names
+}
+
+/// Until something is tried out for the rule.
+fn until_shadow(world: &mut World, ids: &[SeriesId]) {
+    for _ in 0..300 {
+        ordinary(world, ids, 1);
+        if names(world).last() == Some(&Step::Shadow) {
+            return;
+        }
+    }
+    panic!("nothing is tried out: {:?}", steps(world));
+}
+
+/// Until all have something that is tried out.
+fn until_all(world: &mut World, ids: &[SeriesId]) {
+    until_shadow(world, ids);
+    let has_trial = |world: &World, id: &SeriesId| {
+        world.series(*id).releases().any(|(_, release)| release.trial.is_some() || release.served.is_some())
+    };
+    while !ids.iter().all(|id| has_trial(world, id)) {
+        ordinary(world, ids, 1);
+    }
+}
+
+#[test]
+fn a_threshold_reads_along_then_some_are_served_it_then_all_and_then_it_is_kept() {
+    let mut world = World::new(with(rule(LITERAL), certain()));
+    let ids = hosts(&mut world, 8);
+    until_shadow(&mut world, &ids);
+    let begun = world.now;
+    assert!(served(&world).is_empty(), "in shadow nothing is served");
+    ordinary_for(&mut world, &ids, Span::minutes(50));
+    assert_eq!((names(&world), served(&world).len()), (vec![Step::Shadow], 0));
+    ordinary_for(&mut world, &ids, Span::minutes(15));
+    assert_eq!(names(&world), [Step::Shadow, Step::Canary]);
+    let first = served(&world);
+    assert!((1..8).contains(&first.len()), "a share of them: {first:?}");
+    assert!(first.values().all(|value| (103.0..115.0).contains(value)), "{first:?}");
+    ordinary_for(&mut world, &ids, Span::hours(6));
+    assert_eq!(names(&world), [Step::Shadow, Step::Canary, Step::Active]);
+    let all = served(&world);
+    assert_eq!(all.len(), 8);
+    assert!(first.iter().all(|(key, value)| all[key] == *value), "what was tried out is what goes out");
+    ordinary_for(&mut world, &ids, Span::hours(25));
+    assert_eq!(names(&world)[..4], [Step::Shadow, Step::Canary, Step::Active, Step::Kept]);
+    let Some(Event::RolloutMoved { evidence: Some(evidence), because, .. }) =
+        world.events.iter().find(|event| matches!(event, Event::RolloutMoved { to: Step::Kept, .. }))
+    else {
+        panic!("what it was kept for is on record");
+    };
+    assert_eq!(because, "it did no worse in 1d");
+    assert_eq!((evidence.series, evidence.missed_proposed), (8, 0));
+    // A thousand seconds of what was held when it began are a part of it.
+    let watched = world.now.since(begun).secs();
+    assert!((watched..watched + 10_000.0).contains(&evidence.watched_s), "{} of {watched}", evidence.watched_s);
+    let rollout = &world.engine.knowledge().rollouts()["LoadHigh"];
+    assert_eq!((rollout.id >= 1, rollout.steps[0].step), (true, Step::Shadow));
+}
+
+/// Thresholds of all series as somebody else has them.
+fn import(world: &mut World, alert: f64) {
+    for n in 0..8 {
+        let import = Import {
+            bounds: (None, Some(alert - 0.5)),
+            alert: (None, Some(alert)),
+            sensitivity: None,
+            confidence: Some(Confidence::clamped(0.9)),
+            reasoning: None,
+        };
+        let series = name(&format!("load{{host=\"h{n}\"}}"));
+        world.events.extend(world.engine.import(&series, &import, world.now).expect("taken in"));
+    }
+}
+
+#[test]
+fn what_pages_far_more_often_is_refused_before_anybody_is_served_it_and_rests_for_a_while() {
+    let mut config = with(rule(LITERAL), by_bounds());
+    config.rollout.shadow = Span::hours(6);
+    let mut world = World::new(config);
+    let ids = hosts(&mut world, 8);
+    ordinary(&mut world, &ids, 80);
+    // Two deviations: each series is beyond it several times an hour.
+    import(&mut world, 102.0);
+    ordinary_for(&mut world, &ids, Span::hours(12));
+    let made = steps(&world);
+    assert_eq!(names(&world), [Step::Shadow, Step::Refused], "{made:?}");
+    assert!(made.last().is_some_and(|(_, because)| because.contains("1 more a week are allowed")), "{made:?}");
+    assert!(served(&world).is_empty());
+}
+
+#[test]
+fn what_begins_to_page_once_it_is_served_is_taken_back_by_itself() {
+    let mut config = with(rule(LITERAL), by_bounds());
+    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
+    let mut world = World::new(config);
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    ordinary_for(&mut world, &ids, Span::minutes(15));
+    assert_eq!(names(&world), [Step::Shadow, Step::Canary, Step::Active], "{:?}", steps(&world));
+    assert_eq!(served(&world).len(), 8);
+    // Bursts under the literal, of which the rule never told, every two hours.
+    for _ in 0..8 {
+        for id in &ids {
+            world.sample(*id, 120.0);
+        }
+        ordinary_for(&mut world, &ids, Span::hours(2));
+    }
+    let made = steps(&world);
+    assert_eq!(made.last().map(|(step, _)| *step), Some(Step::RolledBack), "{made:?}");
+    assert!(served(&world).is_empty(), "the literal stands again");
+}
+
+#[test]
+fn what_misses_trouble_that_the_rule_told_of_is_taken_back_at_a_word() {
+    let mut config = with(rule(110.0), by_bounds());
+    (config.rollout.shadow, config.rollout.canary) = (Span::ZERO, Span::ZERO);
+    let mut world = World::new(config);
+    let ids = hosts(&mut world, 8);
+    ordinary(&mut world, &ids, 80);
+    import(&mut world, 500.0);
+    while names(&world).last() != Some(&Step::Active) {
+        ordinary(&mut world, &ids, 1);
+    }
+    assert!(served(&world).values().any(|value| *value == 500.0), "{:?}", served(&world));
+    for _ in 0..6 {
+        world.sample(ids[0], 200.0);
+    }
+    ordinary(&mut world, &ids, 3);
+    assert_eq!(names(&world).last(), Some(&Step::Active), "nobody said that it mattered");
+    world.verdict("load{host=\"h0\"}", Verdict::True);
+    world.cycles(3);
+    let made = steps(&world);
+    assert_eq!(made.last().map(|(step, _)| *step), Some(Step::RolledBack), "{made:?}");
+    assert!(made.last().is_some_and(|(_, because)| because.contains("missed 1 that mattered")), "{made:?}");
+}
+
+#[test]
+fn a_persons_word_goes_out_at_once_to_series_that_are_served_already() {
+    let mut config = with(rule(LITERAL), by_bounds());
+    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
+    config.learning.confidence_min = Confidence::clamped(0.0);
+    let mut world = World::new(config);
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    ordinary_for(&mut world, &ids, Span::minutes(15));
+    let before = served(&world);
+    world.sample(ids[0], 120.0);
+    world.verdict("load{host=\"h0\"}", Verdict::False);
+    world.cycles(4);
+    let after = served(&world);
+    let h0 = vec!["h0".to_owned()];
+    assert!(after[&h0] > before[&h0], "{} to {}", before[&h0], after[&h0]);
+    let released = world.events.iter().find_map(|event| match event {
+        Event::ThresholdReleased { series, because, .. } => Some((series.len(), because.as_str())),
+        _ => None,
+    });
+    assert_eq!(released.map(|(_, because)| because), Some("a person's word moved it"));
+}
+
+#[test]
+fn people_promote_and_roll_back_and_a_freeze_stops_both() {
+    let mut world = World::new(with(rule(LITERAL), certain()));
+    let ids = hosts(&mut world, 8);
+    let now = world.now;
+    assert_eq!(
+        world.engine.order("LoadHigh", Order::Promote, None, now),
+        Err(NotMoved::Nothing("LoadHigh".to_owned()))
+    );
+    assert_eq!(world.engine.order("x", Order::Promote, None, now), Err(NotMoved::Unknown("x".to_owned())));
+    until_all(&mut world, &ids);
+    let now = world.now;
+    world.events.extend(world.engine.freeze(true, "a test".to_owned(), now));
+    assert_eq!(world.engine.order("LoadHigh", Order::Promote, None, now), Err(NotMoved::Frozen));
+    ordinary_for(&mut world, &ids, Span::hours(2));
+    assert_eq!(names(&world).last(), Some(&Step::Shadow), "nothing moves while all changes are stopped");
+    let now = world.now;
+    world.events.extend(world.engine.freeze(false, "it is over".to_owned(), now));
+    let event = world.engine.order("LoadHigh", Order::Promote, Some("looks good".to_owned()), now).expect("an order");
+    world.events.push(event);
+    assert_eq!(served(&world).len(), 8);
+    assert_eq!(steps(&world).last(), Some(&(Step::Active, "a person said so: looks good")));
+    assert_eq!(world.engine.order("LoadHigh", Order::Promote, None, now), Err(NotMoved::Served("LoadHigh".to_owned())));
+    let event = world.engine.order("LoadHigh", Order::RollBack, None, now).expect("an order");
+    world.events.push(event);
+    assert!(served(&world).is_empty());
+    ordinary_for(&mut world, &ids, Span::hours(3));
+    assert_eq!(names(&world).last(), Some(&Step::RolledBack), "it rests for a day");
+}
+
+#[test]
+fn it_outlives_a_restart_and_a_rule_that_is_configured_no_longer_is_served_nothing() {
+    let mut world = World::new(with(rule(LITERAL), certain()));
+    let ids = hosts(&mut world, 8);
+    until_shadow(&mut world, &ids);
+    ordinary_for(&mut world, &ids, Span::minutes(65));
+    let (before, steps_before) = (served(&world), world.engine.knowledge().rollouts().clone());
+    assert!(!before.is_empty());
+    let parts = world.engine.snapshot();
+    let config = world.engine.knowledge().config().clone();
+    world.engine = Engine::restore(config, Methods::built_in(), 3, &parts, world.now).expect("its own snapshot");
+    assert_eq!((served(&world), world.engine.knowledge().rollouts().clone()), (before, steps_before));
+    let ids = hosts(&mut world, 8);
+    ordinary_for(&mut world, &ids, Span::hours(6));
+    assert_eq!(names(&world).last(), Some(&Step::Active), "it goes on where it was");
+    world.reconfigure(|config| config.rules.clear());
+    world.reconfigure(|config| config.rules.push(Arc::new(rule(LITERAL))));
+    assert!(served(&world).is_empty());
+}
