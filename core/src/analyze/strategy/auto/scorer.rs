@@ -25,7 +25,7 @@ const BINS: usize = 32;
 /// Samples that a histogram holds before it forgets by halves.
 const HELD: u16 = 30_000;
 
-/// Parts of the day, and of the week: a quarter of an hour, and four hours.
+/// Parts of the day: ten minutes.
 const DAY_PARTS: usize = 144;
 const DAY_MS: i64 = 86_400_000;
 
@@ -58,6 +58,10 @@ const RECORD_FADES: f32 = 0.99995;
 
 /// A value so many slow spreads away is no more than that for the slow means: one wild reading carries nothing away.
 const WILD: f32 = 200.0;
+
+/// A size counts as no more than so many usual ones where it is learned, and a time of day is learned from no farther: an
+/// incident carries neither away.
+const CLIPPED: f32 = 6.0;
 
 /// From this strangeness on a feature speaks in an alert.
 const SPEAKS: f32 = 0.5;
@@ -263,14 +267,17 @@ impl Scorer {
         self.learn(value, away, short, step, floor);
         if known && !holiday {
             let (day, week) = ((value - by_day).abs(), (value - by_week).abs());
-            let size = away[2].abs().min(6.0 * self.season + floor);
+            let size = away[2].abs().min(CLIPPED * self.season + floor);
             let rate = SLOW.max(1.0 / (self.count as f32));
             toward(&mut self.season, size, rate);
             toward(&mut self.day_error, day, rate);
             toward(&mut self.week_error, if weekly { week } else { day }, rate);
         }
         if !holiday && let Some((part, mean)) = self.day.see(part, value) {
-            self.day.learn(part, mean, 0.25, self.spread);
+            let (before, reach) = (self.day.mean(part), CLIPPED * (self.season + floor));
+            let known = self.day.met(part) >= 2;
+            let tame = if known { mean.clamp(before - reach, before + reach) } else { mean };
+            self.day.learn(part, tame, 0.25, self.spread);
         }
         self.previous = value;
         scores
@@ -357,7 +364,7 @@ impl Scorer {
         let at_least = 1.0 / (self.count as f32);
         let (fast, medium, slow, few) =
             (FAST.max(at_least), MEDIUM.max(at_least), SLOW.max(at_least), FEW.max(at_least));
-        let clipped = |size: f32, usual: f32| if early { size } else { size.min(6.0 * usual + floor) };
+        let clipped = |size: f32, usual: f32| if early { size } else { size.min(CLIPPED * usual + floor) };
         let size = clipped(away[0].abs(), self.spike);
         toward(&mut self.spike, size, medium);
         let size = clipped(away[3].abs(), self.far);
@@ -381,4 +388,37 @@ impl Scorer {
 #[inline]
 pub(super) fn part_of(clock: i64, period: i64, parts: usize) -> usize {
     (clock.rem_euclid(period) * parts as i64 / period) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PART_MS: i64 = DAY_MS / DAY_PARTS as i64;
+    const TEN: usize = 10 * 6;
+
+    /// A day by the ten minutes: 100 at midnight, 160 at noon, up to 6 beside that, and what else there is at an hour.
+    fn follow(scorer: &mut Scorer, day: i64, beside: impl Fn(i64) -> f32) {
+        for part in 0..DAY_PARTS as i64 {
+            let n = day * DAY_PARTS as i64 + part;
+            let usual = 130.0 - 30.0 * (part as f32 / DAY_PARTS as f32 * std::f32::consts::TAU).cos();
+            let noise = (n * 7919 % 13 - 6) as f32;
+            scorer.step(usual + noise + beside(part / 6), n * PART_MS, false, &Week::default(), &[1.0; FEATURES]);
+        }
+    }
+
+    #[test]
+    fn an_incident_of_hours_carries_no_time_of_day_away_and_a_level_that_stays_is_learned() {
+        let mut scorer = Scorer::new(100.0);
+        (0..14).for_each(|day| follow(&mut scorer, day, |_| 0.0));
+        let before = scorer.day.mean(TEN);
+        assert!((before - 156.0).abs() < 6.0, "{before}");
+        follow(&mut scorer, 14, |hour| if (8..14).contains(&hour) { 5_000.0 } else { 0.0 });
+        let after = scorer.day.mean(TEN);
+        assert!((after - before).abs() < 15.0, "{before} {after}: a quarter of it would be 1,250");
+
+        (15..29).for_each(|day| follow(&mut scorer, day, |_| 400.0));
+        let there = scorer.day.mean(TEN);
+        assert!((there - before - 400.0).abs() < 30.0, "{before} {there}");
+    }
 }
