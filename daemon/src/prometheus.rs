@@ -190,7 +190,6 @@ pub struct LiveRules {
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LiveGroup {
-    #[serde(default)]
     pub name: String,
     /// The file it stands in, on the server; of Mimir the namespace.
     #[serde(default)]

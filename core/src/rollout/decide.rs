@@ -1,6 +1,6 @@
 //! When a rule's new thresholds go a step on, and when they are taken back.
 
-use super::{Made, Rollout, Rule, Step};
+use super::{Made, Release, Rollout, Rule, Step};
 use crate::event::Event;
 use crate::knowledge::Knowledge;
 use crate::knowledge::series::Series;
@@ -11,7 +11,7 @@ use crate::threshold::Threshold;
 use crate::time::{Span, Timestamp};
 use crate::versus::{Book, alone, report};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const WEEK_SECS: f64 = 7.0 * 86_400.0;
@@ -107,29 +107,42 @@ pub fn decided(knowledge: &Knowledge, now: Timestamp) -> Vec<Event> {
         return Vec::new();
     }
     let rules = &knowledge.config().rules;
-    rules.iter().flat_map(|rule| of_rule(knowledge, rule, now)).collect()
+    if rules.is_empty() {
+        return Vec::new();
+    }
+    let mut members: BTreeMap<&str, Vec<Member<'_>>> = BTreeMap::new();
+    for series in knowledge.series() {
+        for (rule, release) in series.releases() {
+            members.entry(&rule.name).or_default().push((series, release));
+        }
+    }
+    let of = |name: &str| members.get(name).map_or(&[][..], Vec::as_slice);
+    rules.iter().flat_map(|rule| of_rule(knowledge, rule, of(&rule.name), now)).collect()
 }
 
-fn of_rule(knowledge: &Knowledge, rule: &Rule, now: Timestamp) -> Vec<Event> {
+/// A series of a rule, and what the rule is served of it.
+type Member<'a> = (&'a Series, &'a Release);
+
+fn of_rule(knowledge: &Knowledge, rule: &Rule, members: &[Member<'_>], now: Timestamp) -> Vec<Event> {
     let mut events = Vec::new();
-    let said = series_that(knowledge, rule, |series, release| {
+    let said = |(series, release): &&Member<'_>| {
         let imported = series.in_force().is_some_and(|threshold| threshold.strategy == IMPORTED);
         let asked = imported || series.verdicts() != release.verdicts;
         asked && release.served.is_some() && new(series, rule, release, true).is_some()
-    });
-    if !said.is_empty() {
+    };
+    let series: Vec<SeriesName> = members.iter().filter(said).map(|(series, _)| series.name().clone()).collect();
+    if !series.is_empty() {
         let because = "a person's word moved it".to_owned();
         let situation = knowledge.situation();
-        events.push(Event::ThresholdReleased { rule: rule.name.clone(), series: said, because, situation });
+        events.push(Event::ThresholdReleased { rule: rule.name.clone(), series, because, situation });
     }
     let nothing = Rollout::default();
     let rollout = knowledge.rollouts().get(&rule.name).unwrap_or(&nothing);
     let settings = &knowledge.config().rollout;
     let differ = || {
-        let waits = |series: &Series, release: &super::Release| {
-            release.trial.is_none() && new(series, rule, release, false).is_some()
-        };
-        series_that(knowledge, rule, waits).len()
+        let waits =
+            |(series, release): &&Member<'_>| release.trial.is_none() && new(series, rule, release, false).is_some();
+        members.iter().filter(waits).count()
     };
     let Some(Made { step, at, .. }) = rollout.now() else {
         let rests = rollout.refused_at().is_some_and(|at| now.since(at) < settings.watch);
@@ -140,14 +153,14 @@ fn of_rule(knowledge: &Knowledge, rule: &Rule, now: Timestamp) -> Vec<Event> {
         }
         return events;
     };
-    let evidence = evidence(knowledge, rule);
+    let evidence = evidence_of(knowledge, members);
     let due = |span: Span| now.since(*at) >= span;
     let next = match (step, evidence.regression()) {
         (Step::Shadow, Some(worse)) => Some((Step::Refused, worse)),
         (_, Some(worse)) => Some((Step::RolledBack, worse)),
         (Step::Shadow, None) if due(settings.shadow) => {
             let no_worse = format!("it did no worse in {}", settings.shadow);
-            match splits(knowledge, rule) {
+            match splits(knowledge, rule, members) {
                 true => Some((Step::Canary, no_worse)),
                 false => Some((Step::Active, format!("{no_worse}, and its series cannot be parted"))),
             }
@@ -176,43 +189,34 @@ fn moved(knowledge: &Knowledge, rule: &Rule, id: u64, to: Step, because: String,
     Event::RolloutMoved { rule: rule.name.clone(), id, to, because, evidence, situation: knowledge.situation() }
 }
 
-fn series_that(
-    knowledge: &Knowledge,
-    rule: &Rule,
-    wanted: impl Fn(&Series, &super::Release) -> bool,
-) -> Vec<SeriesName> {
-    let of_rule = knowledge
-        .series()
-        .filter(|series| series.releases().any(|(one, release)| one.name == rule.name && wanted(series, release)));
-    of_rule.map(|series| series.name().clone()).collect()
-}
-
 /// The threshold of a series that the rule should be served in place of what it is. One that is too young to alert is none, nor
 /// is one that has no bound on the rule's side.
-pub(crate) fn new<'a>(
-    series: &'a Series,
-    rule: &Rule,
-    release: &super::Release,
-    at_all: bool,
-) -> Option<&'a Arc<Threshold>> {
+pub(crate) fn new<'a>(series: &'a Series, rule: &Rule, release: &Release, at_all: bool) -> Option<&'a Arc<Threshold>> {
     let threshold = series.in_force.as_ref().filter(|_| series.active())?;
     let has_bound = threshold.alert.pairs().any(|pair| rule.side(pair).is_some());
     (!threshold.young && has_bound && release.differs(rule, threshold, at_all)).then_some(threshold)
 }
 
 /// Whether the share that comes first holds some of the keys in the trial and not all of them.
-fn splits(knowledge: &Knowledge, rule: &Rule) -> bool {
+fn splits(knowledge: &Knowledge, rule: &Rule, members: &[Member<'_>]) -> bool {
     let share = knowledge.config().rollout.share.get();
-    let in_trial = series_that(knowledge, rule, |_, release| release.trial.is_some());
-    let keys: BTreeSet<Vec<String>> = in_trial.iter().map(|series| rule.key(series)).collect();
+    let in_trial = members.iter().filter(|(_, release)| release.trial.is_some());
+    let keys: BTreeSet<Vec<String>> = in_trial.map(|(series, _)| rule.key(series.name())).collect();
     let first = keys.iter().filter(|key| rule.is_first(key, share)).count();
     first > 0 && first < keys.len()
 }
 
 /// What both thresholds of all series in the rule's trial would have paged for.
 pub fn evidence(knowledge: &Knowledge, rule: &Rule) -> Evidence {
-    let releases = knowledge.series().flat_map(Series::releases).filter(|(one, _)| one.name == rule.name);
-    let books: Vec<&Book> = releases.filter_map(|(_, release)| Some(release.trial.as_ref()?.book())).collect();
+    let own = |series| {
+        let release = Series::releases(series).find(|(one, _)| one.name == rule.name);
+        release.map(|(_, release)| (series, release))
+    };
+    evidence_of(knowledge, &knowledge.series().filter_map(own).collect::<Vec<_>>())
+}
+
+fn evidence_of(knowledge: &Knowledge, members: &[Member<'_>]) -> Evidence {
+    let books: Vec<&Book> = members.iter().filter_map(|(_, release)| Some(release.trial.as_ref()?.book())).collect();
     let told = report(&books);
     let [alone_proposed, alone_before] = alone(&books);
     Evidence {
