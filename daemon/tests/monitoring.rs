@@ -94,7 +94,8 @@ fn prometheus_answers_every_query_of_the_dashboards_with_something() {
         &format!(
             "series: [{{match: load, static: {{upper: 60}}}}]\n\
              rules: [{{alert: Busy, expr: load, op: '>', literal: 1000, match: load}}]\nwebhooks: [{{url: '{nobody}'}}]\n\
-             receivers: [{{kind: webhook, url: '{nobody}'}}]\npromql: [{expr}, url: '{url}'}}]\n"
+             receivers: [{{kind: webhook, url: '{nobody}'}}]\npromql: [{expr}, url: '{url}'}}]\n\
+             remote_write: [{{url: '{url}/api/v1/write', interval: 1s}}]\n"
         ),
     );
     let daemon = Daemon::listening(&folder, &listen);
