@@ -13,7 +13,7 @@ use homeostat::replay::data::Direction;
 use homeostat::rollout::{self, NotMoved, Order, Rule, Step};
 use homeostat::series::Selector;
 use homeostat::time::Span;
-use homeostat::units::Confidence;
+use homeostat::units::{Confidence, Sensitivity};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use world::{World, by_bounds, certain, name};
@@ -211,6 +211,40 @@ fn what_misses_trouble_that_the_rule_told_of_is_taken_back_at_a_word() {
     let made = steps(&world);
     assert_eq!(made.last().map(|(step, _)| *step), Some(Step::RolledBack), "{made:?}");
     assert!(made.last().is_some_and(|(_, because)| because.contains("missed 1 that mattered")), "{made:?}");
+}
+
+#[test]
+fn what_a_word_took_back_stays_so_where_a_threshold_stood_before_it() {
+    let mut config = with(rule(LITERAL), by_bounds());
+    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
+    config.rollout.watch = Span::minutes(30);
+    config.learning.confidence_min = Confidence::clamped(0.0);
+    let mut world = World::new(config);
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    while names(&world).last() != Some(&Step::Kept) {
+        ordinary(&mut world, &ids, 1);
+    }
+    let before = served(&world);
+    assert_eq!(before.len(), 8);
+    world.reconfigure(|config| config.rollout.watch = Span::hours(20));
+    world.reconfigure(|config| config.learning.sensitivity = Sensitivity::clamped(6.0));
+    while names(&world).last() != Some(&Step::Active) {
+        ordinary(&mut world, &ids, 1);
+    }
+    let h0 = vec!["h0".to_owned()];
+    let (low, high) = (before[&h0], served(&world)[&h0]);
+    assert!(high > low + 0.1, "{low} to {high}");
+    // Beyond the one before, and not beyond the one that is tried out.
+    for _ in 0..3 {
+        world.sample(ids[0], (low + high) / 2.0);
+    }
+    ordinary(&mut world, &ids, 2);
+    world.verdict("load{host=\"h0\"}", Verdict::True);
+    world.cycles(6);
+    assert_eq!(names(&world).last(), Some(&Step::RolledBack), "{:?}", steps(&world));
+    ordinary_for(&mut world, &ids, Span::hours(2));
+    assert_eq!(served(&world), before, "nothing serves it again");
 }
 
 #[test]

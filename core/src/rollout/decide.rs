@@ -125,6 +125,13 @@ type Member<'a> = (&'a Series, &'a Release);
 
 fn of_rule(knowledge: &Knowledge, rule: &Rule, members: &[Member<'_>], now: Timestamp) -> Vec<Event> {
     let mut events = Vec::new();
+    let nothing = Rollout::default();
+    let rollout = knowledge.rollouts().get(&rule.name).unwrap_or(&nothing);
+    let settings = &knowledge.config().rollout;
+    let rests = rollout.refused_at().is_some_and(|at| now.since(at) < settings.watch);
+    if rests {
+        return events;
+    }
     let said = |(series, release): &&Member<'_>| {
         let imported = series.in_force().is_some_and(|threshold| threshold.strategy == IMPORTED);
         let asked = imported || series.verdicts() != release.verdicts;
@@ -136,17 +143,13 @@ fn of_rule(knowledge: &Knowledge, rule: &Rule, members: &[Member<'_>], now: Time
         let situation = knowledge.situation();
         events.push(Event::ThresholdReleased { rule: rule.name.clone(), series, because, situation });
     }
-    let nothing = Rollout::default();
-    let rollout = knowledge.rollouts().get(&rule.name).unwrap_or(&nothing);
-    let settings = &knowledge.config().rollout;
     let differ = || {
         let waits =
             |(series, release): &&Member<'_>| release.trial.is_none() && new(series, rule, release, false).is_some();
         members.iter().filter(waits).count()
     };
     let Some(Made { step, at, .. }) = rollout.now() else {
-        let rests = rollout.refused_at().is_some_and(|at| now.since(at) < settings.watch);
-        let count = if rests { 0 } else { differ() };
+        let count = differ();
         if count > 0 {
             let because = format!("what was learned of {count} series differs from what the rule is served");
             events.push(moved(knowledge, rule, rollout.id + 1, Step::Shadow, because, None));

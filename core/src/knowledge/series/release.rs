@@ -60,7 +60,11 @@ impl Series {
             Step::Active => release.serve(self.verdicts),
             Step::Canary => {}
             Step::Kept => release.trial = None,
-            Step::Refused | Step::RolledBack => release.take_back(),
+            Step::Refused | Step::RolledBack => {
+                release.take_back();
+                // What was said led to this: it is no reason to serve the same again.
+                release.verdicts = self.verdicts;
+            }
         }
         self.releases[at] = release;
     }
