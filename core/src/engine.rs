@@ -301,9 +301,15 @@ impl Engine {
     /// Takes a signal in and gives it its number (in the event). The caller stores the event before it acknowledges.
     pub fn signal(&mut self, signal: Signal, now: Timestamp) -> Event {
         let event = self.numbered(signal);
-        self.knowledge.apply(&event, now);
-        self.tell(&event);
+        self.take_in(&event, now);
         event
+    }
+
+    /// Takes in an event that [`numbered`](Engine::numbered), [`answered`](Engine::answered) or [`ordered`](Engine::ordered) gave
+    /// just now, once it is stored.
+    pub fn take_in(&mut self, event: &Event, now: Timestamp) {
+        self.knowledge.apply(event, now);
+        self.tell(event);
     }
 
     /// The event that [`answer`](Engine::answer) would give, so that a caller can store it first. `comment` is kept with it.
@@ -326,8 +332,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Event, NotAnswered> {
         let event = self.answered(id, answer, comment)?;
-        self.knowledge.apply(&event, now);
-        self.tell(&event);
+        self.take_in(&event, now);
         Ok(event)
     }
 
@@ -346,8 +351,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Event, NotMoved> {
         let event = self.ordered(rule, order, comment)?;
-        self.knowledge.apply(&event, now);
-        self.tell(&event);
+        self.take_in(&event, now);
         Ok(event)
     }
 
@@ -433,9 +437,6 @@ impl Engine {
         for event in analyze::shift::decided(&self.knowledge, now) {
             self.emit(event, now, &mut events);
         }
-        for event in rollout::decided(&self.knowledge, now) {
-            self.emit(event, now, &mut events);
-        }
         let heard = self.knowledge.last_signal_id();
         let wanted = self.reflect(now);
         let analysis = self.analyze(&wanted, now);
@@ -451,6 +452,10 @@ impl Engine {
         }
         let plan = plan::plan(&self.knowledge, &analysis, wanted, now);
         let completed = self.dispatch(plan, analysis, heard, now, &mut events);
+        // Last: what leaves is what this turn learned.
+        for event in rollout::decided(&self.knowledge, now) {
+            self.emit(event, now, &mut events);
+        }
         self.emit(Event::CycleCompleted(Box::new(completed)), now, &mut events);
         Cycle { events }
     }

@@ -465,7 +465,6 @@ impl Driver {
         self.store.probe().map_err(|error| Refused::NotStored(self.failed(&error)))
     }
 
-    /// Durable first, then taken in, then acknowledged.
     fn signal(&mut self, mut signal: Signal, now: Timestamp) -> Result<u64, Refused> {
         self.storable()?;
         if let Some(name) = &signal.series
@@ -474,40 +473,35 @@ impl Driver {
             return Err(Refused::UnknownSeries(name.clone()));
         }
         signal.at = now;
-        let event = self.engine.numbered(signal.clone());
-        let seq = match self.store.append(&[(now, event)]) {
-            Ok(seq) => seq,
-            Err(error) => return Err(Refused::NotStored(self.failed(&error))),
-        };
-        let event = self.engine.signal(signal, now);
+        let event = self.engine.numbered(signal);
         let Event::Signalled { signal } = &event else { unreachable!("a signal gives a signalled event") };
         let id = signal.id;
-        self.publish(seq, now, event);
+        self.take_in(event, now)?;
         Ok(id)
     }
 
-    /// As a verdict: durable first, then taken in, then acknowledged.
     fn answer(&mut self, id: u64, answer: Answer, comment: Option<String>, now: Timestamp) -> Result<(), Refused> {
         self.storable()?;
-        let event = self.engine.answered(id, answer, comment.clone())?;
-        let seq = match self.store.append(&[(now, event)]) {
-            Ok(seq) => seq,
-            Err(error) => return Err(Refused::NotStored(self.failed(&error))),
-        };
-        let event = self.engine.answer(id, answer, comment, now)?;
-        crate::log::notable(std::iter::once(&event));
-        self.publish(seq, now, event);
-        Ok(())
+        let event = self.engine.answered(id, answer, comment)?;
+        self.take_in(event, now)
     }
 
     fn order(&mut self, rule: &str, order: Order, comment: Option<String>, now: Timestamp) -> Result<(), Refused> {
         self.storable()?;
-        let event = self.engine.ordered(rule, order, comment.clone())?;
-        let seq = match self.store.append(&[(now, event)]) {
+        let event = self.engine.ordered(rule, order, comment)?;
+        self.take_in(event, now)
+    }
+
+    /// What a person says: durable first, then taken in, then acknowledged.
+    fn take_in(&mut self, event: Event, now: Timestamp) -> Result<(), Refused> {
+        // What cannot be stored is given back, and nothing has changed.
+        let stored = [(now, event)];
+        let seq = match self.store.append(&stored) {
             Ok(seq) => seq,
             Err(error) => return Err(Refused::NotStored(self.failed(&error))),
         };
-        let event = self.engine.order(rule, order, comment, now)?;
+        let [(_, event)] = stored;
+        self.engine.take_in(&event, now);
         crate::log::notable(std::iter::once(&event));
         self.publish(seq, now, event);
         Ok(())
