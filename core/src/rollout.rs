@@ -18,7 +18,7 @@ use crate::series::{Selector, SeriesName};
 use crate::threshold::{Pair, Threshold};
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Steps of a rule that are remembered; the journal has the older ones.
 const STEPS_KEPT: usize = 20;
@@ -71,11 +71,18 @@ impl Rule {
         }
     }
 
-    /// Whether the series with this key are among the share that comes first: always the same ones.
-    pub(crate) fn is_first(&self, key: &[String], share: f64) -> bool {
-        let text = format!("{}\0{}", self.name, key.join("\0"));
-        let at = xxhash_rust::xxh3::xxh3_64(text.as_bytes()) as f64 / u64::MAX as f64;
-        at < share
+    /// The share of these keys that comes first, always in the same order: one at least, and not all of them. None where they
+    /// cannot be parted, or are not to be.
+    pub(crate) fn first(&self, keys: &BTreeSet<Vec<String>>, share: f64) -> BTreeSet<Vec<String>> {
+        if keys.len() < 2 || share <= 0.0 || share >= 1.0 {
+            return BTreeSet::new();
+        }
+        let place =
+            |key: &&Vec<String>| xxhash_rust::xxh3::xxh3_64(format!("{}\0{}", self.name, key.join("\0")).as_bytes());
+        let mut all: Vec<&Vec<String>> = keys.iter().collect();
+        all.sort_by_cached_key(place);
+        let count = ((keys.len() as f64 * share).round() as usize).clamp(1, keys.len() - 1);
+        all.into_iter().take(count).cloned().collect()
     }
 }
 
@@ -161,9 +168,9 @@ impl Rollout {
         self.steps.back().is_some_and(|made| matches!(made.step, Step::Shadow | Step::Refused | Step::RolledBack))
     }
 
-    /// When something that was tried out was taken back last, if it was the last that was tried.
+    /// When something that was tried out was taken back last for what it did, if it was the last that was tried.
     fn refused_at(&self) -> Option<Timestamp> {
-        let last = self.steps.back()?;
+        let last = self.steps.back().filter(|last| last.evidence.is_some())?;
         matches!(last.step, Step::Refused | Step::RolledBack).then_some(last.at)
     }
 }
@@ -175,7 +182,8 @@ pub fn served(knowledge: &Knowledge, now: Timestamp) -> Vec<(&Rule, BTreeMap<Vec
     let mut all: BTreeMap<&str, BTreeMap<Vec<String>, f64>> = BTreeMap::new();
     for series in knowledge.series() {
         for (rule, release) in series.releases() {
-            let Some(threshold) = &release.served else { continue };
+            // What the engine itself has withdrawn it does not serve either.
+            let Some(threshold) = release.served.as_ref().filter(|_| series.in_force().is_some()) else { continue };
             let Some(bound) = rule.bound(threshold, now, series.occasions(now).holiday) else { continue };
             let wider: fn(f64, f64) -> f64 = match rule.direction {
                 Direction::Upper => f64::max,

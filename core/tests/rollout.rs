@@ -268,6 +268,59 @@ fn a_persons_word_goes_out_at_once_to_series_that_are_served_already() {
         _ => None,
     });
     assert_eq!(released.map(|(_, because)| because), Some("a person's word moved it"));
+    let learned = world.series(ids[0]).in_force().expect("it is judged").alert.at(world.now).1;
+    assert_eq!(Some(after[&h0]), learned, "what was learned since the word, not what stood before it");
+    // The trial goes on with it, so that it can be taken back with the others.
+    let (now, order) = (world.now, Order::RollBack);
+    let event = world.engine.order("LoadHigh", order, None, now).expect("an order");
+    world.events.push(event);
+    assert!(served(&world).is_empty());
+}
+
+#[test]
+fn a_rule_of_few_series_has_a_canary_too() {
+    let mut config = with(rule(LITERAL), certain());
+    config.rollout.shadow = Span::minutes(10);
+    for count in [2, 3, 4] {
+        let mut world = World::new(config.clone());
+        let ids = hosts(&mut world, count);
+        until_all(&mut world, &ids);
+        ordinary_for(&mut world, &ids, Span::minutes(20));
+        assert_eq!((names(&world), served(&world).len()), (vec![Step::Shadow, Step::Canary], 1), "of {count}");
+    }
+}
+
+#[test]
+fn a_trial_of_which_nothing_is_left_ends_and_another_may_begin() {
+    let mut world = World::new(with(rule(LITERAL), certain()));
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    let now = world.now;
+    let event = world.engine.order("LoadHigh", Order::Promote, None, now).expect("an order");
+    world.events.push(event);
+    world.reconfigure(|config| config.rules.clear());
+    world.reconfigure(|config| config.rules.push(Arc::new(rule(LITERAL))));
+    world.cycles(3);
+    let made = steps(&world);
+    let ended = (Step::RolledBack, "nothing is left of it to try out");
+    assert!(made.contains(&ended) && made.last().map(|(step, _)| *step) == Some(Step::Shadow), "{made:?}");
+}
+
+#[test]
+fn what_was_said_before_a_trial_is_heard_in_it() {
+    let mut world = World::new(with(rule(110.0), by_bounds()));
+    let ids = hosts(&mut world, 8);
+    ordinary(&mut world, &ids, 80);
+    for _ in 0..6 {
+        world.sample(ids[0], 200.0);
+    }
+    world.verdict("load{host=\"h0\"}", Verdict::True);
+    ordinary(&mut world, &ids, 10);
+    import(&mut world, 500.0);
+    world.cycles(3);
+    let made = steps(&world);
+    assert_eq!(names(&world), [Step::Shadow, Step::Refused], "{made:?}");
+    assert!(made.last().is_some_and(|(_, because)| because.contains("missed 1 that mattered")), "{made:?}");
 }
 
 #[test]

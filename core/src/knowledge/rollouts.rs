@@ -1,9 +1,10 @@
 //! What alert rules elsewhere are served of what was learned here: the memory of it, series by series.
 
 use super::Knowledge;
+use super::series::Series;
 use crate::rollout::{Rollout, Step};
 use crate::series::SeriesName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Knowledge {
     /// What became of the thresholds of each rule, by its name; of some that are configured no longer, too.
@@ -14,9 +15,20 @@ impl Knowledge {
     /// Does to all series of a rule what a step says.
     pub(super) fn apply_moved(&mut self, rule: &str, to: Step) {
         let share = self.config.rollout.share.get();
+        let first = match (to, self.config.rules.iter().find(|one| one.name == rule)) {
+            (Step::Canary, Some(rule)) => {
+                let in_trial = |series: &&Series| {
+                    series.releases().any(|(one, release)| one.name == rule.name && release.trial.is_some())
+                };
+                let keys = self.series().filter(in_trial).map(|series| rule.key(series.name())).collect();
+                rule.first(&keys, share)
+            }
+            _ => BTreeSet::new(),
+        };
         for series in self.shards.iter_mut().flat_map(super::Shard::iter_mut) {
             if let Some(at) = series.settings.rules.iter().position(|one| one.name == rule) {
-                series.move_on(at, to, share);
+                let is_first = first.contains(&series.settings.rules[at].key(series.name()));
+                series.move_on(at, to, is_first);
             }
         }
     }

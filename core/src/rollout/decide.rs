@@ -134,7 +134,8 @@ fn of_rule(knowledge: &Knowledge, rule: &Rule, members: &[Member<'_>], now: Time
     }
     let said = |(series, release): &&Member<'_>| {
         let imported = series.in_force().is_some_and(|threshold| threshold.strategy == IMPORTED);
-        let asked = imported || series.verdicts() != release.verdicts;
+        // What was said and is not learned yet has moved nothing yet.
+        let asked = imported || series.verdicts() != release.verdicts && !series.relearn;
         asked && release.served.is_some() && new(series, rule, release, true).is_some()
     };
     let series: Vec<SeriesName> = members.iter().filter(said).map(|(series, _)| series.name().clone()).collect();
@@ -156,6 +157,11 @@ fn of_rule(knowledge: &Knowledge, rule: &Rule, members: &[Member<'_>], now: Time
         }
         return events;
     };
+    if members.iter().all(|(_, release)| release.trial.is_none()) {
+        let to = if *step == Step::Shadow { Step::Refused } else { Step::RolledBack };
+        events.push(moved(knowledge, rule, rollout.id, to, "nothing is left of it to try out".to_owned(), None));
+        return events;
+    }
     let evidence = evidence_of(knowledge, members);
     let due = |span: Span| now.since(*at) >= span;
     let next = match (step, evidence.regression()) {
@@ -202,11 +208,9 @@ pub(crate) fn new<'a>(series: &'a Series, rule: &Rule, release: &Release, at_all
 
 /// Whether the share that comes first holds some of the keys in the trial and not all of them.
 fn splits(knowledge: &Knowledge, rule: &Rule, members: &[Member<'_>]) -> bool {
-    let share = knowledge.config().rollout.share.get();
     let in_trial = members.iter().filter(|(_, release)| release.trial.is_some());
     let keys: BTreeSet<Vec<String>> = in_trial.map(|(series, _)| rule.key(series.name())).collect();
-    let first = keys.iter().filter(|key| rule.is_first(key, share)).count();
-    first > 0 && first < keys.len()
+    !rule.first(&keys, knowledge.config().rollout.share.get()).is_empty()
 }
 
 /// What both thresholds of all series in the rule's trial would have paged for.

@@ -68,8 +68,11 @@ impl Series {
         if let Some(live) = &mut self.versus {
             live.book_mut().hear(verdict, from, until);
         }
-        for trial in self.releases.iter_mut().filter_map(|release| release.trial.as_mut()) {
-            trial.book_mut().hear(verdict, from, until);
+        // What weighs little takes nothing back.
+        if weight >= EXCUSES {
+            for trial in self.releases.iter_mut().filter_map(|release| release.trial.as_mut()) {
+                trial.book_mut().hear(verdict, from, until);
+            }
         }
         let mut spoke = self.spoke_in(from, until);
         let of_alert = match about {
@@ -125,6 +128,12 @@ impl Series {
         }
         self.implied.push(Implied { begun, verdict, weight });
         Some(undone)
+    }
+
+    /// What was lately said of its alerts, in words or by what weighs as much as half a word, and when each began.
+    pub(super) fn words(&self) -> impl Iterator<Item = (Verdict, Timestamp)> {
+        let heavy = |said: &&Implied| said.weight.is_none_or(|weight| weight.get() >= EXCUSES);
+        self.implied.iter().filter(heavy).map(|said| (said.verdict, said.begun))
     }
 
     /// Whether two moments belong to one alert, or are one.

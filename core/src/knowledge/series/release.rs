@@ -2,7 +2,7 @@
 
 use super::Series;
 use crate::rollout::{Release, Rule, Step, new};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use std::sync::Arc;
 
 impl Series {
@@ -35,16 +35,24 @@ impl Series {
         }
     }
 
-    /// Serves a rule what was learned, without a trial.
+    /// Serves a rule what was learned since a person's word, without a trial of its own. One that goes on goes on with it: what
+    /// it has seen so far, and the way back, are not lost.
     pub(crate) fn release_now(&mut self, at: usize) {
+        let Some(threshold) = self.in_force.clone() else { return };
         let release = &mut self.releases[at];
-        release.trial = None;
-        release.served.clone_from(&self.in_force);
+        if let Some(trial) = &mut release.trial {
+            if release.served.as_ref() != Some(&trial.proposed) {
+                // Nothing of it is served yet: what the word moved stands before it, too.
+                trial.before = Some(Arc::clone(&threshold));
+            }
+            trial.proposed = Arc::clone(&threshold);
+        }
+        release.served = Some(threshold);
         release.verdicts = self.verdicts;
     }
 
-    /// Does what a step of this rule says.
-    pub(crate) fn move_on(&mut self, at: usize, to: Step, share: f64) {
+    /// Does what a step of this rule says; `is_first`: whether it is among the share that comes first.
+    pub(crate) fn move_on(&mut self, at: usize, to: Step, is_first: bool) {
         let rule = Arc::clone(&self.settings.rules[at]);
         let mut release = std::mem::take(&mut self.releases[at]);
         match to {
@@ -54,9 +62,15 @@ impl Series {
                 {
                     let held = self.window.iter().filter(|(at, _)| !self.occasions(*at).silent);
                     release.begin(&rule, proposed, held, |at| self.occasions(at).holiday);
+                    // What was said of that time already.
+                    if let Some(trial) = &mut release.trial {
+                        for (verdict, begun) in self.words() {
+                            trial.book_mut().hear(verdict, begun, begun + Span::from_millis(1));
+                        }
+                    }
                 }
             }
-            Step::Canary if rule.is_first(&rule.key(&self.name), share) => release.serve(self.verdicts),
+            Step::Canary if is_first => release.serve(self.verdicts),
             Step::Active => release.serve(self.verdicts),
             Step::Canary => {}
             Step::Kept => release.trial = None,

@@ -30,6 +30,7 @@ impl Series {
 
     /// The new level is ordinary: since then it is another series.
     pub(crate) fn accept_level(&mut self, since: Timestamp, detector: Option<&dyn Detector>) {
+        self.verdicts += 1;
         self.begin_anew(since, detector);
     }
 
