@@ -112,6 +112,10 @@ impl Client {
         Client { cache: Cache::of_user(), ..self }
     }
 
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     pub fn url(&self) -> &str {
         &self.endpoint.url
     }

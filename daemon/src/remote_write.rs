@@ -8,14 +8,18 @@ use crate::prometheus::endpoint::{Access, wrong_address};
 use crate::telemetry::{Family, Learned, Served, threshold_families};
 use homeostat::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io::Read as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A Prometheus looks a sample up for five minutes: one that comes later than this leaves a gap when one fails.
 const INTERVAL_MAX: Span = Span::minutes(2);
 const INTERVAL_MIN: Span = Span::from_secs(1);
+
+/// The NaN by which a series ends: <https://prometheus.io/docs/concepts/remote_write_spec/>, "stale markers".
+const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
 /// Series in one message, as senders have it.
 const SERIES_AT_ONCE: usize = 2_000;
@@ -85,7 +89,8 @@ pub fn spawn(targets: &[RemoteWrite], handle: &Handle) -> Result<Vec<Arc<Tally>>
     let one = |(at, target): (usize, &RemoteWrite)| {
         let agent = target.access.agent(TIMEOUT).map_err(|problem| format!("remote_write[{at}]: {problem}"))?;
         let tally = Arc::new(Tally::default());
-        let writer = Arc::new(Writer { target: target.clone(), agent, tally: Arc::clone(&tally) });
+        let (target, sent) = (target.clone(), Mutex::default());
+        let writer = Arc::new(Writer { target, agent, tally: Arc::clone(&tally), sent });
         tokio::spawn(writer.run(handle.clone()));
         Ok(tally)
     };
@@ -96,6 +101,16 @@ struct Writer {
     target: RemoteWrite,
     agent: ureq::Agent,
     tally: Arc<Tally>,
+    /// What was sent the last time that all was taken.
+    sent: Mutex<BTreeSet<Identity>>,
+}
+
+/// Name and labels.
+type Identity = (String, Vec<(String, String)>);
+
+fn identity((name, labels, _): &Series<'_>) -> Identity {
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    ((*name).to_owned(), labels.iter().map(own).collect())
 }
 
 impl Writer {
@@ -124,22 +139,40 @@ impl Writer {
         }
     }
 
-    /// Sends all that is known now; the error says why not all of it got there.
+    /// Sends all that is known now, what rules look up first; the error says why not all of it got there. What was sent the last
+    /// time and is no more ends with a stale marker, or it would be looked up for five minutes on.
     fn write(&self, families: &[Family], now: Timestamp) -> Result<(), String> {
-        let series: Vec<Series<'_>> = families.iter().flat_map(Family::series).collect();
+        let mut series: Vec<Series<'_>> = families.iter().flat_map(Family::series).collect();
+        series.sort_by_key(|(_, labels, _)| !labels.iter().any(|(name, _)| *name == "rule"));
+        let known: BTreeSet<Identity> = series.iter().map(identity).collect();
+        // Only what another thread broke off in is poisoned, and here nothing is.
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ended = sent.difference(&known).map(|(name, labels)| {
+            let labels = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            (name.as_str(), labels, STALE)
+        });
+        series.splice(0..0, ended);
+        let mut problem = None;
         for some in series.chunks(SERIES_AT_ONCE) {
             match self.post(&message(some, now)) {
                 Ok(()) => {
                     self.tally.samples.fetch_add(some.len() as u64, Ordering::Relaxed);
                 }
-                Err(problem) => {
+                // What one message is refused for says nothing of the others.
+                Err(said) => {
                     self.tally.failures.fetch_add(1, Ordering::Relaxed);
-                    return Err(problem);
+                    problem.get_or_insert(said);
                 }
             }
         }
-        self.tally.taken_at.store(now.millis(), Ordering::Relaxed);
-        Ok(())
+        match problem {
+            Some(problem) => Err(problem),
+            None => {
+                *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = known;
+                self.tally.taken_at.store(now.millis(), Ordering::Relaxed);
+                Ok(())
+            }
+        }
     }
 
     fn post(&self, message: &[u8]) -> Result<(), String> {

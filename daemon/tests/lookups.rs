@@ -192,6 +192,13 @@ fn written_to_a_prometheus_thresholds_decide_there_without_a_scrape() {
     assert!(served(&daemon)[0].ends_with(&format!(" {there}")), "{there}: {:?}", served(&daemon));
     assert!(daemon.metric("homeostat_remote_write_samples_total{target=\"1\"}") >= 4.0);
     assert_eq!(daemon.metric("homeostat_remote_write_failures_total{target=\"1\"}"), 0.0);
+    // What is taken back is gone there at once, not when nobody has heard of it for five minutes.
+    let back = daemon.post("/api/v1/rollouts", &json!({ "rule": "Busy", "order": "roll_back" }));
+    assert_eq!(back.status, 200, "{}", back.text);
+    wait_until("the end of what was taken back", || {
+        let found = prometheus.api("query", &[("query", "homeostat_threshold{rule=\"Busy\"}")]);
+        (found["result"] == json!([])).then_some(())
+    });
 }
 
 #[test]

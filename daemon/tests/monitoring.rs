@@ -4,11 +4,10 @@
 mod common;
 
 use common::prometheus::{Prometheus, free_port};
-use common::{Daemon, PATIENCE, configure, folder, read, write};
+use common::{Daemon, configure, folder, read, wait_until, write};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 fn monitoring() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../monitoring")
@@ -104,19 +103,14 @@ fn prometheus_answers_every_query_of_the_dashboards_with_something() {
     let result = |expr: &str| prometheus.api("query", &[("query", expr)])["result"].take();
     let empty = |query: &&Query| result(&query.expr).as_array().is_some_and(Vec::is_empty);
     let queries = queries();
-    let dark = || -> Vec<&Query> {
-        queries.iter().filter(|query| !MAY_BE_EMPTY.contains(&query.panel.as_str())).filter(empty).collect()
-    };
-    // A rate has two scrapes to wait for, a source its first answer.
-    let begun = Instant::now();
-    while !dark().is_empty() && begun.elapsed() < PATIENCE {
-        std::thread::sleep(Duration::from_millis(200));
+    // A rate has two scrapes to wait for, a source its first answer. Those that may be empty are asked as well: an answer that is
+    // none would not have come back.
+    for query in &queries {
+        let Query { dashboard, panel, expr } = query;
+        let may_be_empty = MAY_BE_EMPTY.contains(&panel.as_str());
+        let what = format!("something of {dashboard}, `{panel}`: {expr}");
+        wait_until(&what, || (!empty(&query) || may_be_empty).then_some(()));
     }
-    if let Some(Query { dashboard, panel, expr }) = dark().first() {
-        panic!("{dashboard}, `{panel}` shows nothing: {expr}");
-    }
-    // Those that may be empty are asked as well: an answer that is none would not have come back.
-    queries.iter().for_each(|query| _ = empty(&query));
     for group in prometheus.api("rules", &[])["groups"].as_array().expect("a list") {
         for rule in group["rules"].as_array().expect("a list") {
             assert_eq!(rule["health"], "ok", "{rule}");

@@ -305,6 +305,7 @@ fn rules_that_compare_one_expression_become_entries_of_our_own_configuration() {
     let rule = &entries["rules"][0];
     assert_eq!((&rule["alert"], &rule["expr"], &rule["op"]), (&json!("Quiet"), &json!("busy"), &json!(">")));
     assert_eq!((&rule["literal"], &rule["match"]), (&json!(99.5), &json!("quiet")));
+    assert_eq!(rule["by"], json!(["host"]), "also of series that never paged");
     write(&dir, "homeostat.yaml", &ran.out);
     assert_eq!(run(&dir, &["config", "check", "homeostat.yaml"]).code, 0);
     let written = run(&dir, &["thresholds", "rules", "--config", "homeostat.yaml"]);

@@ -149,7 +149,7 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
         eprintln!("{written} in {}; run them with: promtool test rules {0}/*.test.yml", folder.display());
     }
     match args.as_data {
-        Some(which) => data::print(which, &subjects, &outcomes, client.url(), out)?,
+        Some(which) => data::print(which, &subjects, &outcomes, client.endpoint(), out)?,
         None if args.diff => print_diff(&changed, out)?,
         None => report::print(&subjects, &outcomes, &plans, out)?,
     }

@@ -9,7 +9,7 @@ use crate::rules::spell::spell;
 use crate::rules::tiers;
 use homeostat::doctor::{self, Finding, Limits, SeriesLiteral};
 use homeostat::replay::score::per_week;
-use homeostat::replay::{Page, Range, Replayer};
+use homeostat::replay::{Labels, Page, Range, Replayer};
 use homeostat::time::{Span, Timestamp};
 
 /// One rule, what it did, and what is proposed.
@@ -29,6 +29,8 @@ pub(super) struct Past {
     pub history: Span,
     pub pages_per_week: f64,
     pub pages: Vec<Page>,
+    /// Of all series that were fetched for it, those that never paged among them.
+    pub series: Vec<Labels>,
 }
 
 pub(super) enum Verdict {
@@ -173,7 +175,9 @@ fn one(at: usize, subject: &Subject<'_>, history: &History, bound: Option<f64>, 
             "its label {labels} depends on the value: each value is an alert of its own, more than are counted here"
         ));
     }
-    let past = Past { history: lasted, pages_per_week: per_week(now.pages.len(), lasted), pages: now.pages };
+    let series = leaves.iter().flat_map(|leaf| leaf.tracks.iter().map(|track| track.labels.clone())).collect();
+    let pages_per_week = per_week(now.pages.len(), lasted);
+    let past = Past { history: lasted, pages_per_week, pages: now.pages, series };
     if let Some(reason) = &subject.reason {
         let over_budget = past.pages_per_week > subject.budget;
         return Outcome { past: Some(past), over_budget, notes, ..Outcome::left(at, reason) };

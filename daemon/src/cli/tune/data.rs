@@ -5,9 +5,10 @@ use super::advise::{Outcome, Verdict};
 use super::subject::Subject;
 use crate::cli::Failed;
 use crate::cli::output::{Out, one_line};
+use crate::prometheus::endpoint::Endpoint;
 use crate::rules::compare::Comparison;
 use homeostat::doctor::SeriesLiteral;
-use homeostat::replay::{Labels, Page};
+use homeostat::replay::Labels;
 use homeostat::time::Span;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,7 @@ pub(super) fn print(
     which: Which,
     subjects: &[Subject<'_>],
     outcomes: &[Outcome],
-    url: &str,
+    endpoint: &Endpoint,
     out: &Out,
 ) -> Result<(), Failed> {
     let (mut expressions, mut rules) = (Vec::new(), Vec::new());
@@ -49,17 +50,36 @@ pub(super) fn print(
             name.push_str("_again");
         }
         let text = |span: &std::ops::Range<usize>| subject.rule.expr.text[span.clone()].trim().to_owned();
-        expressions.push(json!({ "expr": text(&compared.measured), "name": name }));
-        let pages = outcome.past.as_ref().map_or(&[][..], |past| &past.pages);
-        let mut by = by(own, pages);
-        by.retain(|name| subject.rule.labels.iter().all(|(own, _)| own != name));
-        rules.push(rule(subject, compared, &text(&compared.measured), &name, by));
+        let measured = text(&compared.measured);
+        if let Some(tier) =
+            rules.iter().find(|rule: &&Value| rule["expr"] == measured && rule["op"] == compared.op.as_str())
+        {
+            eprintln!(
+                "{}: {} compares the same and would be given the same thresholds; write one of them",
+                one_line(&subject.rule.name.text),
+                tier["alert"].as_str().unwrap_or_default()
+            );
+            continue;
+        }
+        let series = outcome.past.as_ref().map_or(&[][..], |past| &past.series);
+        if series.is_empty() {
+            eprintln!("{}: no series of it is known, so nothing tells them apart", one_line(&subject.rule.name.text));
+            continue;
+        }
+        expressions.push(json!({ "expr": measured, "name": name }));
+        rules.push(rule(subject, compared, &measured, &name, by(series)));
     }
     if rules.is_empty() {
         eprintln!("no rule is better served by thresholds per series; --as-data all writes all that can have them");
         return Ok(());
     }
-    let entries = json!({ "promql": [{ "url": url, "expressions": expressions }], "rules": rules });
+    let mut source = serde_json::to_value(endpoint).unwrap_or_default();
+    if let Value::Object(fields) = &mut source {
+        // How one gets in, as this run did: secrets stand in files. What is not given has its default.
+        fields.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty()));
+        fields.insert("expressions".to_owned(), expressions.into());
+    }
+    let entries = json!({ "promql": [source], "rules": rules });
     let text = serde_saphyr::to_string(&entries)
         .map_err(|error| Failed::World(format!("cannot write the entries: {error}")))?;
     out.text(text.trim_end())?;
@@ -90,19 +110,18 @@ fn whole<'a>(subject: &'a Subject<'_>) -> Option<&'a Comparison> {
 }
 
 /// The labels that tell the series apart.
-fn by(own: &[SeriesLiteral], pages: &[Page]) -> Vec<String> {
-    let all: Vec<&Labels> = own.iter().map(|one| &one.labels).chain(pages.iter().map(|page| &page.labels)).collect();
+fn by(series: &[Labels]) -> Vec<String> {
     let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for labels in &all {
+    for labels in series {
         for (name, value) in labels.iter() {
             values.entry(name).or_default().insert(value);
         }
     }
     // One that some do not have tells them apart as well.
-    let has = |name: &str| all.iter().filter(|labels| !labels.get(name).is_empty()).count();
-    let own_names = |name: &str| name.starts_with("__") || ["alertname", "rule", "direction"].contains(&name);
+    let has = |name: &str| series.iter().filter(|labels| !labels.get(name).is_empty()).count();
+    let own_names = |name: &str| name.starts_with("__") || ["rule", "direction"].contains(&name);
     let apart =
-        values.into_iter().filter(|(name, values)| !own_names(name) && (values.len() > 1 || has(name) < all.len()));
+        values.into_iter().filter(|(name, values)| !own_names(name) && (values.len() > 1 || has(name) < series.len()));
     apart.map(|(name, _)| name.to_owned()).collect()
 }
 
@@ -171,11 +190,10 @@ mod tests {
 
     #[test]
     fn thresholds_are_looked_up_by_the_labels_that_tell_series_apart() {
-        let own = |labels: &[(&str, &str)]| SeriesLiteral { labels: Labels::new(labels.iter().copied()), literal: 1.0 };
         let series = [
-            own(&[("alertname", "A"), ("instance", "a"), ("job", "x")]),
-            own(&[("alertname", "A"), ("instance", "b"), ("job", "x"), ("zone", "1")]),
+            Labels::new([("__name__", "a"), ("instance", "a"), ("job", "x")]),
+            Labels::new([("__name__", "a"), ("instance", "b"), ("job", "x"), ("zone", "1")]),
         ];
-        assert_eq!(by(&series, &[]), ["instance", "zone"]);
+        assert_eq!(by(&series), ["instance", "zone"]);
     }
 }
