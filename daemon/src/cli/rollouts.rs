@@ -15,9 +15,9 @@ Examples:
 A rule of `rules` in the configuration is served no new threshold before that showed what it would page for. In shadow it
 reads along: first what is held of the past, then what comes. In canary a share of the rule's series is served it; once active
 all are, and the one before reads along, until it is kept. Where the new one pages on more occasions than `rollout.more`
-allows beside what the one before would have paged for, or misses something that a verdict says mattered and of which the one before told, it is
-taken back by itself, and nothing is tried out for `rollout.watch`. A person's word is no trial: what a verdict moves, of a series
-that is served already, is served at once. How long each step takes: `rollout` in the configuration.")]
+allows beside what the one before would have paged for, or misses something that a verdict says mattered and of which the one
+before told, it is taken back by itself, and nothing is tried out for `rollout.watch`. A person's word is no trial: where a
+series is served already, what was learned of it since a verdict is served at once, and a trial goes on with it. How long each step takes: `rollout` in the configuration.")]
 pub struct RolloutsArgs {
     #[command(subcommand)]
     what: Option<What>,
