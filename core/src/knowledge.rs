@@ -55,6 +55,18 @@ pub struct SeriesId {
     pub(crate) slot: u32,
 }
 
+impl SeriesId {
+    /// All of it in one number, for a record that is read by the same engine, or whose reader is told what it stands for.
+    pub const fn bits(self) -> u64 {
+        (self.shard as u64) << 48 | (self.generation as u64) << 32 | self.slot as u64
+    }
+
+    /// Its shard, its slot there (small, and used again), and how often that was used before.
+    pub const fn place(self) -> (usize, usize, u16) {
+        (self.shard as usize, self.slot as usize, self.generation)
+    }
+}
+
 /// Transitions and optimizations that are kept, verdicts and outcomes that count.
 const TRANSITIONS_KEPT: usize = 500;
 const OPTIMIZATIONS_KEPT: usize = 100;

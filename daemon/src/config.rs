@@ -191,11 +191,19 @@ pub struct Store {
     pub retention_max: u64,
     /// How often the whole memory is written down; a restart replays the events since. After a start it is more often.
     pub snapshot_interval: Span,
+    /// How long samples that were taken in may lie with the operating system before they are on the disk: what a loss of power
+    /// may cost. A kill costs nothing.
+    pub sync_interval: Span,
 }
 
 impl Default for Store {
     fn default() -> Store {
-        Store { retention: Span::hours(30 * 24), retention_max: 1_000_000, snapshot_interval: Span::minutes(5) }
+        Store {
+            retention: Span::hours(30 * 24),
+            retention_max: 1_000_000,
+            snapshot_interval: Span::minutes(5),
+            sync_interval: Span::from_millis(200),
+        }
     }
 }
 
@@ -489,6 +497,7 @@ impl Config {
             ("host.warmup_interval", host.warmup_interval, Span::from_millis(100), host_interval),
             ("store.retention", store.retention, Span::hours(1), Span::hours(100 * 365 * 24)),
             ("store.snapshot_interval", store.snapshot_interval, Span::from_secs(1), Span::hours(24)),
+            ("store.sync_interval", store.sync_interval, Span::from_millis(10), Span::minutes(1)),
         ] {
             if span < least || span > most {
                 return refuse(key, format!("{span} is outside {least} to {most}"));

@@ -12,6 +12,7 @@ use crate::calendar::Watch;
 use crate::config::{self, Config};
 use crate::source::feed::{FileFeed, Place};
 use crate::source::host::{Host, Usage};
+use crate::store::samples::SampleLog;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Counts;
 use homeostat::engine::Engine;
@@ -56,6 +57,12 @@ pub const FILES: &str = "files";
 /// The part of a snapshot that says how far queries were asked.
 pub const QUERIES: &str = "queries";
 
+/// The part of a snapshot that says which segment of samples is the first it does not hold.
+pub const SAMPLES: &str = "samples";
+
+/// Memory is written down as soon as so many bytes of samples wait to be read by a restart.
+const SAMPLES_MAX: u64 = 1 << 30;
+
 /// Rows of a file that are taken in one go, so that a large file does not keep others waiting.
 const ROWS_AT_ONCE: usize = 4096;
 
@@ -88,6 +95,7 @@ pub struct View<'a> {
     pub engine: &'a Engine,
     pub store: &'a Store,
     pub stats: &'a Stats,
+    pub samples: &'a SampleLog,
     pub settings: &'a Config,
     pub now: Timestamp,
 }
@@ -237,6 +245,9 @@ pub struct Start {
     pub settings: Config,
     pub engine: Engine,
     pub store: Store,
+    pub samples: SampleLog,
+    /// What an earlier life decided and could not store.
+    pub untold: Vec<(Timestamp, Event)>,
     pub host: Host,
     pub files: Vec<FileFeed>,
     /// How far sources have come, by what each of them calls its parts.
@@ -252,6 +263,7 @@ struct Driver {
     started_with: Config,
     engine: Engine,
     store: Store,
+    samples: SampleLog,
     host: Host,
     files: Vec<FileFeed>,
     reached: BTreeMap<String, Timestamp>,
@@ -311,13 +323,14 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
         settings: start.settings,
         engine: start.engine,
         store: start.store,
+        samples: start.samples,
         host: start.host,
         files: start.files,
         reached: start.reached,
         live,
         stats,
         clock,
-        backlog: Vec::new(),
+        backlog: start.untold,
         retry_at: None,
         host_read_at: None,
         host_young: true,
@@ -376,7 +389,8 @@ impl Driver {
         if now >= self.engine.next_cycle() && self.backlog.is_empty() && self.tried().is_ok() {
             self.cycle(now);
         }
-        if now >= self.next_snapshot {
+        let full = self.samples.bytes() > SAMPLES_MAX && self.stats.store_problem.is_none();
+        if now >= self.next_snapshot || full {
             self.snapshot(now);
         }
     }
@@ -385,8 +399,8 @@ impl Driver {
         let now = self.clock.now();
         match input {
             Input::Query(read) => {
-                let Driver { engine, store, stats, settings, .. } = self;
-                read(&View { engine, store, stats, settings, now });
+                let Driver { engine, store, stats, samples, settings, .. } = self;
+                read(&View { engine, store, stats, samples, settings, now });
             }
             Input::Signal { signal, reply } => {
                 let _ = reply.send(self.signal(signal, now));
@@ -525,6 +539,7 @@ impl Driver {
             self.host = Host::new(after);
             self.host_read_at = None;
         }
+        self.samples.sync_every(settings.daemon.store.sync_interval);
         self.calendars.restart(&settings.daemon.calendars, &settings.engine.calendars, now);
         self.stats.calendar_problems.clear();
         self.settings = settings;
@@ -666,7 +681,10 @@ impl Driver {
         parts.push((FILES.to_owned(), serde_json::to_vec(&places).expect("a place is text and numbers")));
         let reached = serde_json::to_vec(&self.reached).expect("names and times are text");
         parts.push((QUERIES.to_owned(), reached));
-        let stored = self.store.write_snapshot(&parts).and_then(|()| {
+        let stored = self.samples.cut().and_then(|segment| {
+            parts.push((SAMPLES.to_owned(), segment.to_string().into_bytes()));
+            self.store.write_snapshot(&parts)?;
+            self.samples.forget_before(segment)?;
             let retention = &self.settings.daemon.store;
             self.store.prune(now - retention.retention, retention.retention_max)
         });

@@ -5,6 +5,7 @@
 
 mod kept;
 mod salvage;
+pub mod samples;
 
 pub use salvage::salvage;
 
@@ -13,8 +14,9 @@ use homeostat::knowledge::snapshot::SnapshotError;
 use homeostat::series::SeriesName;
 use homeostat::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use std::collections::VecDeque;
 use std::fs::{File, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Version of the file's form. A file of a later one is refused; an earlier one is brought up by [`MIGRATIONS`].
@@ -107,13 +109,7 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Store, StoreError> {
         let io = |path: &Path| {
             let path = path.to_owned();
-            move |source: std::io::Error| match source.kind() {
-                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                    StoreError::ReadOnly { path }
-                }
-                std::io::ErrorKind::StorageFull => StoreError::Full { path },
-                _ => StoreError::Io { path, source },
-            }
+            move |source: std::io::Error| io_error(&path, source)
         };
         std::fs::create_dir_all(dir).map_err(io(dir))?;
         let lock = lock(dir, &io)?;
@@ -222,26 +218,18 @@ impl Store {
         Ok(found)
     }
 
-    /// Hands on every event after the snapshot, oldest first.
-    pub fn replay(&self, each: impl FnMut(&Stored)) -> Result<u64, StoreError> {
-        self.between(self.snapshot_seq, None, each)
-    }
-
     /// Hands on every event that the snapshot knows and the journal still holds, oldest first.
-    pub fn replay_before(&self, each: impl FnMut(&Stored)) -> Result<u64, StoreError> {
-        self.between(0, Some(self.snapshot_seq + 1), each)
+    pub fn replay_before(&self, mut each: impl FnMut(&Stored)) -> Result<(), StoreError> {
+        let mut journal = Journal { store: self, after: 0, before: Some(self.snapshot_seq + 1), read: VecDeque::new() };
+        while let Some(stored) = journal.next()? {
+            each(&stored);
+        }
+        Ok(())
     }
 
-    fn between(&self, mut after: u64, before: Option<u64>, mut each: impl FnMut(&Stored)) -> Result<u64, StoreError> {
-        const AT_ONCE: usize = 10_000;
-        let mut count = 0;
-        loop {
-            let events = self.events(&Wanted { after: Some(after), before, limit: AT_ONCE, ..Wanted::default() })?;
-            let Some(last) = events.last() else { return Ok(count) };
-            after = last.seq;
-            count += events.len() as u64;
-            events.iter().for_each(&mut each);
-        }
+    /// The events after the snapshot, to be taken one by one.
+    pub fn journal(&self) -> Journal<'_> {
+        Journal { store: self, after: self.snapshot_seq, before: None, read: VecDeque::new() }
     }
 
     /// Replaces the snapshot, which knows all events so far.
@@ -305,6 +293,33 @@ impl Store {
     }
 }
 
+/// Events in their order, read some thousands at a time.
+pub struct Journal<'a> {
+    store: &'a Store,
+    after: u64,
+    before: Option<u64>,
+    read: VecDeque<Stored>,
+}
+
+impl Journal<'_> {
+    /// The next one, which stays.
+    pub fn peek(&mut self) -> Result<Option<&Stored>, StoreError> {
+        const AT_ONCE: usize = 10_000;
+        if self.read.is_empty() {
+            let (after, before) = (Some(self.after), self.before);
+            self.read = self.store.events(&Wanted { after, before, limit: AT_ONCE, ..Wanted::default() })?.into();
+        }
+        Ok(self.read.front())
+    }
+
+    pub fn next(&mut self) -> Result<Option<Stored>, StoreError> {
+        self.peek()?;
+        let next = self.read.pop_front();
+        self.after = next.as_ref().map_or(self.after, |stored| stored.seq);
+        Ok(next)
+    }
+}
+
 /// By what a part of a snapshot shows that it is what was written.
 fn sum(body: &[u8]) -> i64 {
     xxhash_rust::xxh3::xxh3_64(body) as i64
@@ -342,6 +357,16 @@ fn migrate(path: &Path, connection: &Connection) -> Result<(), StoreError> {
             .map_err(sql)?;
     }
     Ok(())
+}
+
+fn io_error(path: &Path, source: std::io::Error) -> StoreError {
+    let path = path.to_owned();
+    match source.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { path },
+        ErrorKind::StorageFull => StoreError::Full { path },
+        ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => StoreError::Disk { path, reason: source.to_string() },
+        _ => StoreError::Io { path, source },
+    }
 }
 
 fn error(path: &Path, source: rusqlite::Error) -> StoreError {
@@ -420,7 +445,10 @@ mod tests {
         store.append(&[added("c")]).expect("room");
         store.prune(Timestamp::from_secs(5000), 1).expect("writable");
         let mut seen = Vec::new();
-        store.replay(|stored| seen.push(stored.seq)).expect("readable");
+        let mut journal = store.journal();
+        while let Some(stored) = journal.next().expect("readable") {
+            seen.push(stored.seq);
+        }
         assert_eq!(seen, [3]);
         let snapshot = store.read_snapshot().expect("readable").expect("one was written");
         assert_eq!(snapshot.parts, [("general".to_owned(), vec![1, 2, 3])]);

@@ -203,6 +203,8 @@ pub struct Measured {
     /// Of series with static bounds; none: there are none.
     ab: Option<Report>,
     stats: crate::driver::Stats,
+    /// Bytes of samples that a restart would read, and how often they were synchronised with the disk.
+    samples: (u64, u64),
     last_cycle: f64,
     now: Timestamp,
 }
@@ -258,6 +260,7 @@ impl Measured {
             loops: Vec::new(),
             ab: None,
             stats: view.stats.clone(),
+            samples: (view.samples.bytes(), view.samples.syncs()),
             last_cycle: knowledge.last_cycle().secs(),
             now: view.now,
         };
@@ -518,6 +521,14 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Fam
         .put([], number(stats.store_problem.is_some()));
     all.counter("homeostat_snapshots_total", "Snapshots that were written since the start.")
         .put([], stats.snapshots as f64);
+    let (bytes, syncs) = m.samples;
+    all.gauge(
+        "homeostat_store_samples_bytes",
+        "Samples written down since the last snapshot; a restart reads them again.",
+    )
+    .put([], bytes as f64);
+    all.counter("homeostat_store_syncs_total", "Times that samples were synchronised with the disk.")
+        .put([], syncs as f64);
     all.gauge("process_start_time_seconds", "When the process started, since the epoch.")
         .put([], stats.started_at.secs());
     let memory = all.gauge("process_resident_memory_bytes", "Resident memory.");

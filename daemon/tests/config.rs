@@ -330,6 +330,22 @@ fn the_journal_is_kept_as_long_as_is_set_and_memory_written_down_as_often() {
 }
 
 #[test]
+fn samples_are_on_the_disk_as_soon_as_is_set() {
+    let folder = folder();
+    let host = "host: {interval: 1s, warmup_interval: 100ms}\n";
+    let config = |every: &str| format!("{host}store: {{sync_interval: {every}}}\n");
+    write(&folder, "homeostat.yaml", &config("10ms"));
+    let daemon = Daemon::go_on(&folder);
+    let syncs = || daemon.metric("homeostat_store_syncs_total");
+    wait_until("synchronisations", || (syncs() >= 5.0).then_some(()));
+    write(&folder, "homeostat.yaml", &config("1m"));
+    assert_eq!(daemon.post("/-/reload", &json!({})).status, 200);
+    let (then, written) = (syncs(), daemon.metric("homeostat_store_samples_bytes"));
+    wait_until("samples", || (daemon.metric("homeostat_store_samples_bytes") > written + 2000.0).then_some(()));
+    assert!(syncs() <= then + 1.0, "one was under way, the next comes in a minute");
+}
+
+#[test]
 fn what_is_logged_and_in_which_form_is_as_set() {
     let folder = folder();
     let told = || read(&folder, "err");

@@ -479,6 +479,11 @@ impl Series {
         &self.name
     }
 
+    /// What the configuration, else the source, says that it measures.
+    pub fn declared(&self) -> Option<Kind> {
+        self.declared
+    }
+
     pub fn kind(&self) -> Kind {
         match (&self.door, self.declared) {
             (Door::Rate { .. }, _) => Kind::Counter,

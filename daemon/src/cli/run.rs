@@ -8,24 +8,16 @@ use super::{Done, Failed, config};
 use crate::config::{Config, Flags, Listen, Loaded};
 use crate::driver::{self, Handle, Reloaded, Start};
 use crate::http::Reread;
+use crate::recall::{self, Memory};
 use crate::source;
-use crate::source::feed::{FileFeed, Place};
+use crate::source::feed::FileFeed;
 use crate::source::host::Host;
-use crate::store::{self, Snapshot, Store, StoreError};
 use crate::telemetry::Tallies;
-use homeostat::analyze::strategy::Methods;
-use homeostat::engine::Engine;
-use homeostat::knowledge::snapshot::{GENERAL, SnapshotError};
-use homeostat::time::Timestamp;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-
-/// Nothing that can be seen depends on the number of shards; it bounds what one part of a snapshot holds.
-const SHARDS: usize = 8;
 
 /// Exit code after a second signal: as shells tell an interrupt.
 const STOPPED_AT_ONCE: i32 = 130;
@@ -95,7 +87,8 @@ async fn serve(
     let world = |error: &dyn std::fmt::Display| Failed::World(error.to_string());
     // Signals first: one that comes while memory is brought back waits for its turn instead of killing.
     let mut signals = Signals::new().map_err(|error| world(&error))?;
-    let (store, Memory { engine, places, mut reached }) = remember(&config, data, driver::now())?;
+    let (store, memory) = recall::remember(&config, data, driver::now()).map_err(Failed::World)?;
+    let Memory { engine, samples, untold, places, mut reached } = memory;
     let listener = bind(&config.daemon.http.listen).await?;
     let address = listener.local_addr().map_err(|error| world(&error))?;
     let files = config.daemon.files.iter().enumerate().map(|(at, source)| {
@@ -105,7 +98,7 @@ async fn serve(
     let host = Host::new(&config.daemon.host);
     let promql = source::promql::prepare(&config, data, &mut reached).map_err(Failed::Use)?;
     let scrape = source::scrape::prepare(&config.daemon.scrape, driver::now()).map_err(Failed::Use)?;
-    let start = Start { settings: config, engine, store, host, files, reached, calendar_problems };
+    let start = Start { settings: config, engine, store, samples, untold, host, files, reached, calendar_problems };
     let served = start.settings.clone();
     let (handle, thread) = driver::spawn(start).map_err(|error| world(&error))?;
     let webhooks = crate::webhook::spawn(&served.daemon.webhooks, &handle).map_err(|error| world(&error))?;
@@ -155,131 +148,6 @@ async fn serve(
             std::process::exit(STOPPED_AT_ONCE)
         }
     }
-}
-
-/// What an earlier life left.
-struct Memory {
-    engine: Engine,
-    /// How far files were read.
-    places: Vec<Place>,
-    /// How far queries were asked, by what each is known by.
-    reached: BTreeMap<String, Timestamp>,
-}
-
-/// The store, and memory as it knows it. A file that the disk has damaged is set aside, and what can be read of it taken over.
-fn remember(config: &Config, data: &Path, now: Timestamp) -> Result<(Store, Memory), Failed> {
-    let recall = || -> Result<(Store, Memory), StoreError> {
-        let store = Store::open(data)?;
-        let memory = bring_back(config, &store, now)?;
-        Ok((store, memory))
-    };
-    let recalled = match recall() {
-        Err(StoreError::Damaged { path, reason }) => {
-            let salvaged = store::salvage(data).map_err(|error| Failed::World(error.to_string()))?;
-            tracing::error!(
-                "{} is damaged ({reason}); it was set aside as {}. Taken over: {} events. {}. Nothing has to be done; to have \
-                 all back, stop homeostat and bring back a copy. Check the disk",
-                path.display(),
-                salvaged.aside.display(),
-                salvaged.events,
-                salvaged.lost()
-            );
-            recall()
-        }
-        recalled => recalled,
-    };
-    recalled.map_err(|error| Failed::World(error.to_string()))
-}
-
-/// Memory as the store knows it: the last snapshot, and every event after it.
-fn bring_back(config: &Config, store: &Store, now: Timestamp) -> Result<Memory, StoreError> {
-    let mut memory = match store.read_snapshot()? {
-        None => Memory { engine: fresh(config, SHARDS, now), places: Vec::new(), reached: BTreeMap::new() },
-        Some(snapshot) => from_snapshot(config, store, snapshot, now)?,
-    };
-    let replayed = store.replay(|stored| memory.engine.replay(&stored.event, stored.at))?;
-    if replayed > 0 {
-        tracing::info!(events = replayed, "memory brought back from the journal");
-    }
-    Ok(memory)
-}
-
-fn fresh(config: &Config, shards: usize, now: Timestamp) -> Engine {
-    Engine::with_methods(config.engine.clone(), Methods::built_in(), shards, now)
-}
-
-/// Memory as a snapshot knows it. A part that cannot be used is set aside, and what the journal knows stands in for it.
-fn from_snapshot(config: &Config, store: &Store, snapshot: Snapshot, now: Timestamp) -> Result<Memory, StoreError> {
-    let Snapshot { mut parts, damaged } = snapshot;
-    let names = parts.iter().chain(&damaged).map(|(name, _)| name);
-    let shards = names.filter(|name| name.starts_with("shard/")).count().max(1);
-    let mut lost = damaged;
-    let mut stand_in: Option<Vec<(String, Vec<u8>)>> = None;
-    let mut replaced = 0;
-    let engine = loop {
-        for (part, body) in &lost[replaced..] {
-            let spare = match &stand_in {
-                Some(spare) => spare,
-                None => {
-                    // With the snapshot's own shards, so that a part of one is the same series as of the other.
-                    let mut engine = fresh(config, shards, now);
-                    store.replay_before(|stored| engine.replay(&stored.event, stored.at))?;
-                    stand_in.insert(engine.snapshot())
-                }
-            };
-            parts.extend(spare.iter().find(|(name, _)| name == part).cloned());
-            let aside = (!body.is_empty()).then(|| store.set_aside(part, body)).transpose()?;
-            tell_lost(store, part, aside.as_deref());
-        }
-        replaced = lost.len();
-        let error = match Engine::restore(config.engine.clone(), Methods::built_in(), SHARDS, &parts, now) {
-            Ok(engine) => break engine,
-            Err(error) => error,
-        };
-        let part = match &error {
-            SnapshotError::Damaged { part, .. } => Some(part.clone()),
-            SnapshotError::Incomplete => Some(GENERAL.to_owned()),
-            SnapshotError::Newer { .. } => None,
-        };
-        match part.filter(|part| lost.iter().all(|(name, _)| name != part)) {
-            Some(part) => {
-                let body = parts.iter().position(|(name, _)| *name == part).map(|at| parts.remove(at).1);
-                lost.push((part, body.unwrap_or_default()));
-            }
-            None => return Err(StoreError::Snapshot { path: store.path().to_owned(), source: error }),
-        }
-    };
-    // What a lost part had of the files and of history is not in memory: they are read again.
-    fn held<T: Default + serde::de::DeserializeOwned>(parts: &[(String, Vec<u8>)], part: &str) -> T {
-        let bytes = parts.iter().find(|(name, _)| name == part);
-        bytes.and_then(|(_, bytes)| serde_json::from_slice(bytes).ok()).unwrap_or_default()
-    }
-    Ok(match lost.is_empty() {
-        true => Memory { engine, places: held(&parts, driver::FILES), reached: held(&parts, driver::QUERIES) },
-        false => Memory { engine, places: Vec::new(), reached: BTreeMap::new() },
-    })
-}
-
-fn tell_lost(store: &Store, part: &str, aside: Option<&Path>) {
-    let lost = match part {
-        GENERAL => "counts and histories from before the journal begins; state, loops and parameters are as it tells",
-        driver::FILES => "how far files were read; they are read again from their start",
-        driver::QUERIES => "how far queries were asked; their history is asked again",
-        part if part.starts_with("shard/") => {
-            "samples of the series in it; thresholds and sensitivities are as the journal tells, files are read and history is \
-             asked again, and the rest is learned from what comes"
-        }
-        _ => "what the buckets of histograms held; they begin anew with what comes",
-    };
-    let aside = match aside {
-        Some(path) => format!("is damaged; it was set aside as {}", path.display()),
-        None => "is missing".to_owned(),
-    };
-    let store = store.path().display();
-    tracing::error!(
-        "part {part} of the snapshot in {store} {aside}. Lost: {lost}. Nothing has to be done; to have it back, stop \
-         homeostat and bring back a copy of {store}. Check the disk"
-    );
 }
 
 async fn bind(listen: &Listen) -> Result<TcpListener, Failed> {

@@ -54,7 +54,8 @@ impl Driver {
     pub(super) fn feed(&mut self, feed: Feed, now: Timestamp) {
         match feed.fed {
             Fed::History(series) => self.learn_from(series, now),
-            Fed::Live(readings) => self.observe(readings.into_iter(), now),
+            // What has a place is asked for again from there; what has none is gone when it is not written down.
+            Fed::Live(readings) => self.observe(readings.into_iter(), feed.place.is_none(), now),
         }
         if let Some((part, up_to)) = feed.place {
             self.reached.insert(part, up_to);
@@ -63,10 +64,12 @@ impl Driver {
         let _ = feed.done.send(());
     }
 
-    /// Takes in what a source read. Series that are new are made; those that find no room are counted by the engine.
+    /// Takes in what a source read; `once`: it cannot be read again, and is written down first. Series that are new are made;
+    /// those that find no room are counted by the engine.
     pub(super) fn observe(
         &mut self,
         readings: impl Iterator<Item = (SeriesName, Option<Kind>, Timestamp, f64)>,
+        once: bool,
         now: Timestamp,
     ) {
         let begun = Instant::now();
@@ -85,9 +88,26 @@ impl Driver {
             };
             samples.push(Sample { series: id, at, value });
         }
+        if once {
+            // A failure is told there. Judging goes on.
+            let _ = self.write_down(&samples, now);
+        }
         let observed = self.engine.observe(&samples, now);
         self.stats.observe_seconds_total += begun.elapsed().as_secs_f64();
         self.commit(observed.events);
+    }
+
+    /// Writes samples down before they are judged: a kill loses nothing of them when this returns.
+    pub(super) fn write_down(&mut self, samples: &[Sample], now: Timestamp) -> Result<(), Refused> {
+        self.storable()?;
+        let seq = self.store.last_seq() + self.backlog.len() as u64;
+        let knowledge = self.engine.knowledge();
+        let name = |sample: &Sample| {
+            let series = knowledge.get(sample.series)?;
+            Some((series.name().clone(), series.declared()))
+        };
+        let written = self.samples.append(samples, seq, now, name);
+        written.map_err(|error| Refused::NotStored(self.failed(&error)))
     }
 
     /// Without an interval of its own the pace is the loop's, as it is in force now: a state that is entered in between counts.
@@ -103,7 +123,7 @@ impl Driver {
         self.stats.usage = reading.usage;
         let names: Vec<SeriesName> = reading.readings.iter().map(|reading| reading.series.clone()).collect();
         let readings = reading.readings.into_iter().map(|r| (r.series, Some(r.kind), now, r.value));
-        self.observe(readings, now);
+        self.observe(readings, true, now);
         // Every second until all of them have been learned once, so that a person sees bounds soon; then at leisure. A short
         // file beside them is none of the host's business.
         let wanted = self.settings.engine.learning.min_data_points as u64;
@@ -127,7 +147,8 @@ impl Driver {
             if file.at_once() {
                 self.backfill(&batch.rows, now);
             } else if !batch.rows.is_empty() {
-                self.observe(batch.rows.into_iter().map(|(name, at, value)| (name, None, at, value)), now);
+                let rows = batch.rows.into_iter().map(|(name, at, value)| (name, None, at, value));
+                self.observe(rows, false, now);
             }
         }
         self.files = files;

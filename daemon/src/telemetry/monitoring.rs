@@ -7,6 +7,7 @@ use crate::config::{Config, ReceiverKind};
 use crate::prometheus::cost::Cost;
 use crate::rules::expr::{Expr, Node};
 use crate::store::Store;
+use crate::store::samples::SampleLog;
 use homeostat::engine::Engine;
 use homeostat::replay::{By, Op};
 use homeostat::time::Span;
@@ -39,7 +40,9 @@ fn exported() -> Exported {
         stats.counts.transitions.extend(SystemState::ALL.map(|to| ((from, to), 1)));
     }
     stats.counts.events.insert("cycle_completed", 1);
-    let mut m = Measured::of(&View { engine: &engine, store: &store, stats: &stats, settings: &settings, now });
+    let samples = SampleLog::open(folder.path(), Span::from_millis(200)).expect("a log");
+    let view = View { engine: &engine, store: &store, stats: &stats, samples: &samples, settings: &settings, now };
+    let mut m = Measured::of(&view);
     m.budgets = vec![(None, Some(5.0), Some(5.0)), (Some("load".to_owned()), Some(5.0), Some(5.0))];
     m.ab = Some(compared());
     m.rollouts = vec![Tried { rule: "A".to_owned(), step: None, served: 1 }];

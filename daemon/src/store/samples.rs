@@ -1,0 +1,518 @@
+//! Samples as they were taken in, written down before anybody is told that they were.
+//!
+//! They lie beside the store, in segments. A snapshot begins a new segment, and those before it go once it is written. When an
+//! append returns its record was handed to the operating system (`write(2)`): a kill loses nothing of it, a loss of power what
+//! came since the last synchronisation, which is `store.sync_interval` ago at most.
+//!
+//! A segment stands alone. After 12 bytes (`MAGIC`, then the form as u32) come records, all numbers little-endian:
+//!
+//! ```text
+//! u32 bytes of the body · u32 low half of its xxh3-64 · body
+//! body: u64 event before it · i64 now (ms) · u32 names · u32 samples · u8 width of a time
+//!       names: u64 id · u8 kind · u16 bytes · text         ids name a series within the segment
+//!       samples: ids (u64) · times (i32 from now, or i64) · values (f64)
+//! ```
+//!
+//! A record that was torn off by a crash, and what stands behind one that is damaged, is left out and told.
+
+use super::{StoreError, io_error};
+use homeostat::config::Kind;
+use homeostat::monitor::Sample;
+use homeostat::series::SeriesName;
+use homeostat::time::{Span, Timestamp};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+const MAGIC: &[u8; 8] = b"HOMEOSMP";
+
+/// The form of a segment; one of a later form is not read.
+const FORM: u32 = 1;
+
+/// Bytes before the first record, and before the body of each.
+const HEAD: usize = 12;
+const RECORD_HEAD: usize = 8;
+
+/// The most bytes the body of a record may have. Appends are split to stay far below it.
+const BODY_MAX: usize = 64 << 20;
+
+/// The most samples of one record.
+const SAMPLES_MAX: usize = 1 << 20;
+
+/// Kinds by their number in a record; 0 is none.
+const KINDS: [Kind; 6] = [Kind::Gauge, Kind::Counter, Kind::Histogram, Kind::State, Kind::Info, Kind::Constant];
+
+/// What is called by an id for the first time in a segment.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Named {
+    pub id: u64,
+    pub series: SeriesName,
+    /// What the source said it measures.
+    pub declared: Option<Kind>,
+}
+
+/// Samples that were taken in together.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Entry {
+    /// Its segment: ids of another one say nothing of it.
+    pub segment: u64,
+    /// The number of the last event that was decided before it.
+    pub seq: u64,
+    pub now: Timestamp,
+    pub named: Vec<Named>,
+    /// The series' id within the segment, when, how much.
+    pub samples: Vec<(u64, Timestamp, f64)>,
+}
+
+/// What a reading of the segments came to.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Recalled {
+    pub entries: u64,
+    pub samples: u64,
+    /// What of a segment could not be read: the file, from which byte on, and how many bytes.
+    pub lost: Vec<(PathBuf, u64, u64)>,
+}
+
+/// Where samples are written down.
+pub struct SampleLog {
+    dir: PathBuf,
+    file: Arc<File>,
+    number: u64,
+    /// Bytes of whole records in the segment, and of those in earlier ones that are still there.
+    len: u64,
+    earlier: u64,
+    /// By shard and slot: one more than the generation of the series that was named last; 0: none was.
+    named: Vec<Vec<u32>>,
+    body: Vec<u8>,
+    sync: SyncSender<Arc<File>>,
+    synced: Arc<Synced>,
+}
+
+/// What the thread that synchronises tells.
+#[derive(Debug, Default)]
+struct Synced {
+    /// What lies between two synchronisations at least, in milliseconds.
+    interval: AtomicU64,
+    count: AtomicU64,
+    failed: Mutex<Option<std::io::Error>>,
+}
+
+impl SampleLog {
+    /// Begins a segment behind those that are there. `interval` lies between two synchronisations at least.
+    pub fn open(store_dir: &Path, interval: Span) -> Result<SampleLog, StoreError> {
+        let dir = store_dir.join("samples");
+        std::fs::create_dir_all(&dir).map_err(|error| io_error(&dir, error))?;
+        let there = segments(&dir)?;
+        let number = there.last().map_or(1, |(number, _)| number + 1);
+        let earlier = there.iter().map(|(_, path)| path.metadata().map_or(0, |about| about.len())).sum();
+        let (sync, wanted) = sync_channel(1);
+        let synced = Arc::new(Synced { interval: AtomicU64::new(interval.millis()), ..Synced::default() });
+        let tell = Arc::clone(&synced);
+        std::thread::Builder::new()
+            .name("samples".to_owned())
+            .spawn(move || synchronise(&wanted, &tell))
+            .map_err(|error| io_error(&dir, error))?;
+        let file = Arc::new(begin(&dir, number)?);
+        let named = Vec::new();
+        Ok(SampleLog { dir, file, number, len: HEAD as u64, earlier, named, body: Vec::new(), sync, synced })
+    }
+
+    /// Bytes that a restart would have to read.
+    pub fn bytes(&self) -> u64 {
+        self.earlier + self.len
+    }
+
+    /// How often it was synchronised with the disk.
+    pub fn syncs(&self) -> u64 {
+        self.synced.count.load(Ordering::Relaxed)
+    }
+
+    /// From now on so long lies between two synchronisations at least.
+    pub fn sync_every(&self, interval: Span) {
+        self.synced.interval.store(interval.millis(), Ordering::Relaxed);
+    }
+
+    /// Writes samples down, all or none. `seq` is the last event decided before them; `name` says what a series is called, and is
+    /// asked once in a segment.
+    pub fn append(
+        &mut self,
+        samples: &[Sample],
+        seq: u64,
+        now: Timestamp,
+        name: impl Fn(&Sample) -> Option<(SeriesName, Option<Kind>)>,
+    ) -> Result<(), StoreError> {
+        if let Some(error) = self.synced.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(io_error(&self.path(), error));
+        }
+        let before = self.len;
+        let mut written = Ok(());
+        for some in samples.chunks(SAMPLES_MAX) {
+            self.encode(some, seq, now, &name);
+            let length = (self.body.len() - RECORD_HEAD) as u32;
+            let sum = sum(&self.body[RECORD_HEAD..]);
+            self.body[..4].copy_from_slice(&length.to_le_bytes());
+            self.body[4..RECORD_HEAD].copy_from_slice(&sum.to_le_bytes());
+            written = (&*self.file).write_all(&self.body);
+            if written.is_err() {
+                break;
+            }
+            self.len += self.body.len() as u64;
+        }
+        if let Err(error) = written {
+            // What is half there is taken back, and so are the names in it: the next record says them again.
+            self.named.clear();
+            self.len = before;
+            let _ = self.file.set_len(before).and_then(|()| (&*self.file).seek(SeekFrom::Start(before)));
+            return Err(io_error(&self.path(), error));
+        }
+        // One that waits already comes after this.
+        let _ = self.sync.try_send(Arc::clone(&self.file));
+        Ok(())
+    }
+
+    fn encode(
+        &mut self,
+        samples: &[Sample],
+        seq: u64,
+        now: Timestamp,
+        name: &impl Fn(&Sample) -> Option<(SeriesName, Option<Kind>)>,
+    ) {
+        let body = &mut self.body;
+        body.clear();
+        body.resize(RECORD_HEAD, 0);
+        body.extend(seq.to_le_bytes());
+        body.extend(now.millis().to_le_bytes());
+        let counts_at = body.len();
+        body.extend([0; 9]);
+        let mut names: u32 = 0;
+        for sample in samples {
+            let (shard, slot, generation) = sample.series.place();
+            if self.named.len() <= shard {
+                self.named.resize(shard + 1, Vec::new());
+            }
+            let slots = &mut self.named[shard];
+            if slots.len() <= slot {
+                slots.resize((slot + 1).next_power_of_two(), 0);
+            }
+            let mark = u32::from(generation) + 1;
+            if slots[slot] == mark {
+                continue;
+            }
+            let Some((series, declared)) = name(sample) else { continue };
+            slots[slot] = mark;
+            names += 1;
+            let text = series.as_str().as_bytes();
+            let kind = declared.and_then(|kind| KINDS.iter().position(|each| *each == kind)).map_or(0, |at| at + 1);
+            body.extend(sample.series.bits().to_le_bytes());
+            body.push(kind as u8);
+            body.extend((text.len() as u16).to_le_bytes());
+            body.extend(text);
+        }
+        let offset = |sample: &Sample| i32::try_from(sample.at.millis().wrapping_sub(now.millis()));
+        let near = samples.iter().all(|sample| offset(sample).is_ok());
+        body[counts_at..counts_at + 4].copy_from_slice(&names.to_le_bytes());
+        body[counts_at + 4..counts_at + 8].copy_from_slice(&(samples.len() as u32).to_le_bytes());
+        body[counts_at + 8] = if near { 4 } else { 8 };
+        samples.iter().for_each(|sample| body.extend(sample.series.bits().to_le_bytes()));
+        match near {
+            true => samples.iter().for_each(|sample| body.extend(offset(sample).unwrap_or(0).to_le_bytes())),
+            false => samples.iter().for_each(|sample| body.extend(sample.at.millis().to_le_bytes())),
+        }
+        samples.iter().for_each(|sample| body.extend(sample.value.to_le_bytes()));
+    }
+
+    /// Begins a segment: a snapshot that is taken now holds what all before it say. Its number.
+    pub fn cut(&mut self) -> Result<u64, StoreError> {
+        // Should the snapshot fail, those before are what a restart needs.
+        self.file.sync_data().map_err(|error| io_error(&self.path(), error))?;
+        self.file = Arc::new(begin(&self.dir, self.number + 1)?);
+        self.number += 1;
+        self.earlier += self.len;
+        self.len = HEAD as u64;
+        self.named.clear();
+        Ok(self.number)
+    }
+
+    /// Removes the segments before one: a snapshot that holds them is written.
+    pub fn forget_before(&mut self, number: u64) -> Result<(), StoreError> {
+        for (_, path) in segments(&self.dir)?.iter().filter(|(each, _)| *each < number) {
+            std::fs::remove_file(path).map_err(|error| io_error(path, error))?;
+        }
+        self.earlier = 0;
+        Ok(())
+    }
+
+    fn path(&self) -> PathBuf {
+        segment(&self.dir, self.number)
+    }
+}
+
+/// Hands on what stands in the segments from a number on, in the order it was taken in.
+pub fn recall(store_dir: &Path, from: u64, mut each: impl FnMut(Entry)) -> Result<Recalled, StoreError> {
+    let dir = store_dir.join("samples");
+    let mut recalled = Recalled::default();
+    if !dir.exists() {
+        return Ok(recalled);
+    }
+    for (number, path) in segments(&dir)?.into_iter().filter(|(number, _)| *number >= from) {
+        let mut bytes = Vec::new();
+        File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(|error| io_error(&path, error))?;
+        let known = bytes.len() >= HEAD && &bytes[..8] == MAGIC && bytes[8..HEAD] == FORM.to_le_bytes();
+        let mut rest = if known { &bytes[HEAD..] } else { &bytes[..] };
+        while known && let Some((body, after)) = record(rest) {
+            let Some(entry) = decode(body, number) else { break };
+            recalled.entries += 1;
+            recalled.samples += entry.samples.len() as u64;
+            each(entry);
+            rest = after;
+        }
+        if !rest.is_empty() {
+            let at = (bytes.len() - rest.len()) as u64;
+            recalled.lost.push((path, at, rest.len() as u64));
+        }
+    }
+    Ok(recalled)
+}
+
+/// The body of the first record, and what stands behind it; none: it is not whole, or not what was written.
+fn record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (head, rest) = bytes.split_at_checked(RECORD_HEAD)?;
+    let length = u32::from_le_bytes(head[..4].try_into().ok()?) as usize;
+    let (body, after) = rest.split_at_checked(length).filter(|_| length <= BODY_MAX)?;
+    (sum(body).to_le_bytes() == head[4..]).then_some((body, after))
+}
+
+fn decode(body: &[u8], segment: u64) -> Option<Entry> {
+    let mut left = body;
+    let seq = u64::from_le_bytes(take(&mut left)?);
+    let now = i64::from_le_bytes(take(&mut left)?);
+    let names = u32::from_le_bytes(take(&mut left)?);
+    let count = u32::from_le_bytes(take(&mut left)?) as usize;
+    let [width] = take(&mut left)?;
+    let mut named = Vec::new();
+    for _ in 0..names {
+        let id = u64::from_le_bytes(take(&mut left)?);
+        let [kind] = take(&mut left)?;
+        let length = u16::from_le_bytes(take(&mut left)?);
+        let (text, after) = left.split_at_checked(usize::from(length))?;
+        left = after;
+        let series = SeriesName::parse(std::str::from_utf8(text).ok()?).ok()?;
+        let declared = usize::from(kind).checked_sub(1).and_then(|at| KINDS.get(at)).copied();
+        named.push(Named { id, series, declared });
+    }
+    let each = 16 + usize::from(width);
+    if !matches!(width, 4 | 8) || count.checked_mul(each)? != left.len() {
+        return None;
+    }
+    let (ids, left) = left.split_at(8 * count);
+    let (times, values) = left.split_at(usize::from(width) * count);
+    let at = |n: usize| -> Option<i64> {
+        match width {
+            4 => Some(now.wrapping_add(i64::from(i32::from_le_bytes(times[4 * n..4 * n + 4].try_into().ok()?)))),
+            _ => Some(i64::from_le_bytes(times[8 * n..8 * n + 8].try_into().ok()?)),
+        }
+    };
+    let sample = |n: usize| {
+        let eight = |bytes: &[u8]| bytes[8 * n..8 * n + 8].try_into().ok();
+        let (id, value) = (u64::from_le_bytes(eight(ids)?), f64::from_le_bytes(eight(values)?));
+        Some((id, Timestamp::from_millis(at(n)?), value))
+    };
+    let samples = (0..count).map(sample).collect::<Option<Vec<_>>>()?;
+    Some(Entry { segment, seq, now: Timestamp::from_millis(now), named, samples })
+}
+
+fn take<const N: usize>(left: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = left.split_first_chunk()?;
+    *left = rest;
+    Some(*taken)
+}
+
+fn sum(body: &[u8]) -> u32 {
+    xxhash_rust::xxh3::xxh3_64(body) as u32
+}
+
+fn segment(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:010}.log"))
+}
+
+fn begin(dir: &Path, number: u64) -> Result<File, StoreError> {
+    let path = segment(dir, number);
+    let head = [&MAGIC[..], &FORM.to_le_bytes()].concat();
+    let file = File::options().write(true).create(true).truncate(true).open(&path);
+    let begun = file.and_then(|mut file| file.write_all(&head).map(|()| file));
+    begun.map_err(|error| io_error(&path, error))
+}
+
+/// The segments that are there, in order. Other files are nobody's business.
+fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(|error| io_error(dir, error))? {
+        let path = entry.map_err(|error| io_error(dir, error))?.path();
+        let number = path.extension().filter(|end| *end == "log").and(path.file_stem()).and_then(|stem| stem.to_str());
+        if let Some(number) = number.and_then(|stem| stem.parse().ok()) {
+            found.push((number, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Synchronises as often as is wanted and no oftener. Ends with the log.
+fn synchronise(wanted: &Receiver<Arc<File>>, tell: &Synced) {
+    while let Ok(file) = wanted.recv() {
+        match file.sync_data() {
+            Ok(()) => _ = tell.count.fetch_add(1, Ordering::Relaxed),
+            Err(error) => *tell.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+        }
+        std::thread::sleep(Duration::from_millis(tell.interval.load(Ordering::Relaxed)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use homeostat::config::Config;
+    use homeostat::engine::Engine;
+    use tempfile::TempDir;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    fn name(text: &str) -> SeriesName {
+        SeriesName::parse(text).expect(text)
+    }
+
+    /// An engine that gives out ids, and a log in a folder of its own.
+    struct Written {
+        dir: TempDir,
+        engine: Engine,
+        log: SampleLog,
+    }
+
+    impl Written {
+        fn new() -> Written {
+            let dir = tempfile::tempdir().expect("a folder");
+            let log = SampleLog::open(dir.path(), Span::from_millis(10)).expect("a log");
+            Written { dir, engine: Engine::new(Config::default(), at(1000)), log }
+        }
+
+        fn append(&mut self, rows: &[(&str, i64, f64)], seq: u64) {
+            let mut samples = Vec::new();
+            for (series, secs, value) in rows {
+                let series = self.engine.intern(&name(series), Some(Kind::Counter), at(1000)).expect("room");
+                samples.push(Sample { series, at: at(*secs), value: *value });
+            }
+            let knowledge = self.engine.knowledge();
+            let named = |sample: &Sample| Some((knowledge.get(sample.series)?.name().clone(), Some(Kind::Counter)));
+            self.log.append(&samples, seq, at(2000), named).expect("room");
+        }
+
+        fn recalled(&self, from: u64) -> (Vec<Entry>, Recalled) {
+            let mut entries = Vec::new();
+            let recalled = recall(self.dir.path(), from, |entry| entries.push(entry)).expect("readable");
+            (entries, recalled)
+        }
+
+        /// What was written, with names in place of ids.
+        fn told(&self, from: u64) -> Vec<(u64, String, i64, f64)> {
+            let mut names = std::collections::HashMap::new();
+            let mut told = Vec::new();
+            for entry in self.recalled(from).0 {
+                names.extend(entry.named.iter().map(|named| ((entry.segment, named.id), named.series.to_string())));
+                for (id, at, value) in entry.samples {
+                    told.push((entry.seq, names[&(entry.segment, id)].clone(), at.millis() / 1000, value));
+                }
+            }
+            told
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_with_its_names_and_times_near_and_far() {
+        let mut written = Written::new();
+        written.append(&[("a", 1990, 1.5), ("b{x=\"y\"}", 1991, -0.0)], 7);
+        written.append(&[("a", 2000, f64::NAN), ("c", 9_000_000_000, f64::MAX)], 9);
+        written.append(&[], 9);
+        let (entries, recalled) = written.recalled(0);
+        assert_eq!((recalled.entries, recalled.samples, recalled.lost.len()), (2, 4, 0), "nothing is no record");
+        assert_eq!(entries.iter().map(|entry| entry.named.len()).collect::<Vec<_>>(), [2, 1], "told once");
+        assert_eq!(entries[0].named[1].declared, Some(Kind::Counter));
+        assert_eq!((entries[0].seq, entries[0].now), (7, at(2000)));
+        let told = written.told(0);
+        assert_eq!(told[0], (7, "a".to_owned(), 1990, 1.5));
+        assert_eq!(told[1], (7, "b{x=\"y\"}".to_owned(), 1991, 0.0));
+        assert!(told[2].3.is_nan());
+        assert_eq!(told[3], (9, "c".to_owned(), 9_000_000_000, f64::MAX));
+        assert!(entries[0].samples[1].2.is_sign_negative(), "to the last bit");
+    }
+
+    #[test]
+    fn a_segment_stands_alone_and_goes_with_the_snapshot_that_holds_it() {
+        let mut written = Written::new();
+        written.append(&[("a", 1990, 1.0)], 1);
+        let before = written.log.bytes();
+        let second = written.log.cut().expect("room");
+        assert!(written.log.bytes() > before, "until the snapshot is written a restart reads both");
+        written.append(&[("a", 1991, 2.0)], 2);
+        assert_eq!(written.told(0).len(), 2);
+        assert_eq!(written.told(second), [(2, "a".to_owned(), 1991, 2.0)], "its name is told again");
+        written.log.forget_before(second).expect("writable");
+        assert_eq!(written.told(0).len(), 1);
+        assert!(written.log.bytes() < 2 * before);
+        // Another life begins a segment of its own.
+        let Written { dir, engine, log } = written;
+        drop(log);
+        let log = SampleLog::open(dir.path(), Span::from_millis(10)).expect("a log");
+        let mut written = Written { dir, engine, log };
+        written.append(&[("a", 1992, 3.0)], 3);
+        assert_eq!(written.told(0).iter().map(|row| row.0).collect::<Vec<_>>(), [2, 3]);
+    }
+
+    /// Cut off anywhere, or with any byte turned over: what stands before is read, the rest is told, nothing panics.
+    #[test]
+    fn what_is_torn_or_damaged_is_left_out_and_told() {
+        let mut written = Written::new();
+        written.append(&[("a", 1990, 1.0)], 1);
+        let first = written.log.bytes() as usize;
+        written.append(&[("a", 1991, 2.0), ("b", 1991, 3.0)], 2);
+        let path = written.log.path();
+        let whole = std::fs::read(&path).expect("readable");
+        for length in 0..whole.len() {
+            std::fs::write(&path, &whole[..length]).expect("writable");
+            let (entries, recalled) = written.recalled(0);
+            assert_eq!(entries.len(), usize::from(length >= first), "{length} bytes");
+            let ends = [0, HEAD, first].contains(&length);
+            assert_eq!(recalled.lost.len(), usize::from(!ends), "{length} bytes");
+        }
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x40;
+            std::fs::write(&path, &bytes).expect("writable");
+            let (entries, recalled) = written.recalled(0);
+            assert_eq!(entries.len(), usize::from(at >= first), "byte {at}");
+            let (_, from, bytes) = &recalled.lost[0];
+            assert_eq!(from + bytes, whole.len() as u64, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_not_written_and_the_next_is_whole() {
+        let mut written = Written::new();
+        written.append(&[("a", 1990, 1.0)], 1);
+        // A handle that cannot be written to stands for a disk that is full.
+        let path = written.log.path();
+        let good = std::mem::replace(&mut written.log.file, Arc::new(File::open(&path).expect("readable")));
+        let series = written.engine.intern(&name("b"), None, at(1000)).expect("room");
+        let sample = Sample { series, at: at(1991), value: 2.0 };
+        let named = |_: &Sample| Some((name("b"), None));
+        assert!(written.log.append(&[sample], 2, at(2000), named).is_err());
+        written.log.file = good;
+        written.append(&[("b", 1992, 3.0)], 3);
+        assert_eq!(written.told(0), [(1, "a".to_owned(), 1990, 1.0), (3, "b".to_owned(), 1992, 3.0)]);
+    }
+}
