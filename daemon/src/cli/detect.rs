@@ -27,6 +27,9 @@ const HEAD: &[u8] = b"timestamp,value,lower,upper,breach,score,alert_score,alert
 /// The least time between cycles that nothing hurries.
 const CYCLES: Span = Span::minutes(15);
 
+/// The least rows between them: a window with fewer new ones says what it said before.
+const ROWS_BETWEEN_CYCLES: u64 = 8;
+
 /// Rows between two signs of progress.
 const PROGRESS_ROWS: u64 = 65_536;
 
@@ -203,15 +206,20 @@ pub(super) fn unhurried(mut config: Config) -> Config {
 struct Judge {
     engine: Engine,
     series: SeriesId,
+    /// Rows since the last cycle.
+    rows: u64,
 }
 
 impl Judge {
     fn judge(&mut self, now: Timestamp, value: f64) -> Judged {
-        // Before the row: what it is judged by is learned from earlier ones alone. Where rows lie further apart than
-        // cycles, one per row has seen all there is.
-        if now >= self.engine.next_cycle() {
+        // Before the row: what it is judged by is learned from earlier ones alone.
+        let (next, knowledge) = (self.engine.next_cycle(), self.engine.knowledge());
+        let hurried = next < knowledge.last_cycle() + knowledge.parameters().monitoring_interval;
+        if now >= next && (hurried || self.rows >= ROWS_BETWEEN_CYCLES) {
             drop_events(self.engine.cycle(now).events);
+            self.rows = 0;
         }
+        self.rows += 1;
         let mut judged = Judged::default();
         let sample = Sample { series: self.series, at: now, value };
         drop_events(self.engine.observe_each(&[sample], now, |_, _, said| judged = *said).events);
@@ -277,7 +285,7 @@ impl<'a> Judges<'a> {
         let mut engine = Engine::with_methods(self.config.clone(), (self.methods)(), 1, row.at);
         // An engine with nothing in it has room for one.
         let series = engine.intern(row.name, None, row.at).ok()?;
-        Some(Judge { engine, series })
+        Some(Judge { engine, series, rows: 0 })
     }
 }
 
