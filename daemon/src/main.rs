@@ -9,6 +9,7 @@ mod http;
 mod log;
 mod page;
 mod prometheus;
+mod receive;
 mod remote_write;
 mod rules;
 mod source;

@@ -6,7 +6,7 @@
 use super::{Driver, Handle, Input, ROWS_AT_ONCE, Refused};
 use homeostat::config::Kind;
 use homeostat::knowledge::SeriesId;
-use homeostat::monitor::Sample;
+use homeostat::monitor::{Fate, Sample};
 use homeostat::series::SeriesName;
 use homeostat::time::Timestamp;
 use std::collections::BTreeMap;
@@ -39,6 +39,13 @@ pub struct Feed {
     done: SyncSender<()>,
 }
 
+/// A sample that was turned away, and why.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct NotTaken {
+    pub sample: Sample,
+    pub fate: Fate,
+}
+
 impl Handle {
     /// Hands over what a source read, and waits until it was taken in.
     pub fn feed(&self, fed: Fed, place: Option<(String, Timestamp)>) -> Result<(), Refused> {
@@ -69,7 +76,6 @@ impl Driver {
         readings: impl Iterator<Item = (SeriesName, Option<Kind>, Timestamp, f64)>,
         now: Timestamp,
     ) {
-        let begun = Instant::now();
         let mut samples = Vec::new();
         for (name, kind, at, value) in readings {
             let known = self.ids.get(&name).copied().filter(|id| self.engine.knowledge().get(*id).is_some());
@@ -85,9 +91,21 @@ impl Driver {
             };
             samples.push(Sample { series: id, at, value });
         }
-        let observed = self.engine.observe(&samples, now);
+        self.observe_samples(&samples, now);
+    }
+
+    /// Judges samples and remembers them. Answers with those that were turned away, in their order.
+    pub(super) fn observe_samples(&mut self, samples: &[Sample], now: Timestamp) -> Vec<NotTaken> {
+        let begun = Instant::now();
+        let mut not_taken = Vec::new();
+        let observed = self.engine.observe_each(samples, now, |sample, fate, _| {
+            if !matches!(fate, Fate::Admitted | Fate::Folded) {
+                not_taken.push(NotTaken { sample: *sample, fate });
+            }
+        });
         self.stats.observe_seconds_total += begun.elapsed().as_secs_f64();
         self.commit(observed.events);
+        not_taken
     }
 
     /// Without an interval of its own the pace is the loop's, as it is in force now: a state that is entered in between counts.

@@ -4,6 +4,7 @@
 
 pub mod listener;
 pub mod prometheus;
+pub mod sent;
 
 use serde_json::Value;
 use std::fmt::Write as _;
