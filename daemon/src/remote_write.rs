@@ -202,7 +202,7 @@ pub type Series<'a> = (&'a str, Vec<(&'a str, &'a str)>, f64);
 
 /// A WriteRequest of prometheus/prompb, version 1.0: `timeseries = 1 { labels = 1 { name = 1, value = 2 },
 /// samples = 2 { value = 1, timestamp = 2 } }`. Labels are sorted, and an empty one is none.
-fn message(series: &[Series<'_>], now: Timestamp) -> Vec<u8> {
+pub fn message(series: &[Series<'_>], now: Timestamp) -> Vec<u8> {
     let mut message = Vec::new();
     for (name, labels, value) in series {
         let mut all: Vec<(&str, &str)> = labels.iter().copied().filter(|(_, value)| !value.is_empty()).collect();

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::sent::{COUNTER, GAUGE, HISTOGRAM, Metadata, TimeSeries, one, series, two};
+use common::messages::{COUNTER, GAUGE, HISTOGRAM, Metadata, TimeSeries, one, series, two};
+use common::prometheus::Prometheus;
 use common::{Daemon, folder, now, wait_until, write};
 use tempfile::TempDir;
 
@@ -194,4 +195,47 @@ fn native_histograms_are_set_aside_which_a_sender_of_2_0_is_told() {
     assert_eq!(answer.header("x-prometheus-remote-write-histograms-written"), Some("0"));
     assert_eq!(daemon.metric(r#"homeostat_receive_set_aside_total{what="histogram"}"#), 4.0);
     assert_eq!(row(&daemon, "both")["samples"], 2);
+}
+
+#[test]
+#[ignore = "needs Debian's prometheus, which .ci/run unpacks"]
+fn a_real_prometheus_sends_what_it_scrapes_and_ends_what_is_gone() {
+    let folder = folder();
+    let daemon = daemon(&folder, "");
+    // It scrapes the daemon and sends all of it; then the daemon is no target any more.
+    let config = |targets: &str| {
+        format!(
+            "global: {{scrape_interval: 1s, external_labels: {{cluster: eu}}}}\n\
+             scrape_configs: [{{job_name: homeostat, static_configs: [{{targets: [{targets}]}}]}}]\n\
+             remote_write:\n- url: http://{}/api/v1/write\n  queue_config: {{batch_send_deadline: 1s}}\n  \
+             metadata_config: {{send: true, send_interval: 1s}}\n",
+            daemon.address
+        )
+    };
+    let prometheus = Prometheus::start(folder.path(), &config(&format!("'{}'", daemon.address)));
+    let labels = format!(r#"{{cluster="eu",instance="{}",job="homeostat"}}"#, daemon.address);
+    let up = format!("up{labels}");
+    wait_until("samples of five scrapes", || (row(&daemon, &up)["samples"].as_u64()? >= 5).then_some(()));
+    let answered = |code: u16| {
+        let name = format!("homeostat_receive_requests_total{{protocol=\"remote_write_1\",code=\"{code}\"}}");
+        daemon.try_metric(&name).unwrap_or_default()
+    };
+    assert!(answered(204) >= 2.0);
+    // It holds the same itself.
+    let query = format!(r#"up{{instance="{}"}}[1m]"#, daemon.address);
+    let held = prometheus.api("query", &[("query", &query)])["result"][0]["values"].clone();
+    assert!(
+        held.as_array().is_some_and(|values| values.len() >= 5 && values.iter().all(|pair| pair[1] == "1")),
+        "{held}"
+    );
+
+    let stale = || daemon.metric(r#"homeostat_samples_total{fate="stale"}"#);
+    let before = stale();
+    write(&folder, "prometheus.yml", &config(""));
+    prometheus.reload();
+    wait_until("the end of its series", || (stale() > before + 50.0).then_some(()));
+    assert_eq!((answered(400), answered(415), answered(413)), (0.0, 0.0, 0.0), "nothing was refused");
+    let refused = daemon.get("/metrics").text;
+    let refused = refused.lines().filter(|line| line.starts_with("homeostat_receive_refused_total"));
+    assert!(refused.clone().all(|line| line.ends_with(" 0")), "{:?}", refused.collect::<Vec<_>>());
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test binary takes what it needs of these")]
 
 pub mod listener;
+pub mod messages;
 pub mod prometheus;
 pub mod sent;
 
