@@ -6,6 +6,7 @@
 
 use crate::driver::{self, Refused};
 use crate::http::App;
+use crate::http::api::no_params;
 use crate::receive::batch::Batch;
 use crate::receive::desk::{Desk, Room};
 use crate::receive::remote_write::{NotRead, Version, decode, uncompressed_len};
@@ -73,6 +74,9 @@ impl From<Refused> for No {
 }
 
 pub async fn write(State(app): State<App>, request: Request<Body>) -> Response {
+    if let Err(problem) = no_params(request.uri()) {
+        return problem.into_response();
+    }
     let version = match version(request.headers()) {
         Ok(version) => version,
         Err(no) => {

@@ -10,7 +10,8 @@ use std::ops::Range;
 pub enum Value<'a> {
     Varint(u64),
     Fixed64(u64),
-    Fixed32(u32),
+    /// Nothing that is read here has four bytes.
+    Fixed32,
     /// Text, bytes, a message or packed numbers.
     Len(Message<'a>),
 }
@@ -61,7 +62,10 @@ impl<'a> Message<'a> {
                 self.at = end;
                 Value::Len(inner)
             }
-            5 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
+            5 => {
+                let _: [u8; 4] = self.array()?;
+                Value::Fixed32
+            }
             other => return Err(Wrong::WireType(other as u8)),
         };
         Ok(Some((field, value)))
@@ -70,10 +74,6 @@ impl<'a> Message<'a> {
     /// The next of numbers that stand without keys; none at the end.
     pub fn packed_varint(&mut self) -> Result<Option<u64>, Wrong> {
         if self.at == self.end { Ok(None) } else { self.varint().map(Some) }
-    }
-
-    pub fn packed_fixed64(&mut self) -> Result<Option<u64>, Wrong> {
-        if self.at == self.end { Ok(None) } else { Ok(Some(u64::from_le_bytes(self.array()?))) }
     }
 
     /// What is left of it.
@@ -146,15 +146,6 @@ pub fn put(into: &mut Vec<u8>, field: u32, bytes: &[u8]) {
     into.extend_from_slice(bytes);
 }
 
-/// How many bytes [`put`] writes for a field under 16.
-pub fn put_len(len: usize) -> usize {
-    1 + varint_len(len as u64) + len
-}
-
-fn varint_len(value: u64) -> usize {
-    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
-}
-
 pub fn put_varint(into: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         into.push(value as u8 | 0x80);
@@ -172,7 +163,6 @@ mod tests {
         for value in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX] {
             let mut bytes = vec![8];
             put_varint(&mut bytes, value);
-            assert_eq!(bytes.len(), 1 + varint_len(value));
             let mut message = Message::new(&bytes);
             let (field, read) = message.next().expect("whole").expect("a field");
             assert_eq!((field, read.varint()), (1, Ok(value)));
@@ -180,7 +170,7 @@ mod tests {
         }
         let mut bytes = Vec::new();
         put(&mut bytes, 3, b"abc");
-        assert_eq!(bytes.len(), put_len(3));
+        assert_eq!(bytes, b"\x1a\x03abc");
         let (field, value) = Message::new(&bytes).next().expect("whole").expect("a field");
         let inner = value.message().expect("bytes");
         assert_eq!((field, inner.bytes(), inner.range()), (3, b"abc".as_slice(), 2..5));
