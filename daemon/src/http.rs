@@ -11,6 +11,7 @@ mod feedback;
 mod guard;
 mod import;
 mod openapi;
+mod otlp;
 mod problem;
 mod proposals;
 mod query;
@@ -195,6 +196,7 @@ fn routes() -> Vec<(&'static str, &'static [&'static str], MethodRouter<App>)> {
         ("/api/v1/pager", &["post"], post(alertmanager::pager)),
         ("/api/v1/verdicts", &["get"], get(alertmanager::verdicts)),
         ("/api/v1/write", &["post"], post(receive::write)),
+        ("/v1/metrics", &["post"], post(otlp::metrics)),
         ("/api/v1/freeze", &["get", "post"], get(api::frozen).post(api::freeze)),
         ("/api/v1/openapi.json", &["get"], get(api::openapi)),
         ("/metrics", &["get"], get(api::metrics)),

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod desk;
 pub mod labels;
+pub mod otlp;
 pub mod proto;
 pub mod quota;
 pub mod remote_write;

@@ -114,7 +114,7 @@ async fn serve(
     let home = served.daemon.http.external_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let receivers = crate::page::spawn(&served, &home, &handle);
     let office = crate::alertmanager::open(&served, &handle);
-    let desk = Arc::new(crate::receive::desk::Desk::open(&served.daemon.receive));
+    let desk = Arc::new(crate::receive::desk::Desk::open(&served.daemon.receive, served.engine.limits.series_max));
     let receive = Arc::clone(&desk.tally);
     let remote_write = crate::remote_write::spawn(&served.daemon.remote_write, &handle).map_err(Failed::Use)?;
     let tallies = Tallies { webhooks, receivers, verdicts: Arc::clone(&office.tally), sources, remote_write, receive };

@@ -129,7 +129,7 @@ impl Driver {
                 }
                 Ok(None) => (outcome.taken, outcome.standby) = (outcome.taken + count, outcome.standby + count),
                 Err(Refusal { why, message }) => {
-                    outcome.refuse(why, count, || format!("timeseries[{}].{message}", told.element()));
+                    outcome.refuse(why, count, || format!("{}.{message}", told.place()));
                 }
             }
         }

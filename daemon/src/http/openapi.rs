@@ -150,6 +150,17 @@ fn samples_in(all: &mut Paths) {
         },
     });
     all.put("post", "/api/v1/write", write);
+    let protobuf =
+        |description: &str| json!({ "description": description, "content": binary(&["application/x-protobuf"]) });
+    let metrics = json!({
+        "summary": "Takes metrics of OpenTelemetry: OTLP over HTTP, protobuf, plain or gzip.",
+        "requestBody": { "required": true, "content": binary(&["application/x-protobuf"]) },
+        "responses": {
+            "200": protobuf("ExportMetricsServiceResponse; partial_success tells what was refused."),
+            "default": protobuf("google.rpc.Status; 503 and 429 say by Retry-After when to try again."),
+        },
+    });
+    all.put("post", "/v1/metrics", metrics);
 }
 
 /// An event in its envelope. Its parts differ by kind; the kinds are those of the journal.

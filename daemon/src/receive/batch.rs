@@ -39,6 +39,8 @@ pub(super) enum Form {
     Pairs,
     /// Numbers of symbols, name and value by turns.
     Symbols,
+    /// As pairs, written here for data points of OTLP.
+    Points,
 }
 
 /// One series with its samples.
@@ -118,9 +120,10 @@ impl<'a> Told<'a> {
         self.row.hash
     }
 
-    /// Where it stands in the request.
-    pub fn element(&self) -> u32 {
-        self.row.element
+    /// Where it stands in the request, as a message has it.
+    pub fn place(&self) -> String {
+        let what = if self.batch.form == Form::Points { "data_points" } else { "timeseries" };
+        format!("{what}[{}]", self.row.element)
     }
 
     /// What it is said to be, where the request says so beside it.
@@ -142,7 +145,7 @@ impl<'a> Told<'a> {
         let batch = self.batch;
         let mut fields = Message::new(batch.piece(&self.row.labels));
         match batch.form {
-            Form::Pairs => {
+            Form::Pairs | Form::Points => {
                 while let Some((_, label)) = fields.next().map_err(LabelsWrong::Wire)? {
                     let mut parts = label.message().map_err(LabelsWrong::Wire)?;
                     let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);

@@ -1,5 +1,6 @@
 //! What all requests of senders share: their memory, their quotas, what came of them.
 
+use super::otlp::delta::Deltas;
 use super::quota::Quota;
 use super::{Batch, Receive, Tally};
 use homeostat::time::Timestamp;
@@ -30,6 +31,8 @@ pub struct Desk {
     pub seed: u64,
     quota: Option<Mutex<Quota>>,
     kept: Mutex<Vec<Batch>>,
+    /// Sums of what OTLP sends as differences: held from the reading of a request until it was taken.
+    pub deltas: Arc<tokio::sync::Mutex<Deltas>>,
     room: Arc<Semaphore>,
 }
 
@@ -42,7 +45,8 @@ pub struct Room {
 }
 
 impl Desk {
-    pub fn open(settings: &Receive) -> Desk {
+    /// `series_max` differences are summed up at most.
+    pub fn open(settings: &Receive, series_max: usize) -> Desk {
         let largest = settings.body_max + TAKEN_APART * settings.body_uncompressed_max;
         let pieces = ROOM_MIN.max(2 * largest).div_ceil(PIECE);
         let pieces = usize::try_from(pieces).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
@@ -52,6 +56,7 @@ impl Desk {
             seed: RandomState::new().build_hasher().finish(),
             quota: settings.samples_per_second_max.map(|most| Mutex::new(Quota::new(most))),
             kept: Mutex::default(),
+            deltas: Arc::new(tokio::sync::Mutex::new(Deltas::new(series_max))),
             room: Arc::new(Semaphore::new(pieces)),
         }
     }
@@ -110,7 +115,7 @@ mod tests {
 
     #[test]
     fn requests_take_no_more_memory_together_than_there_is_room_for() {
-        let desk = Desk::open(&Receive::default());
+        let desk = Desk::open(&Receive::default(), 10);
         let largest = desk.settings.body_uncompressed_max;
         let mut rooms: Vec<Room> = (0..100).map(|_| desk.room()).collect();
         let fit = rooms.iter_mut().filter_map(|room| room.for_body(largest).then_some(())).count();

@@ -76,6 +76,10 @@ impl<'a> Message<'a> {
         if self.at == self.end { Ok(None) } else { self.varint().map(Some) }
     }
 
+    pub fn packed_fixed64(&mut self) -> Result<Option<u64>, Wrong> {
+        if self.at == self.end { Ok(None) } else { Ok(Some(u64::from_le_bytes(self.array()?))) }
+    }
+
     /// What is left of it.
     pub fn bytes(&self) -> &'a [u8] {
         &self.all[self.at..self.end]

@@ -328,8 +328,8 @@ fn a_batch_is_used_again_and_holds_nothing_of_before() {
     decode(&packed(&small), Version::One, MAX, SEED, &mut batch).expect("whole");
     let told: Vec<Told<'_>> = batch.series().collect();
     assert_eq!(
-        (told.len(), told[0].hash(), told[0].element()),
-        (1, hash, 0),
+        (told.len(), told[0].hash(), told[0].place()),
+        (1, hash, "timeseries[0]".to_owned()),
         "the same series, whatever stands around it"
     );
     assert_eq!(batch.families().collect::<Vec<_>>(), [("m7", Type::Gauge)]);
