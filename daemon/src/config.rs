@@ -22,6 +22,7 @@ pub use verdicts::Verdicts;
 pub use webhooks::Webhook;
 
 use crate::calendar::{self, CalendarSource};
+use crate::receive::{self, Receive};
 use crate::remote_write::{self, RemoteWrite};
 use crate::source::promql::{self, PromqlSource};
 use crate::source::scrape::{self, ScrapeSource};
@@ -73,6 +74,8 @@ pub struct Daemon {
     pub promql: Vec<PromqlSource>,
     /// Targets that are scraped, as Prometheus does.
     pub scrape: Vec<ScrapeSource>,
+    /// What is taken of those who send samples, by remote-write and OTLP.
+    pub receive: Receive,
     /// How alerts that may page are told.
     pub pages: Pages,
     /// Who is told of alerts that may page.
@@ -351,8 +354,20 @@ impl From<Speed> for String {
 }
 
 /// Sections that are looked at when the daemon starts, and not again.
-pub const AT_START: [&str; 11] =
-    ["http", "data", "files", "promql", "scrape", "pages", "receivers", "remote_write", "verdicts", "webhooks", "log"];
+pub const AT_START: [&str; 12] = [
+    "http",
+    "data",
+    "files",
+    "promql",
+    "scrape",
+    "receive",
+    "pages",
+    "receivers",
+    "remote_write",
+    "verdicts",
+    "webhooks",
+    "log",
+];
 
 /// What the command line sets; it overrides everything else.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -462,9 +477,10 @@ impl Config {
             return refuse(&error.key, error.problem);
         }
         let Daemon { http, tracing, host, store, promql, scrape, .. } = &self.daemon;
-        let Daemon { rules, webhooks, pages, receivers, verdicts, remote_write, .. } = &self.daemon;
+        let Daemon { rules, webhooks, pages, receivers, verdicts, remote_write, receive, .. } = &self.daemon;
         let paged = [pages::check(pages, receivers), verdicts::check(verdicts), remote_write::check(remote_write)];
-        for checked in [rules::check(rules), webhooks::check(webhooks)].into_iter().chain(paged) {
+        let others = [rules::check(rules), webhooks::check(webhooks), receive::check(receive)];
+        for checked in others.into_iter().chain(paged) {
             if let Err((key, problem)) = checked {
                 return refuse(&key, problem);
             }

@@ -5,6 +5,7 @@
 //! stored (a full disk), judging goes on, and the loop stands still until they can.
 
 mod intake;
+mod receive;
 
 pub use intake::{Fed, Past, Reading};
 
@@ -148,6 +149,7 @@ enum Input {
     Keep { name: String, body: Option<Vec<u8>>, reply: Reply<()> },
     KeepVerdict { name: String, at: Timestamp, body: String, reply: Reply<()> },
     Feed(Box<intake::Feed>),
+    Receive(Box<receive::Received>),
     Stop,
 }
 
@@ -282,6 +284,8 @@ struct Driver {
     /// How long after the next snapshot the one after it comes, unless the configuration wants it sooner.
     snapshot_after: Span,
     ids: HashMap<SeriesName, SeriesId>,
+    /// What is known of series that others send.
+    received: receive::Table,
 }
 
 /// The wall clock, kept from going back: a step back stands still until the time is reached again.
@@ -338,6 +342,7 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
         next_snapshot: now,
         snapshot_after: FIRST_SNAPSHOT,
         ids: HashMap::new(),
+        received: receive::Table::default(),
     };
     driver.plan_snapshot(now, Duration::ZERO);
     driver.read_host(now);
@@ -462,6 +467,7 @@ impl Driver {
                 let _ = reply.send(kept);
             }
             Input::Feed(feed) => self.feed(*feed, now),
+            Input::Receive(received) => self.receive(*received, now),
             Input::Stop => unreachable!("the loop ends on it before it handles anything"),
         }
     }

@@ -11,15 +11,18 @@ mod feedback;
 mod guard;
 mod import;
 mod openapi;
+mod otlp;
 mod problem;
 mod proposals;
 mod query;
+mod receive;
 mod rollouts;
 mod rows;
 
 use crate::alertmanager::Office;
 use crate::config::Config;
 use crate::driver::Handle;
+use crate::receive::desk::Desk;
 use crate::telemetry::{Tallies, Totals};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -31,6 +34,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use problem::Problem;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -65,6 +69,7 @@ pub type Reread = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 pub struct Beside {
     pub tallies: Tallies,
     pub office: Arc<Office>,
+    pub desk: Arc<Desk>,
 }
 
 /// What every handler has.
@@ -77,6 +82,7 @@ struct App {
     totals: Arc<Mutex<Totals>>,
     tallies: Arc<Tallies>,
     office: Arc<Office>,
+    desk: Arc<Desk>,
     streams: Arc<Semaphore>,
     /// Becomes true when the daemon stops.
     stopping: watch::Receiver<bool>,
@@ -104,6 +110,7 @@ pub async fn serve(
         totals: Arc::default(),
         tallies: Arc::new(beside.tallies),
         office: beside.office,
+        desk: beside.desk,
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         stopping: stopping.clone(),
     };
@@ -111,12 +118,16 @@ pub async fn serve(
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     loop {
-        let (stream, permit) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             // The sender going away means the same.
             _ = stopping.wait_for(|stop| *stop) => break,
             accepted = accept(&listener, &connections) => accepted,
         };
         let service = TowerToHyperService::new(router.clone());
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(receive::Peer(peer));
+            hyper::service::Service::call(&service, request)
+        });
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX);
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
@@ -136,14 +147,14 @@ pub async fn serve(
 }
 
 /// The next connection, as soon as there is room for it.
-async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
     let permit = Arc::clone(connections).acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are written whole: waiting to fill a packet only delays them.
                 let _ = stream.set_nodelay(true);
-                return (stream, permit);
+                return (stream, peer.ip().to_canonical(), permit);
             }
             // Out of file descriptors, mostly: one of the open connections has to end first.
             Err(error) => {
@@ -184,6 +195,8 @@ fn routes() -> Vec<(&'static str, &'static [&'static str], MethodRouter<App>)> {
         ),
         ("/api/v1/pager", &["post"], post(alertmanager::pager)),
         ("/api/v1/verdicts", &["get"], get(alertmanager::verdicts)),
+        ("/api/v1/write", &["post"], post(receive::write)),
+        ("/v1/metrics", &["post"], post(otlp::metrics)),
         ("/api/v1/freeze", &["get", "post"], get(api::frozen).post(api::freeze)),
         ("/api/v1/openapi.json", &["get"], get(api::openapi)),
         ("/metrics", &["get"], get(api::metrics)),

@@ -10,6 +10,7 @@ mod log;
 mod page;
 mod prometheus;
 mod recall;
+mod receive;
 mod remote_write;
 mod rules;
 mod source;

@@ -5,6 +5,8 @@
 
 use crate::driver::{Handle, Refused};
 use crate::prometheus::endpoint::{Access, wrong_address};
+use crate::receive::proto::{put, put_varint};
+use crate::source::STALE;
 use crate::telemetry::{Family, Learned, Served, threshold_families};
 use homeostat::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -17,9 +19,6 @@ use std::time::Duration;
 /// A Prometheus looks a sample up for five minutes: one that comes later than this leaves a gap when one fails.
 const INTERVAL_MAX: Span = Span::minutes(2);
 const INTERVAL_MIN: Span = Span::from_secs(1);
-
-/// The NaN by which a series ends: <https://prometheus.io/docs/concepts/remote_write_spec/>, "stale markers".
-const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
 /// Series in one message, as senders have it.
 const SERIES_AT_ONCE: usize = 2_000;
@@ -203,7 +202,7 @@ pub type Series<'a> = (&'a str, Vec<(&'a str, &'a str)>, f64);
 
 /// A WriteRequest of prometheus/prompb, version 1.0: `timeseries = 1 { labels = 1 { name = 1, value = 2 },
 /// samples = 2 { value = 1, timestamp = 2 } }`. Labels are sorted, and an empty one is none.
-fn message(series: &[Series<'_>], now: Timestamp) -> Vec<u8> {
+pub fn message(series: &[Series<'_>], now: Timestamp) -> Vec<u8> {
     let mut message = Vec::new();
     for (name, labels, value) in series {
         let mut all: Vec<(&str, &str)> = labels.iter().copied().filter(|(_, value)| !value.is_empty()).collect();
@@ -212,34 +211,19 @@ fn message(series: &[Series<'_>], now: Timestamp) -> Vec<u8> {
         let mut one = Vec::new();
         for (name, value) in all {
             let mut label = Vec::new();
-            part(&mut label, 1, name.as_bytes());
-            part(&mut label, 2, value.as_bytes());
-            part(&mut one, 1, &label);
+            put(&mut label, 1, name.as_bytes());
+            put(&mut label, 2, value.as_bytes());
+            put(&mut one, 1, &label);
         }
         // Field 1 as eight bytes, field 2 as a varint.
         let mut sample = vec![1 << 3 | 1];
         sample.extend(value.to_le_bytes());
         sample.push(2 << 3);
-        varint(&mut sample, now.millis() as u64);
-        part(&mut one, 2, &sample);
-        part(&mut message, 1, &one);
+        put_varint(&mut sample, now.millis() as u64);
+        put(&mut one, 2, &sample);
+        put(&mut message, 1, &one);
     }
     message
-}
-
-/// A field of bytes with their length.
-fn part(into: &mut Vec<u8>, field: u8, bytes: &[u8]) {
-    into.push(field << 3 | 2);
-    varint(into, bytes.len() as u64);
-    into.extend_from_slice(bytes);
-}
-
-fn varint(into: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        into.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    into.push(value as u8);
 }
 
 #[cfg(test)]

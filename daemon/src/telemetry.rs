@@ -5,6 +5,7 @@
 //! the classic one, and a checker for it refuses what OpenMetrics calls a counter.
 
 mod ab;
+mod receive;
 mod receivers;
 mod sources;
 mod thresholds;
@@ -69,6 +70,7 @@ pub struct Tallies {
     pub verdicts: Arc<alertmanager::Tally>,
     pub sources: Vec<Arc<source::Tally>>,
     pub remote_write: Vec<Arc<remote_write::Tally>>,
+    pub receive: Arc<crate::receive::Tally>,
 }
 
 /// Totals that the engine's memory alone would let shrink.
@@ -501,6 +503,7 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Fam
     all.verdicts(&tallies.verdicts);
     all.sources(&tallies.sources, m.now);
     all.remote_write(&tallies.remote_write);
+    all.received(&tallies.receive);
 
     // K and the shell
     all.counter("homeostat_cycles_total", "Cycles since the start.").put([], counts.of("cycle_completed"));

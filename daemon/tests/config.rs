@@ -395,6 +395,7 @@ fn every_key_at_the_top_that_a_file_sets_is_in_force() {
         "promql": [{"url": "http://x", "tenant": "t", "step": "2m", "expressions": [{"expr": "up", "name": "alive"}]}],
         "scrape": [{"job": "j", "targets": ["x:1"], "scheme": "https", "interval": "7s", "timeout": "3s", "username": "u",
                     "password_file": "p"}],
+        "receive": {"body_max": 4096, "replica_labels": ["replica"]},
         "pages": {"group_wait": "3s"},
         "receivers": [{"kind": "webhook", "url": "http://x/"}],
         "verdicts": {"silenced": 0.25},

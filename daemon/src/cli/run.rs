@@ -107,15 +107,17 @@ async fn serve(
     let home = served.daemon.http.external_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let receivers = crate::page::spawn(&served, &home, &handle);
     let office = crate::alertmanager::open(&served, &handle);
+    let desk = Arc::new(crate::receive::desk::Desk::open(&served.daemon.receive, served.engine.limits.series_max));
+    let receive = Arc::clone(&desk.tally);
     let remote_write = crate::remote_write::spawn(&served.daemon.remote_write, &handle).map_err(Failed::Use)?;
-    let tallies = Tallies { webhooks, receivers, verdicts: Arc::clone(&office.tally), sources, remote_write };
+    let tallies = Tallies { webhooks, receivers, verdicts: Arc::clone(&office.tally), sources, remote_write, receive };
 
     let reread: Reread =
         Arc::new(move || args.reload().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));
     let (stop, stopping) = watch::channel(false);
     let mut server = {
         let (handle, reread) = (handle.clone(), Arc::clone(&reread));
-        let beside = crate::http::Beside { tallies, office };
+        let beside = crate::http::Beside { tallies, office, desk };
         tokio::spawn(async move { crate::http::serve(listener, handle, &served, reread, beside, stopping).await })
     };
     match out.text(&format!("homeostat watches; its page: http://{address}/")) {

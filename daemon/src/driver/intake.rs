@@ -6,7 +6,7 @@
 use super::{Driver, Handle, Input, ROWS_AT_ONCE, Refused};
 use homeostat::config::Kind;
 use homeostat::knowledge::SeriesId;
-use homeostat::monitor::Sample;
+use homeostat::monitor::{Fate, Sample};
 use homeostat::series::SeriesName;
 use homeostat::time::Timestamp;
 use std::collections::BTreeMap;
@@ -37,6 +37,13 @@ pub struct Feed {
     pub place: Option<(String, Timestamp)>,
     /// Told when it was taken in.
     done: SyncSender<()>,
+}
+
+/// A sample that was turned away, and why.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct NotTaken {
+    pub sample: Sample,
+    pub fate: Fate,
 }
 
 impl Handle {
@@ -72,7 +79,6 @@ impl Driver {
         once: bool,
         now: Timestamp,
     ) {
-        let begun = Instant::now();
         let mut samples = Vec::new();
         for (name, kind, at, value) in readings {
             let known = self.ids.get(&name).copied().filter(|id| self.engine.knowledge().get(*id).is_some());
@@ -92,9 +98,21 @@ impl Driver {
             // A failure is told there. Judging goes on.
             let _ = self.write_down(&samples, now);
         }
-        let observed = self.engine.observe(&samples, now);
+        self.observe_samples(&samples, now);
+    }
+
+    /// Judges samples and remembers them. Answers with those that were turned away, in their order.
+    pub(super) fn observe_samples(&mut self, samples: &[Sample], now: Timestamp) -> Vec<NotTaken> {
+        let begun = Instant::now();
+        let mut not_taken = Vec::new();
+        let observed = self.engine.observe_each(samples, now, |sample, fate, _| {
+            if !matches!(fate, Fate::Admitted | Fate::Folded) {
+                not_taken.push(NotTaken { sample: *sample, fate });
+            }
+        });
         self.stats.observe_seconds_total += begun.elapsed().as_secs_f64();
         self.commit(observed.events);
+        not_taken
     }
 
     /// Writes samples down before they are judged: a kill loses nothing of them when this returns.

@@ -125,6 +125,44 @@ fn operation(summary: &str, parameters: &[Parameter], body: Option<Value>, answe
     operation
 }
 
+/// Where samples come in: bytes, and errors in plain text.
+fn samples_in(all: &mut Paths) {
+    let binary = |kinds: &[&str]| -> Map<String, Value> {
+        let schema = json!({ "schema": { "type": "string", "format": "binary" } });
+        kinds.iter().map(|kind| ((*kind).to_owned(), schema.clone())).collect()
+    };
+    let text = |description: &str| json!({ "description": description, "content": { "text/plain": { "schema": { "type": "string" } } } });
+    let bodies = [
+        "application/x-protobuf",
+        "application/x-protobuf;proto=prometheus.WriteRequest",
+        "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+    ];
+    let write = json!({
+        "summary": "Takes samples by Prometheus' remote-write, 1.0 and 2.0: snappy, block format.",
+        "requestBody": { "required": true, "content": binary(&bodies) },
+        "responses": {
+            "204": { "description": "All samples are taken." },
+            "400": text("Some or all samples cannot be taken, now or later: which, and why. The others are."),
+            "413": text("The body is larger than receive.body_max or receive.body_uncompressed_max."),
+            "415": text("Another message or compression."),
+            "429": text("The sender is over receive.samples_per_second_max; Retry-After says when it is not."),
+            "503": text("Nothing can be taken at present; Retry-After says when to try again."),
+        },
+    });
+    all.put("post", "/api/v1/write", write);
+    let protobuf =
+        |description: &str| json!({ "description": description, "content": binary(&["application/x-protobuf"]) });
+    let metrics = json!({
+        "summary": "Takes metrics of OpenTelemetry: OTLP over HTTP, protobuf, plain or gzip.",
+        "requestBody": { "required": true, "content": binary(&["application/x-protobuf"]) },
+        "responses": {
+            "200": protobuf("ExportMetricsServiceResponse; partial_success tells what was refused."),
+            "default": protobuf("google.rpc.Status; 503 and 429 say by Retry-After when to try again."),
+        },
+    });
+    all.put("post", "/v1/metrics", metrics);
+}
+
 /// An event in its envelope. Its parts differ by kind; the kinds are those of the journal.
 fn stored() -> Value {
     json!({
@@ -337,6 +375,7 @@ fn build() -> Value {
     all.text("/metrics/thresholds", "Learned bounds that judge, as metrics.", classic);
     all.text("/-/healthy", "Whether the process works.", "text/plain");
     all.text("/-/ready", "Whether what was stored is loaded and this host was read once.", "text/plain");
+    samples_in(&mut all);
     let reloaded = wrapped(all.schema::<Reloaded>());
     let summary = "Reads the configuration again: all of it takes effect, or nothing.";
     all.put("post", "/-/reload", operation(summary, &[], None, json_answer("Done.", reloaded)));

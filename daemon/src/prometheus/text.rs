@@ -44,8 +44,8 @@ pub struct TextError {
 }
 
 /// What a family is said to be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Type {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Type {
     Counter,
     Gauge,
     Histogram,
@@ -53,10 +53,62 @@ enum Type {
     Summary,
     Info,
     StateSet,
+    #[default]
     Unknown,
 }
 
 impl Type {
+    /// By its number in the metadata of remote-write; the same in 1.0 and 2.0.
+    pub fn of_number(number: u64) -> Type {
+        match number {
+            1 => Type::Counter,
+            2 => Type::Gauge,
+            3 => Type::Histogram,
+            4 => Type::GaugeHistogram,
+            5 => Type::Summary,
+            6 => Type::Info,
+            7 => Type::StateSet,
+            _ => Type::Unknown,
+        }
+    }
+
+    /// What a series of this name measures whose family is of this type; none where the values have to tell.
+    pub fn kind(self, name: &str) -> Option<Kind> {
+        let part = PARTS.into_iter().find(|part| name.ends_with(part));
+        match (self, part) {
+            // The sum of observations counts as a rule, and does not have to.
+            (Type::Summary, Some("_sum")) => None,
+            _ => part.and_then(|part| self.kind_of_part(part)).or_else(|| self.kind_of_whole(name)),
+        }
+    }
+
+    /// Of a series that is called as its family.
+    fn kind_of_whole(self, name: &str) -> Option<Kind> {
+        match self {
+            Type::Counter => Some(Kind::Counter),
+            Type::Gauge if NO_LEVELS.iter().any(|end| name.ends_with(end)) => Some(Kind::Info),
+            Type::Gauge => Some(Kind::Gauge),
+            Type::Summary => Some(Kind::Gauge),
+            Type::Info => Some(Kind::Info),
+            Type::StateSet => Some(Kind::State),
+            Type::Histogram | Type::GaugeHistogram | Type::Unknown => None,
+        }
+    }
+
+    /// Of a series that is called as its family and one of [`PARTS`].
+    fn kind_of_part(self, part: &str) -> Option<Kind> {
+        match (self, part) {
+            (Type::Counter, "_total") => Some(Kind::Counter),
+            (_, "_created") | (Type::Info, "_info") => Some(Kind::Info),
+            (Type::Histogram, "_bucket" | "_count" | "_sum") => Some(Kind::Histogram),
+            (Type::Summary, "_count") => Some(Kind::Counter),
+            // Its buckets rise and fall: nothing that is made of counters can be made of them.
+            (Type::GaugeHistogram, "_bucket") => Some(Kind::Info),
+            (Type::GaugeHistogram, "_gcount" | "_gsum" | "_count" | "_sum") => Some(Kind::Gauge),
+            _ => None,
+        }
+    }
+
     fn parse(text: &str) -> Option<Type> {
         Some(match text {
             "counter" => Type::Counter,
@@ -93,6 +145,9 @@ pub struct Parts {
 /// The families of a text, for what its samples measure.
 #[derive(Default)]
 pub struct Families(HashMap<Box<str>, Type>);
+
+/// What the names of a family's parts end with.
+const PARTS: [&str; 8] = ["_total", "_created", "_bucket", "_count", "_sum", "_gcount", "_gsum", "_info"];
 
 /// Gauges with such a name hold a moment, or say something by their labels alone: nothing is to be learned of them.
 const NO_LEVELS: [&str; 6] =
@@ -293,37 +348,26 @@ impl Families {
             return Err(format!("`#{}` is not # TYPE NAME TYPE", shown(comment)));
         };
         let kind = Type::parse(kind).ok_or_else(|| format!("`{}` is no type of a metric", shown(kind)))?;
-        if self.0.len() < FAMILIES_MAX {
-            self.0.insert(name.trim_matches('"').into(), kind);
-        }
+        self.tell(name.trim_matches('"'), kind);
         Ok(())
     }
 
     /// What a sample of this name measures, as far as the text says; none where the values have to tell.
     pub fn kind(&self, name: &str) -> Option<Kind> {
-        if let Some(kind) = self.0.get(name) {
-            return match kind {
-                Type::Counter => Some(Kind::Counter),
-                Type::Gauge if NO_LEVELS.iter().any(|end| name.ends_with(end)) => Some(Kind::Info),
-                Type::Gauge => Some(Kind::Gauge),
-                Type::Summary => Some(Kind::Gauge),
-                Type::Info => Some(Kind::Info),
-                Type::StateSet => Some(Kind::State),
-                Type::Histogram | Type::GaugeHistogram | Type::Unknown => None,
-            };
+        if let Some(told) = self.0.get(name) {
+            return told.kind_of_whole(name);
         }
-        let of = |suffix: &str| name.strip_suffix(suffix).and_then(|family| self.0.get(family)).copied();
-        let part = |suffix: &'static str| of(suffix).map(|kind| (kind, suffix));
-        let parts = ["_total", "_created", "_bucket", "_count", "_sum", "_gcount", "_gsum", "_info"];
-        match parts.into_iter().find_map(part)? {
-            (Type::Counter, "_total") => Some(Kind::Counter),
-            (_, "_created") | (Type::Info, "_info") => Some(Kind::Info),
-            (Type::Histogram, "_bucket" | "_count" | "_sum") => Some(Kind::Histogram),
-            (Type::Summary, "_count") => Some(Kind::Counter),
-            // Its buckets rise and fall: nothing that is made of counters can be made of them.
-            (Type::GaugeHistogram, "_bucket") => Some(Kind::Info),
-            (Type::GaugeHistogram, "_gcount" | "_gsum" | "_count" | "_sum") => Some(Kind::Gauge),
-            _ => None,
+        let of = |part: &'static str| Some((self.0.get(name.strip_suffix(part)?)?, part));
+        let (told, part) = PARTS.into_iter().find_map(of)?;
+        told.kind_of_part(part)
+    }
+
+    /// What a family is said to be. Of too many the first ones are kept.
+    pub fn tell(&mut self, name: &str, told: Type) {
+        if let Some(known) = self.0.get_mut(name) {
+            *known = told;
+        } else if self.0.len() < FAMILIES_MAX {
+            self.0.insert(name.into(), told);
         }
     }
 }

@@ -61,8 +61,12 @@ fn exported() -> Exported {
         verdicts: Arc::default(),
         sources: sources.into(),
         remote_write: vec![Arc::default()],
+        receive: Arc::default(),
     };
     tallies.remote_write[0].taken_at.store(1, Ordering::Relaxed);
+    for protocol in crate::receive::Protocol::ALL {
+        tallies.receive.answered(protocol, 204, 1);
+    }
     for tally in &tallies.sources {
         tally.reached(now);
     }

@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "every test binary takes what it needs of these")]
 
 pub mod listener;
+pub mod messages;
 pub mod prometheus;
+pub mod sent;
 
 use serde_json::Value;
 use std::fmt::Write as _;

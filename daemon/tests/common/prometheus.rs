@@ -120,6 +120,16 @@ impl Prometheus {
         format!("http://{}", self.address)
     }
 
+    /// Has it read its configuration again.
+    pub fn reload(&self) {
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        write!(stream, "POST /-/reload HTTP/1.0\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", self.address).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+    }
+
     /// What stands under `data` of an answer of the API; `parameters` are escaped.
     pub fn api(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
         let query: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();

@@ -1,0 +1,326 @@
+//! Requests of senders, taken in whole: their series looked up by hash, then all samples judged at once.
+//!
+//! A series that is known costs one look into the table; only what nobody knows is taken apart, checked and given a name. The answer
+//! comes after the samples are in, so that what is acknowledged is taken.
+
+use super::intake::NotTaken;
+use super::{Driver, Handle, Input, Refused};
+use crate::prometheus::text::{Families, Type};
+use crate::receive::batch::Told;
+use crate::receive::desk::Room;
+use crate::receive::labels::{Refusal, called, shown};
+use crate::receive::replicas::{Heard, Member, Replicas};
+use crate::receive::{Batch, Outcome, Receive, Why};
+use homeostat::config::Kind;
+use homeostat::engine::Engine;
+use homeostat::knowledge::SeriesId;
+use homeostat::monitor::{Fate, Sample};
+use homeostat::time::{Span, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::net::IpAddr;
+use tokio::sync::oneshot;
+
+/// Senders that are told apart; further ones share one account.
+const SENDERS_MAX: usize = 10_000;
+
+/// The series of a sender that is full are counted anew this often: some may have been forgotten.
+const COUNT_AGAIN: Span = Span::from_secs(10);
+
+/// Series of a sender whose labels are looked at, to tell which of them has the most values.
+const SERIES_LOOKED_AT: usize = 10_000;
+
+/// A request on its way to the driver.
+pub(super) struct Received {
+    batch: Batch,
+    sender: IpAddr,
+    /// Held while the batch is, also when nobody waits for it any more.
+    room: Room,
+    reply: oneshot::Sender<(Batch, Result<Outcome, Refused>)>,
+}
+
+impl Handle {
+    /// Hands over a request, and waits until its samples were taken in. The batch comes back to be used again, unless it was never
+    /// handed over.
+    pub async fn receive(&self, batch: Batch, room: Room, sender: IpAddr) -> (Option<Batch>, Result<Outcome, Refused>) {
+        let (reply, answer) = oneshot::channel();
+        if let Err(refused) = self.send(Input::Receive(Box::new(Received { batch, sender, room, reply }))) {
+            return (None, Err(refused));
+        }
+        match answer.await {
+            Ok((batch, outcome)) => (Some(batch), outcome),
+            Err(_) => (None, Err(Refused::Gone)),
+        }
+    }
+}
+
+/// What is known of those who send, and of what they send. It holds no samples, and is built anew after a start.
+#[derive(Default)]
+pub(super) struct Table {
+    entries: HashMap<u64, Entry, BuildHasherDefault<Seeded>>,
+    /// What families were said to be, by requests that say it beside their series.
+    families: Families,
+    replicas: Replicas,
+    numbers: HashMap<IpAddr, u32>,
+    senders: Vec<Sender>,
+}
+
+/// A series as it is sent.
+#[derive(Clone, Copy)]
+struct Entry {
+    /// None while only replicas send it that another one stands for.
+    id: Option<SeriesId>,
+    member: Option<Member>,
+    /// Who brought it.
+    sender: u32,
+}
+
+#[derive(Default)]
+struct Sender {
+    /// Series that it brought, at most.
+    series: u64,
+    counted_at: Option<Timestamp>,
+    /// Which label had the most values when it was full.
+    label: String,
+}
+
+/// Keys are hashes already, with a seed that nobody outside knows.
+#[derive(Default)]
+struct Seeded(u64);
+
+impl Hasher for Seeded {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are numbers")
+    }
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}
+
+impl Driver {
+    pub(super) fn receive(&mut self, received: Received, now: Timestamp) {
+        let Received { batch, sender, room, reply } = received;
+        let outcome = self.take(&batch, sender, now);
+        // Whoever sent it may be gone.
+        let _ = reply.send((batch, outcome));
+        drop(room);
+    }
+
+    fn take(&mut self, batch: &Batch, sender: IpAddr, now: Timestamp) -> Result<Outcome, Refused> {
+        // What cannot be stored is not acknowledged: the sender keeps it.
+        self.storable()?;
+        let Driver { engine, settings, started_with, received: table, .. } = self;
+        let senders = &started_with.daemon.receive;
+        for (family, told) in batch.families() {
+            table.families.tell(family, told);
+        }
+        table.make_room(engine, settings.engine.limits.series_max);
+        let (mut outcome, mut samples) = (Outcome::default(), Vec::with_capacity(batch.samples()));
+        let mut in_order = true;
+        for told in batch.series() {
+            let count = told.samples().len() as u64;
+            match table.find(&told, engine, senders, sender, now, &mut outcome.failovers) {
+                Ok(Some(series)) => {
+                    in_order &= count == 1;
+                    samples.extend(told.samples().map(|(at, value)| Sample { series, at, value }));
+                }
+                Ok(None) => (outcome.taken, outcome.standby) = (outcome.taken + count, outcome.standby + count),
+                Err(Refusal { why, message }) => {
+                    outcome.refuse(why, count, || format!("{}.{message}", told.place()));
+                }
+            }
+        }
+        // Series with several samples stand one behind the other; what is made of many series wants one moment after the other.
+        if !in_order {
+            samples.sort_by_key(|sample| sample.at);
+        }
+        self.write_down(&samples, now)?;
+        let not_taken = self.observe_samples(&samples, now);
+        outcome.taken += samples.len() as u64;
+        for NotTaken { sample, fate } in not_taken {
+            if let Some((why, what)) = self.refused(&sample, fate) {
+                outcome.taken -= 1;
+                outcome.refuse(why, 1, || {
+                    let series = self.engine.knowledge().get(sample.series);
+                    let name = series.map_or_else(|| "?".to_owned(), |series| shown(series.name().as_str()));
+                    format!("the timestamp {} of {name} {what}", sample.at)
+                });
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Whether a sender is told that a sample was not taken, and in which words. What says nothing, or the same as before, is taken.
+    fn refused(&self, sample: &Sample, fate: Fate) -> Option<(Why, &'static str)> {
+        match fate {
+            Fate::Conflict => Some((Why::Conflict, "is there with another value")),
+            // Buckets of one histogram may come in several requests side by side. Each by itself is in order: what comes too late
+            // for its histogram is no mistake of the sender's.
+            Fate::OutOfOrder => {
+                let series = self.engine.knowledge().get(sample.series);
+                let bucket = series.is_some_and(|series| series.kind() == Kind::Histogram);
+                (!bucket).then_some((Why::OutOfOrder, "is older than the newest"))
+            }
+            Fate::TooNew => Some((Why::TooNew, "is over ten minutes ahead of this machine's clock")),
+            Fate::TooOld | Fate::UnknownSeries => Some((Why::TooOld, "is older than the learning window reaches back")),
+            Fate::Admitted | Fate::Folded | Fate::NotFinite | Fate::Stale | Fate::Duplicate => None,
+        }
+    }
+}
+
+impl Table {
+    /// Where a series is held; new ones are made. None: another replica stands for the one that sent it.
+    fn find(
+        &mut self,
+        told: &Told<'_>,
+        engine: &mut Engine,
+        settings: &Receive,
+        sender: IpAddr,
+        now: Timestamp,
+        failovers: &mut u64,
+    ) -> Result<Option<SeriesId>, Refusal> {
+        let known = self.entries.get(&told.hash()).copied();
+        let heard = match known.and_then(|entry| entry.member) {
+            None => true,
+            Some(member) => self.hears(member, now, failovers),
+        };
+        if let Some(id) = known.and_then(|entry| entry.id).filter(|id| engine.knowledge().get(*id).is_some()) {
+            return Ok(heard.then_some(id));
+        }
+        if known.is_some() && !heard {
+            return Ok(None);
+        }
+        let called = called(told, &settings.replica_labels, &settings.cluster_labels)?;
+        let member = match &called.replica {
+            None => None,
+            Some(replica) => Some(self.replicas.member(replica, now).ok_or_else(|| Refusal {
+                why: Why::Labels,
+                message: format!(
+                    "labels: over ten thousand replicas are known, and `{}` is another",
+                    replica.replica.join(",")
+                ),
+            })?),
+        };
+        let sender = self.sender(sender);
+        if let (None, Some(member)) = (known, member)
+            && !self.hears(member, now, failovers)
+        {
+            self.entries.insert(told.hash(), Entry { id: None, member: Some(member), sender });
+            return Ok(None);
+        }
+        let id = match engine.knowledge().id(&called.name) {
+            Some(id) => id,
+            None => {
+                let kind = self.kind(told.told(), called.name.metric());
+                self.check_room(sender, engine, settings, now)?;
+                let id = engine.intern(&called.name, kind, now).map_err(|error| {
+                    self.look(sender, engine, now);
+                    let label = &self.senders[sender as usize].label;
+                    Refusal { why: Why::NoRoom, message: format!("labels: {error}{label}") }
+                })?;
+                self.senders[sender as usize].series += 1;
+                id
+            }
+        };
+        self.entries.insert(told.hash(), Entry { id: Some(id), member, sender });
+        Ok(Some(id))
+    }
+
+    fn hears(&mut self, member: Member, now: Timestamp, failovers: &mut u64) -> bool {
+        match self.replicas.heard(member, now) {
+            Heard::Yes => true,
+            Heard::No => false,
+            Heard::TakesOver => {
+                *failovers += 1;
+                tracing::warn!("nothing came of its replica for a minute: {} takes over", self.replicas.name(member));
+                true
+            }
+        }
+    }
+
+    /// What a series measures: as it says itself, else as its family was said to.
+    fn kind(&self, told: Type, metric: &str) -> Option<Kind> {
+        match told {
+            Type::Unknown => self.families.kind(metric),
+            told => told.kind(metric),
+        }
+    }
+
+    fn sender(&mut self, address: IpAddr) -> u32 {
+        let next = self.senders.len();
+        let number = match self.numbers.get(&address) {
+            Some(number) => return *number,
+            // The last account is that of all who came too late for one of their own.
+            None if next == SENDERS_MAX => return next as u32 - 1,
+            None => next as u32,
+        };
+        self.numbers.insert(address, number);
+        self.senders.push(Sender::default());
+        number
+    }
+
+    /// Whether a sender may bring another series.
+    fn check_room(&mut self, sender: u32, engine: &Engine, settings: &Receive, now: Timestamp) -> Result<(), Refusal> {
+        let Some(max) = settings.series_per_sender_max else { return Ok(()) };
+        if self.senders[sender as usize].series < max {
+            return Ok(());
+        }
+        self.look(sender, engine, now);
+        let Sender { series, label, .. } = &self.senders[sender as usize];
+        if *series < max {
+            return Ok(());
+        }
+        let message = format!(
+            "labels: its sender has brought {series} series, and receive.series_per_sender_max is {max}{label}"
+        );
+        Err(Refusal { why: Why::SenderFull, message })
+    }
+
+    /// Counts the series of a sender, and finds the label that has the most values.
+    fn look(&mut self, number: u32, engine: &Engine, now: Timestamp) {
+        let sender = &mut self.senders[number as usize];
+        if sender.counted_at.is_some_and(|at| now.since(at) < COUNT_AGAIN) {
+            return;
+        }
+        let ids = self.entries.values().filter(|entry| entry.sender == number).filter_map(|entry| entry.id);
+        let held: BTreeSet<SeriesId> = ids.filter(|id| engine.knowledge().get(*id).is_some()).collect();
+        sender.counted_at = Some(now);
+        sender.series = held.len() as u64;
+        let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for series in held.iter().take(SERIES_LOOKED_AT).filter_map(|id| engine.knowledge().get(*id)) {
+            for (name, value) in series.name().parts().1 {
+                values.entry(name).or_default().insert(value);
+            }
+        }
+        let most = values.iter().max_by_key(|(_, values)| values.len());
+        sender.label = most.map_or_else(String::new, |(label, values)| {
+            let example = values.last().map_or("", String::as_str);
+            format!(
+                "; of its labels `{}` has the most values ({}, like `{}`)",
+                shown(label),
+                values.len(),
+                shown(example)
+            )
+        });
+        tracing::warn!("a sender brought {} series{}", sender.series, sender.label);
+    }
+
+    /// Lets go of what the engine has forgotten, when entries are many. A series has two when it is sent both ways.
+    fn make_room(&mut self, engine: &Engine, series_max: usize) {
+        let most = 4 * series_max + 1024;
+        if self.entries.len() <= most {
+            return;
+        }
+        self.entries.retain(|_, entry| entry.id.is_some_and(|id| engine.knowledge().get(id).is_some()));
+        // Whoever sends one series in more ways than that has them looked up anew.
+        if self.entries.len() > most / 2 {
+            self.entries.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! Requests of senders, and what is answered to them.
+
+use super::messages::{Request2, WriteRequest, packed};
+use super::{Answer, Daemon, PATIENCE};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+pub const ONE: &str =
+    "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n";
+pub const TWO: &str = "Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\nContent-Encoding: snappy\r\n\
+    X-Prometheus-Remote-Write-Version: 2.0.0\r\n";
+
+impl Daemon {
+    /// Sends bytes; the answer may come before all of them were read.
+    pub fn send(&self, path: &str, headers: &str, body: &[u8]) -> Answer {
+        self.try_send(path, headers, body).expect("an answer")
+    }
+
+    fn try_send(&self, path: &str, headers: &str, body: &[u8]) -> std::io::Result<Answer> {
+        let address = &self.address;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        try_sent(address, &head, body)
+    }
+
+    /// The status that is answered; an error says that the daemon went away meanwhile.
+    pub fn try_write_one(&self, request: &WriteRequest) -> std::io::Result<u16> {
+        Ok(self.try_send("/api/v1/write", ONE, &packed(request))?.status)
+    }
+
+    pub fn write_one(&self, request: &WriteRequest) -> Answer {
+        self.send("/api/v1/write", ONE, &packed(request))
+    }
+
+    pub fn write_two(&self, request: &Request2) -> Answer {
+        self.send("/api/v1/write", TWO, &packed(request))
+    }
+}
+
+/// What is answered to a head and a body. The body of the answer may be any bytes; as text they are as UTF-8 has them.
+pub fn sent(address: &str, head: &str, body: &[u8]) -> Answer {
+    try_sent(address, head, body).expect("an answer")
+}
+
+/// The same of a daemon that may go away meanwhile.
+fn try_sent(address: &str, head: &str, body: &[u8]) -> std::io::Result<Answer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(head.as_bytes())?;
+    // What is refused by its head is not read on.
+    let _ = stream.write_all(body);
+    let mut bytes = Vec::new();
+    // A connection that is closed with bytes unread is reset behind the answer.
+    let _ = stream.read_to_end(&mut bytes);
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    let head = String::from_utf8(bytes[..end].to_vec()).expect("a head is text");
+    let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
+    Ok(Answer { status, head, text: String::from_utf8_lossy(&bytes[end + 4..]).into_owned() })
+}

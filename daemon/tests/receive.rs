@@ -1,0 +1,241 @@
+//! Samples that others send, by remote-write and OTLP: real process, real port, bytes of an encoder that is not ours.
+
+mod common;
+
+use common::messages::{COUNTER, GAUGE, HISTOGRAM, Metadata, TimeSeries, one, series, two};
+use common::prometheus::Prometheus;
+use common::{Daemon, folder, now, wait_until, write};
+use tempfile::TempDir;
+
+const HOST_OFF: &str = "host: {enabled: false}\n";
+
+fn daemon(folder: &TempDir, more: &str) -> Daemon {
+    write(folder, "homeostat.yaml", &format!("{HOST_OFF}{more}"));
+    Daemon::go_on(folder.path())
+}
+
+fn millis() -> i64 {
+    now() as i64 * 1000
+}
+
+/// So many samples every ten seconds, the last one now.
+fn samples(count: i64, value: impl Fn(i64) -> f64) -> Vec<(i64, f64)> {
+    let now = millis();
+    (0..count).map(|n| (now - (count - 1 - n) * 10_000, value(n))).collect()
+}
+
+fn row(daemon: &Daemon, series: &str) -> serde_json::Value {
+    let rows = daemon.list("/api/v1/series?limit=1000");
+    rows.into_iter().find(|row| row["series"] == series).unwrap_or_default()
+}
+
+#[test]
+fn what_is_sent_by_either_version_is_one_series_that_is_learned() {
+    let folder = folder();
+    let daemon = daemon(&folder, "states: {healthy: {monitoring_interval: 1s}}\n");
+    let all = samples(300, |n| 10.0 + (n * 7919 % 101) as f64 / 101.0);
+    let labels = [("__name__", "queue_length"), ("job", "mail")];
+    let answer = daemon.write_one(&one(vec![series(&labels, &all[..150])]));
+    assert_eq!((answer.status, answer.text.as_str()), (204, ""), "{}", answer.head);
+    let mut rest = series(&labels, &all[150..]);
+    rest.exemplars.push(Vec::new());
+    let answer = daemon.write_two(&two(&[rest], GAUGE));
+    assert_eq!((answer.status, answer.text.as_str()), (204, ""), "{}", answer.head);
+    let written = |what: &str| answer.header(&format!("x-prometheus-remote-write-{what}-written")).map(str::to_owned);
+    assert_eq!(written("samples").as_deref(), Some("150"));
+    assert_eq!((written("histograms").as_deref(), written("exemplars").as_deref()), (Some("0"), Some("0")));
+    // What was acknowledged is there.
+    let name = r#"queue_length{job="mail"}"#;
+    assert_eq!(row(&daemon, name)["samples"], 300, "{}", row(&daemon, name));
+    wait_until("a threshold", || {
+        daemon.list("/api/v1/thresholds").iter().any(|row| row["series"] == name).then_some(())
+    });
+    let metric = |protocol: &str| daemon.metric(&format!("homeostat_receive_samples_total{{protocol=\"{protocol}\"}}"));
+    assert_eq!((metric("remote_write_1"), metric("remote_write_2"), metric("otlp")), (150.0, 150.0, 0.0));
+    let requests = r#"homeostat_receive_requests_total{protocol="remote_write_2",code="204"}"#;
+    assert_eq!(daemon.metric(requests), 1.0);
+    assert_eq!(daemon.metric(r#"homeostat_receive_set_aside_total{what="exemplar"}"#), 1.0);
+    assert!(daemon.metric(r#"homeostat_receive_bytes_total{protocol="remote_write_1"}"#) > 100.0);
+}
+
+#[test]
+fn what_is_said_of_families_and_series_tells_how_they_are_read() {
+    let folder = folder();
+    let daemon = daemon(&folder, "");
+    // 1.0 says it of families, in requests of their own.
+    let told = |kind, name: &str| Metadata { kind, metric_family_name: name.to_owned(), help: "Help.".to_owned() };
+    let mut request = one(Vec::new());
+    request.metadata = vec![told(COUNTER, "handled"), told(GAUGE, "made_total"), told(HISTOGRAM, "took_seconds")];
+    assert_eq!(daemon.write_one(&request).status, 204);
+    let rising = samples(20, |n| n as f64 * 5.0);
+    let named = |name: &str| series(&[("__name__", name)], &rising);
+    let bucket = |le: &str, times: f64| {
+        let at: Vec<(i64, f64)> = rising.iter().map(|(at, value)| (*at, value * times)).collect();
+        series(&[("__name__", "took_seconds_bucket"), ("le", le)], &at)
+    };
+    let request =
+        one(vec![named("handled"), named("made_total"), bucket("+Inf", 3.0), bucket("0.1", 1.0), bucket("1", 2.0)]);
+    assert_eq!(daemon.write_one(&request).status, 204);
+    // 2.0 says it of each series.
+    assert_eq!(daemon.write_two(&two(&[named("served")], COUNTER)).status, 204);
+    assert_eq!(daemon.write_two(&two(&[named("level")], GAUGE)).status, 204);
+    let kind = |name: &str| row(&daemon, name)["kind"].clone();
+    for (name, wanted) in [
+        ("handled", "counter"),
+        ("made_total", "gauge"),
+        ("served", "counter"),
+        ("level", "gauge"),
+        (r#"took_seconds_bucket{le="1"}"#, "histogram"),
+        ("took_seconds_count", "counter"),
+    ] {
+        assert_eq!(kind(name), wanted, "{name}: {:?}", daemon.names());
+    }
+    assert!(
+        daemon.names().contains(&r#"took_seconds{quantile="0.99"}"#.to_owned()),
+        "a whole histogram in one request"
+    );
+}
+
+#[test]
+fn the_end_of_a_series_ends_it_and_the_same_again_is_no_mistake() {
+    let folder = folder();
+    let daemon = daemon(&folder, "");
+    let stale = f64::from_bits(0x7ff0_0000_0000_0002);
+    let now = millis();
+    let request =
+        one(vec![series(&[("__name__", "gone")], &[(now - 30_000, 1.0), (now - 20_000, f64::NAN), (now, stale)])]);
+    for _ in 0..2 {
+        // Sent again after a lost answer: older than the newest, and no news.
+        let answer = daemon.write_one(&one(vec![series(&[("__name__", "again")], &[(now, 1.0)])]));
+        assert_eq!(answer.status, 204, "{}", answer.text);
+    }
+    assert_eq!(daemon.write_one(&request).status, 204);
+    let fate = |fate: &str| daemon.metric(&format!("homeostat_samples_total{{fate=\"{fate}\"}}"));
+    assert_eq!((fate("stale"), fate("not_finite"), fate("duplicate")), (1.0, 1.0, 1.0));
+}
+
+#[test]
+fn the_good_part_of_a_request_is_taken_and_the_bad_one_named() {
+    let folder = folder();
+    let daemon = daemon(&folder, "");
+    let now = millis();
+    let good = |n: i64| series(&[("__name__", "good")], &[(now - 60_000 + n, n as f64)]);
+    let long = "x".repeat(10_000);
+    let some = "y".repeat(4200);
+    let bad = |labels: &[(&str, &str)]| series(labels, &[(now, 1.0)]);
+    let mut no_text = bad(&[("__name__", "a"), ("b", "c")]);
+    no_text.labels[1].value = vec![0xff, 0xfe];
+    let mut no_name = bad(&[("__name__", "a"), ("b", "c")]);
+    no_name.labels[1].name = vec![0xc0];
+    let cases: Vec<(TimeSeries, &str)> = vec![
+        (bad(&[("__name__", "a"), ("z", "1"), ("b", "2")]), "labels[2].name: `b` stands behind `z`"),
+        (bad(&[("__name__", "a"), ("b", "1"), ("b", "2")]), "labels[2].name: `b` comes twice"),
+        (bad(&[("__name__", "a"), ("b", "")]), "labels[1].value, of `b`, is empty"),
+        (bad(&[("", "b"), ("__name__", "a")]), "labels[0].name is empty"),
+        (bad(&[("__name__", "")]), "labels[0].value, of `__name__`, is empty"),
+        (bad(&[("job", "a")]), "labels: there is no `__name__`"),
+        (bad(&[]), "labels: there is no `__name__`"),
+        (bad(&[("__name__", "a"), ("b", &long)]), "labels[1].value, of `b`, has 10000 bytes"),
+        (bad(&[("__name__", "a"), (&long, "b")]), "labels[1].name, of `xxx"),
+        (bad(&[("__name__", &long)]), "labels[0].value, of `__name__`, has 10000 bytes"),
+        (
+            bad(&[("__name__", "a"), ("b", &some), ("c", &some), ("d", "1")]),
+            "bytes; at most 8192 are allowed; the longest is `",
+        ),
+        (no_text, "labels[1].value, of `b`, is not UTF-8"),
+        (no_name, "labels[1].name is not UTF-8"),
+        (series(&[("__name__", "good")], &[(now - 120_000, 1.0)]), "of good is older than the newest"),
+        (series(&[("__name__", "twice")], &[(now, 1.0), (now, 2.0)]), "of twice is there with another value"),
+        (series(&[("__name__", "good")], &[(now + 3_600_000, 1.0)]), "of good is over ten minutes ahead"),
+        (series(&[("__name__", "new")], &[(i64::MAX, 1.0)]), "of new is over ten minutes ahead"),
+        (series(&[("__name__", "old")], &[(i64::MIN, 1.0)]), "of old is older than the learning window"),
+        (series(&[("__name__", "old")], &[(now - 10 * 86_400_000, 1.0)]), "of old is older than the learning window"),
+    ];
+    assert_eq!(daemon.write_one(&one(vec![good(0)])).status, 204);
+    for (n, (bad, wanted)) in (1..).zip(&cases) {
+        for version in [1, 2] {
+            let taken = bad.samples.len().to_string();
+            let all = vec![bad.clone(), good(2 * n + version)];
+            let answer = if version == 1 { daemon.write_one(&one(all)) } else { daemon.write_two(&two(&all, GAUGE)) };
+            assert_eq!(answer.status, 400, "{wanted}: {}", answer.text);
+            assert!(answer.text.contains(wanted), "{wanted}: {}", answer.text);
+            assert!(
+                answer.text.starts_with("1 samples were refused (1 ")
+                    && answer.text.contains(&format!("), {taken} taken: ")),
+                "{}",
+                answer.text
+            );
+            let written = answer.header("x-prometheus-remote-write-samples-written");
+            assert_eq!(written, (version == 2).then_some(taken.as_str()));
+        }
+    }
+    assert_eq!(row(&daemon, "good")["samples"], 1 + 2 * cases.len(), "every good one is there");
+    let refused = |why: &str| daemon.metric(&format!("homeostat_receive_refused_total{{reason=\"{why}\"}}"));
+    assert_eq!((refused("labels"), refused("conflict"), refused("too_new")), (26.0, 2.0, 4.0));
+    assert_eq!((refused("out_of_order"), refused("too_old")), (2.0, 4.0));
+    assert_eq!(daemon.names().len(), 4, "no bad labels made a series: {:?}", daemon.names());
+}
+
+#[test]
+fn native_histograms_are_set_aside_which_a_sender_of_2_0_is_told() {
+    let folder = folder();
+    let daemon = daemon(&folder, "");
+    let mut both = series(&[("__name__", "both")], &[(millis(), 1.0)]);
+    both.histograms = vec![vec![8, 1], vec![8, 2]];
+    assert_eq!(daemon.write_one(&one(vec![both.clone()])).status, 204, "1.0 promises nothing for them");
+    both.samples[0].timestamp += 1;
+    let answer = daemon.write_two(&two(&[both], GAUGE));
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.text.contains("2 native histograms were set aside") && answer.text.contains("1 samples were taken"),
+        "{}",
+        answer.text
+    );
+    assert_eq!(answer.header("x-prometheus-remote-write-samples-written"), Some("1"));
+    assert_eq!(answer.header("x-prometheus-remote-write-histograms-written"), Some("0"));
+    assert_eq!(daemon.metric(r#"homeostat_receive_set_aside_total{what="histogram"}"#), 4.0);
+    assert_eq!(row(&daemon, "both")["samples"], 2);
+}
+
+#[test]
+#[ignore = "needs Debian's prometheus, which .ci/run unpacks"]
+fn a_real_prometheus_sends_what_it_scrapes_and_ends_what_is_gone() {
+    let folder = folder();
+    let daemon = daemon(&folder, "");
+    // It scrapes the daemon and sends all of it; then the daemon is no target any more.
+    let config = |targets: &str| {
+        format!(
+            "global: {{scrape_interval: 1s, external_labels: {{cluster: eu}}}}\n\
+             scrape_configs: [{{job_name: homeostat, static_configs: [{{targets: [{targets}]}}]}}]\n\
+             remote_write:\n- url: http://{}/api/v1/write\n  queue_config: {{batch_send_deadline: 1s}}\n  \
+             metadata_config: {{send: true, send_interval: 1s}}\n",
+            daemon.address
+        )
+    };
+    let prometheus = Prometheus::start(folder.path(), &config(&format!("'{}'", daemon.address)));
+    let labels = format!(r#"{{cluster="eu",instance="{}",job="homeostat"}}"#, daemon.address);
+    let up = format!("up{labels}");
+    wait_until("samples of five scrapes", || (row(&daemon, &up)["samples"].as_u64()? >= 5).then_some(()));
+    let answered = |code: u16| {
+        let name = format!("homeostat_receive_requests_total{{protocol=\"remote_write_1\",code=\"{code}\"}}");
+        daemon.try_metric(&name).unwrap_or_default()
+    };
+    assert!(answered(204) >= 2.0);
+    // It holds the same itself.
+    let query = format!(r#"up{{instance="{}"}}[1m]"#, daemon.address);
+    let held = prometheus.api("query", &[("query", &query)])["result"][0]["values"].clone();
+    assert!(
+        held.as_array().is_some_and(|values| values.len() >= 5 && values.iter().all(|pair| pair[1] == "1")),
+        "{held}"
+    );
+
+    let stale = || daemon.metric(r#"homeostat_samples_total{fate="stale"}"#);
+    let before = stale();
+    write(&folder, "prometheus.yml", &config(""));
+    prometheus.reload();
+    wait_until("the end of its series", || (stale() > before + 50.0).then_some(()));
+    assert_eq!((answered(400), answered(415), answered(413)), (0.0, 0.0, 0.0), "nothing was refused");
+    let refused = daemon.get("/metrics").text;
+    let refused = refused.lines().filter(|line| line.starts_with("homeostat_receive_refused_total"));
+    assert!(refused.clone().all(|line| line.ends_with(" 0")), "{:?}", refused.collect::<Vec<_>>());
+}
