@@ -7,6 +7,7 @@
 mod learning;
 mod loops;
 mod memory;
+mod receive;
 mod replay;
 mod samples;
 mod states;
@@ -74,7 +75,7 @@ struct Rows {
 
 pub fn bench(args: &BenchArgs, out: &Out) -> Result<Done, Failed> {
     let all = || {
-        [memory::WORKS, samples::WORKS, learning::WORKS, states::WORKS, loops::WORKS, replay::WORKS]
+        [memory::WORKS, samples::WORKS, learning::WORKS, states::WORKS, loops::WORKS, replay::WORKS, receive::WORKS]
             .into_iter()
             .flatten()
     };
