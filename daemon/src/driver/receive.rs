@@ -138,6 +138,8 @@ impl Driver {
             samples.sort_by_key(|sample| sample.at);
         }
         let not_taken = self.observe_samples(&samples, now);
+        // Sent again, they are the same samples once more.
+        self.storable()?;
         outcome.taken += samples.len() as u64;
         for NotTaken { sample, fate } in not_taken {
             if let Some((why, what)) = self.refused(&sample, fate) {
