@@ -6,7 +6,7 @@
 use crate::driver;
 use crate::http::App;
 use crate::http::api::no_params;
-use crate::http::receive::{No, Peer, blocking, hand_over, may_send, text_of, whole_body};
+use crate::http::receive::{No, Peer, apart, hand_over, may_send, text_of, whole_body};
 use crate::receive::Protocol;
 use crate::receive::batch::Batch;
 use crate::receive::desk::{Desk, Room};
@@ -52,11 +52,11 @@ enum Packed {
 async fn take(app: &App, request: Request<Body>, bytes: &mut u64) -> Result<Left, No> {
     let packed = packed(request.headers())?;
     let sender = Peer::of(&request);
-    let mut room = app.desk.room();
+    let mut room = app.desk.room(sender);
     let body = whole_body(&app.desk, request, &mut room).await?;
     *bytes = body.len() as u64;
     let max = app.desk.settings.body_uncompressed_max;
-    let (mut room, body) = blocking(move || {
+    let (mut room, body) = apart(&app.desk, move || {
         let body = unpacked(body, packed, max, &mut room);
         (room, body)
     })
@@ -95,7 +95,7 @@ struct Read {
 /// Sums are held for one request at a time, and only for one that has differences: that is seen as it is read.
 async fn read(desk: &Desk, body: Vec<u8>, labels_max: usize) -> Result<Read, No> {
     let (mut batch, seed, now) = (desk.batch(), desk.seed, driver::now());
-    let (body, mut batch, read) = blocking(move || {
+    let (body, mut batch, read) = apart(desk, move || {
         let read = otlp::decode(&body, Reading { seed, labels_max, now, deltas: None }, &mut batch);
         (body, batch, read)
     })
@@ -105,7 +105,7 @@ async fn read(desk: &Desk, body: Vec<u8>, labels_max: usize) -> Result<Read, No>
         Err(otlp::No::NotRead(error)) => error,
         Err(otlp::No::Deltas) => {
             let mut deltas = std::sync::Arc::clone(&desk.deltas).lock_owned().await;
-            let (again, deltas, read) = blocking(move || {
+            let (again, deltas, read) = apart(desk, move || {
                 let read =
                     otlp::decode(&body, Reading { seed, labels_max, now, deltas: Some(&mut deltas) }, &mut batch);
                 (batch, deltas, read)

@@ -109,7 +109,7 @@ async fn take(
     bytes: &mut u64,
 ) -> Result<(Outcome, SetAside), No> {
     let sender = Peer::of(&request);
-    let mut room = app.desk.room();
+    let mut room = app.desk.room(sender);
     let body = whole_body(&app.desk, request, &mut room).await?;
     *bytes = body.len() as u64;
     let (max, seed) = (app.desk.settings.body_uncompressed_max, app.desk.seed);
@@ -119,7 +119,7 @@ async fn take(
     }
     let mut batch = app.desk.batch();
     // A large body takes as long as thousands of small ones: others are not kept waiting for it.
-    let (batch, room, read) = blocking(move || {
+    let (batch, room, read) = apart(&app.desk, move || {
         let read = decode(&body, version, max, seed, &mut batch);
         (batch, room, read)
     })
@@ -137,9 +137,9 @@ async fn take(
 }
 
 /// Does on a thread of its own what takes long.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, No> {
-    let failed = |_| No::new(StatusCode::INTERNAL_SERVER_ERROR, "the request was not taken by a mistake of our own");
-    tokio::task::spawn_blocking(work).await.map_err(failed)
+pub(super) async fn apart<T: Send + 'static>(desk: &Desk, work: impl FnOnce() -> T + Send + 'static) -> Result<T, No> {
+    let failed = || No::new(StatusCode::INTERNAL_SERVER_ERROR, "the request was not taken by a mistake of our own");
+    desk.apart(work).await.ok_or_else(failed)
 }
 
 /// Whether a sender is within its quota.

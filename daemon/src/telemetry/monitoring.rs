@@ -61,9 +61,6 @@ fn exported() -> Exported {
         receive: Arc::default(),
     };
     tallies.remote_write[0].taken_at.store(1, Ordering::Relaxed);
-    for protocol in crate::receive::Protocol::ALL {
-        tallies.receive.answered(protocol, 204, 1);
-    }
     for tally in &tallies.sources {
         tally.reached(now);
     }
