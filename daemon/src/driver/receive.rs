@@ -200,8 +200,8 @@ impl Table {
             Some(replica) => Some(self.replicas.member(replica, now).ok_or_else(|| Refusal {
                 why: Why::Labels,
                 message: format!(
-                    "labels: over ten thousand replicas are known, and `{}` is another",
-                    replica.replica.join(",")
+                    "labels: `{}` tells no replica apart: it is too long, or ten thousand others are known",
+                    shown(&replica.replica.join(","))
                 ),
             })?),
         };

@@ -10,6 +10,7 @@ use crate::http::receive::{No, Peer, apart, hand_over, may_send, text_of, whole_
 use crate::receive::Protocol;
 use crate::receive::batch::Batch;
 use crate::receive::desk::{Desk, Room};
+use crate::receive::labels::shown;
 use crate::receive::otlp::{self, Left, Reading};
 use crate::receive::proto::{put, put_varint};
 use axum::body::Body;
@@ -135,6 +136,7 @@ fn packed(headers: &HeaderMap) -> Result<Packed, No> {
     let kind = text_of(headers, &header::CONTENT_TYPE);
     let media = kind.split(';').next().unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case("application/x-protobuf") {
+        let kind = shown(&kind);
         return Err(refuse(format!(
             "the Content-Type `{kind}` is not taken here; send application/x-protobuf \
              (OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf; of a collector: otlphttp with encoding: proto)"
@@ -144,7 +146,10 @@ fn packed(headers: &HeaderMap) -> Result<Packed, No> {
     match encoding.as_str() {
         "" | "identity" => Ok(Packed::Plain),
         "gzip" => Ok(Packed::Gzip),
-        _ => Err(refuse(format!("the Content-Encoding `{encoding}` is not taken here; send gzip or none"))),
+        other => {
+            let encoding = shown(other);
+            Err(refuse(format!("the Content-Encoding `{encoding}` is not taken here; send gzip or none")))
+        }
     }
 }
 

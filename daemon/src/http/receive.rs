@@ -9,6 +9,7 @@ use crate::http::App;
 use crate::http::api::no_params;
 use crate::receive::batch::Batch;
 use crate::receive::desk::{Desk, Room};
+use crate::receive::labels::shown;
 use crate::receive::remote_write::{NotRead, Version, decode, uncompressed_len};
 use crate::receive::{Outcome, Protocol};
 use axum::body::Body;
@@ -177,20 +178,21 @@ fn version(headers: &HeaderMap) -> Result<Version, No> {
     let kind = text_of(headers, &header::CONTENT_TYPE);
     let mut parts = kind.split(';').map(str::trim);
     if !parts.next().unwrap_or_default().eq_ignore_ascii_case("application/x-protobuf") {
-        return Err(refuse(format!("the Content-Type `{kind}` is not taken here; send {TAKEN}")));
+        return Err(refuse(format!("the Content-Type `{}` is not taken here; send {TAKEN}", shown(&kind))));
     }
     let proto =
         parts.filter_map(|part| part.split_once('=')).find(|(name, _)| name.trim().eq_ignore_ascii_case("proto"));
     let version = match proto.map(|(_, message)| message.trim().trim_matches('"')) {
         None | Some("prometheus.WriteRequest") => Version::One,
         Some("io.prometheus.write.v2.Request") => Version::Two,
-        Some(other) => return Err(refuse(format!("the message `{other}` is not taken here; send {TAKEN}"))),
+        Some(other) => return Err(refuse(format!("the message `{}` is not taken here; send {TAKEN}", shown(other)))),
     };
     // Senders of old say nothing and mean it so.
     let encoding = text_of(headers, &header::CONTENT_ENCODING);
     match encoding.is_empty() || encoding.eq_ignore_ascii_case("snappy") {
         true => Ok(version),
         false => {
+            let encoding = shown(&encoding);
             Err(refuse(format!("the Content-Encoding `{encoding}` is not taken here; send snappy (block format)")))
         }
     }

@@ -101,7 +101,9 @@ fn is_open(metric: &str, label: &str) -> bool {
         || PROMETHEUS_OWN.contains(&metric)
         || matches!(
             (metric, label),
-            (_, "number" | "receiver" | "webhook" | "version" | "match") | ("homeostat_events_total", "kind")
+            (_, "number" | "receiver" | "webhook" | "version" | "match")
+                | ("homeostat_events_total", "kind")
+                | ("homeostat_receive_requests_total", "code")
         )
         || (metric.starts_with("homeostat_threshold") && matches!(label, "metric" | "rule"))
 }
