@@ -139,6 +139,8 @@ impl Driver {
         }
         self.write_down(&samples, now)?;
         let not_taken = self.observe_samples(&samples, now);
+        // Sent again, they are the same samples once more.
+        self.storable()?;
         outcome.taken += samples.len() as u64;
         for NotTaken { sample, fate } in not_taken {
             if let Some((why, what)) = self.refused(&sample, fate) {
@@ -199,8 +201,8 @@ impl Table {
             Some(replica) => Some(self.replicas.member(replica, now).ok_or_else(|| Refusal {
                 why: Why::Labels,
                 message: format!(
-                    "labels: over ten thousand replicas are known, and `{}` is another",
-                    replica.replica.join(",")
+                    "labels: `{}` tells no replica apart: it is too long, or ten thousand others are known",
+                    shown(&replica.replica.join(","))
                 ),
             })?),
         };

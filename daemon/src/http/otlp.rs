@@ -6,10 +6,11 @@
 use crate::driver;
 use crate::http::App;
 use crate::http::api::no_params;
-use crate::http::receive::{No, Peer, blocking, hand_over, may_send, text_of, whole_body};
+use crate::http::receive::{No, Peer, apart, hand_over, may_send, text_of, whole_body};
 use crate::receive::Protocol;
 use crate::receive::batch::Batch;
 use crate::receive::desk::{Desk, Room};
+use crate::receive::labels::shown;
 use crate::receive::otlp::{self, Left, Reading};
 use crate::receive::proto::{put, put_varint};
 use axum::body::Body;
@@ -52,11 +53,11 @@ enum Packed {
 async fn take(app: &App, request: Request<Body>, bytes: &mut u64) -> Result<Left, No> {
     let packed = packed(request.headers())?;
     let sender = Peer::of(&request);
-    let mut room = app.desk.room();
+    let mut room = app.desk.room(sender);
     let body = whole_body(&app.desk, request, &mut room).await?;
     *bytes = body.len() as u64;
     let max = app.desk.settings.body_uncompressed_max;
-    let (mut room, body) = blocking(move || {
+    let (mut room, body) = apart(&app.desk, move || {
         let body = unpacked(body, packed, max, &mut room);
         (room, body)
     })
@@ -95,7 +96,7 @@ struct Read {
 /// Sums are held for one request at a time, and only for one that has differences: that is seen as it is read.
 async fn read(desk: &Desk, body: Vec<u8>, labels_max: usize) -> Result<Read, No> {
     let (mut batch, seed, now) = (desk.batch(), desk.seed, driver::now());
-    let (body, mut batch, read) = blocking(move || {
+    let (body, mut batch, read) = apart(desk, move || {
         let read = otlp::decode(&body, Reading { seed, labels_max, now, deltas: None }, &mut batch);
         (body, batch, read)
     })
@@ -105,7 +106,7 @@ async fn read(desk: &Desk, body: Vec<u8>, labels_max: usize) -> Result<Read, No>
         Err(otlp::No::NotRead(error)) => error,
         Err(otlp::No::Deltas) => {
             let mut deltas = std::sync::Arc::clone(&desk.deltas).lock_owned().await;
-            let (again, deltas, read) = blocking(move || {
+            let (again, deltas, read) = apart(desk, move || {
                 let read =
                     otlp::decode(&body, Reading { seed, labels_max, now, deltas: Some(&mut deltas) }, &mut batch);
                 (batch, deltas, read)
@@ -135,6 +136,7 @@ fn packed(headers: &HeaderMap) -> Result<Packed, No> {
     let kind = text_of(headers, &header::CONTENT_TYPE);
     let media = kind.split(';').next().unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case("application/x-protobuf") {
+        let kind = shown(&kind);
         return Err(refuse(format!(
             "the Content-Type `{kind}` is not taken here; send application/x-protobuf \
              (OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf; of a collector: otlphttp with encoding: proto)"
@@ -144,7 +146,10 @@ fn packed(headers: &HeaderMap) -> Result<Packed, No> {
     match encoding.as_str() {
         "" | "identity" => Ok(Packed::Plain),
         "gzip" => Ok(Packed::Gzip),
-        _ => Err(refuse(format!("the Content-Encoding `{encoding}` is not taken here; send gzip or none"))),
+        other => {
+            let encoding = shown(other);
+            Err(refuse(format!("the Content-Encoding `{encoding}` is not taken here; send gzip or none")))
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::http::App;
 use crate::http::api::no_params;
 use crate::receive::batch::Batch;
 use crate::receive::desk::{Desk, Room};
+use crate::receive::labels::shown;
 use crate::receive::remote_write::{NotRead, Version, decode, uncompressed_len};
 use crate::receive::{Outcome, Protocol};
 use axum::body::Body;
@@ -109,7 +110,7 @@ async fn take(
     bytes: &mut u64,
 ) -> Result<(Outcome, SetAside), No> {
     let sender = Peer::of(&request);
-    let mut room = app.desk.room();
+    let mut room = app.desk.room(sender);
     let body = whole_body(&app.desk, request, &mut room).await?;
     *bytes = body.len() as u64;
     let (max, seed) = (app.desk.settings.body_uncompressed_max, app.desk.seed);
@@ -119,7 +120,7 @@ async fn take(
     }
     let mut batch = app.desk.batch();
     // A large body takes as long as thousands of small ones: others are not kept waiting for it.
-    let (batch, room, read) = blocking(move || {
+    let (batch, room, read) = apart(&app.desk, move || {
         let read = decode(&body, version, max, seed, &mut batch);
         (batch, room, read)
     })
@@ -137,9 +138,9 @@ async fn take(
 }
 
 /// Does on a thread of its own what takes long.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, No> {
-    let failed = |_| No::new(StatusCode::INTERNAL_SERVER_ERROR, "the request was not taken by a mistake of our own");
-    tokio::task::spawn_blocking(work).await.map_err(failed)
+pub(super) async fn apart<T: Send + 'static>(desk: &Desk, work: impl FnOnce() -> T + Send + 'static) -> Result<T, No> {
+    let failed = || No::new(StatusCode::INTERNAL_SERVER_ERROR, "the request was not taken by a mistake of our own");
+    desk.apart(work).await.ok_or_else(failed)
 }
 
 /// Whether a sender is within its quota.
@@ -177,20 +178,21 @@ fn version(headers: &HeaderMap) -> Result<Version, No> {
     let kind = text_of(headers, &header::CONTENT_TYPE);
     let mut parts = kind.split(';').map(str::trim);
     if !parts.next().unwrap_or_default().eq_ignore_ascii_case("application/x-protobuf") {
-        return Err(refuse(format!("the Content-Type `{kind}` is not taken here; send {TAKEN}")));
+        return Err(refuse(format!("the Content-Type `{}` is not taken here; send {TAKEN}", shown(&kind))));
     }
     let proto =
         parts.filter_map(|part| part.split_once('=')).find(|(name, _)| name.trim().eq_ignore_ascii_case("proto"));
     let version = match proto.map(|(_, message)| message.trim().trim_matches('"')) {
         None | Some("prometheus.WriteRequest") => Version::One,
         Some("io.prometheus.write.v2.Request") => Version::Two,
-        Some(other) => return Err(refuse(format!("the message `{other}` is not taken here; send {TAKEN}"))),
+        Some(other) => return Err(refuse(format!("the message `{}` is not taken here; send {TAKEN}", shown(other)))),
     };
     // Senders of old say nothing and mean it so.
     let encoding = text_of(headers, &header::CONTENT_ENCODING);
     match encoding.is_empty() || encoding.eq_ignore_ascii_case("snappy") {
         true => Ok(version),
         false => {
+            let encoding = shown(&encoding);
             Err(refuse(format!("the Content-Encoding `{encoding}` is not taken here; send snappy (block format)")))
         }
     }

@@ -11,6 +11,9 @@ use homeostat::time::Timestamp;
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+/// What a family with a longer name is said to be is not kept, in bytes.
+const FAMILY_LEN_MAX: usize = 256;
+
 /// Families of which one request may say what they are.
 const FAMILIES_MAX: usize = 100_000;
 
@@ -139,7 +142,7 @@ fn one(arena: &[u8], seed: u64, batch: &mut Batch, spill: &mut Vec<u8>) -> Resul
                 if batch.families.len() == FAMILIES_MAX {
                     return Err(NotRead::TooMany { what: "metadata", max: FAMILIES_MAX });
                 }
-                if !name.is_empty() {
+                if (1..=FAMILY_LEN_MAX).contains(&name.len()) {
                     batch.families.push((narrow(&name), told));
                 }
                 metadata = metadata.saturating_add(1);

@@ -12,6 +12,9 @@ const FAILOVER: Span = Span::from_secs(60);
 /// Replicas that are known; who sends more of them has taken the wrong label for one.
 const REPLICAS_MAX: usize = 10_000;
 
+/// What tells replicas apart is not longer, in bytes.
+const TEXT_MAX: usize = 1024;
+
 /// A replica that is known, by number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Member(u32);
@@ -43,12 +46,13 @@ pub enum Heard {
 }
 
 impl Replicas {
-    /// The number of a replica; none: too many are known.
+    /// The number of a replica; none: too many are known, or what tells it apart is too long.
     pub fn member(&mut self, replica: &Replica, now: Timestamp) -> Option<Member> {
         if let Some(member) = self.members.get(replica) {
             return Some(*member);
         }
-        if self.of.len() == REPLICAS_MAX {
+        let text = replica.cluster.iter().chain(&replica.replica).map(String::len).sum::<usize>();
+        if self.of.len() == REPLICAS_MAX || text > TEXT_MAX {
             return None;
         }
         let member = Member(self.of.len() as u32);
@@ -115,5 +119,7 @@ mod tests {
             replicas.member(&replica, Timestamp::EPOCH).is_some()
         });
         assert_eq!(taken.count(), REPLICAS_MAX);
+        let long = Replica { cluster: vec!["x".repeat(TEXT_MAX)], replica: vec!["replica=a".to_owned()] };
+        assert_eq!(Replicas::default().member(&long, Timestamp::EPOCH), None);
     }
 }

@@ -7,7 +7,7 @@ mod messages;
 use super::batch::{Batch, SAMPLES_MAX, Told};
 use super::labels::{Refusal, called};
 use super::remote_write::{NotRead, Version, decode, decode_plain};
-use super::{Receive, Why};
+use super::{Receive, Why, check};
 use crate::prometheus::text::Type;
 use homeostat::time::Timestamp;
 use messages::*;
@@ -333,4 +333,24 @@ fn a_batch_is_used_again_and_holds_nothing_of_before() {
         "the same series, whatever stands around it"
     );
     assert_eq!(batch.families().collect::<Vec<_>>(), [("m7", Type::Gauge)]);
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused_by_key() {
+    let labels = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let default = Receive::default;
+    assert_eq!(check(&default()), Ok(()));
+    for (settings, key) in [
+        (Receive { body_max: 1023, ..default() }, "receive.body_max"),
+        (Receive { body_max: 1 << 30, ..default() }, "receive.body_max"),
+        (Receive { body_uncompressed_max: 2 << 30, ..default() }, "receive.body_uncompressed_max"),
+        (Receive { samples_per_second_max: Some(0), ..default() }, "receive.samples_per_second_max"),
+        (Receive { series_per_sender_max: Some(0), ..default() }, "receive.series_per_sender_max"),
+        (Receive { replica_labels: labels(&["a", "a"]), ..default() }, "receive.replica_labels[1]"),
+        (Receive { replica_labels: labels(&["__name__"]), ..default() }, "receive.replica_labels[0]"),
+        (Receive { replica_labels: labels(&["cluster"]), ..default() }, "receive.cluster_labels[0]"),
+        (Receive { cluster_labels: labels(&["x"; 11]), ..default() }, "receive.cluster_labels"),
+    ] {
+        assert_eq!(check(&settings).expect_err(key).0, key);
+    }
 }

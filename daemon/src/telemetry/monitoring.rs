@@ -64,9 +64,6 @@ fn exported() -> Exported {
         receive: Arc::default(),
     };
     tallies.remote_write[0].taken_at.store(1, Ordering::Relaxed);
-    for protocol in crate::receive::Protocol::ALL {
-        tallies.receive.answered(protocol, 204, 1);
-    }
     for tally in &tallies.sources {
         tally.reached(now);
     }
@@ -107,7 +104,9 @@ fn is_open(metric: &str, label: &str) -> bool {
         || PROMETHEUS_OWN.contains(&metric)
         || matches!(
             (metric, label),
-            (_, "number" | "receiver" | "webhook" | "version" | "match") | ("homeostat_events_total", "kind")
+            (_, "number" | "receiver" | "webhook" | "version" | "match")
+                | ("homeostat_events_total", "kind")
+                | ("homeostat_receive_requests_total", "code")
         )
         || (metric.starts_with("homeostat_threshold") && matches!(label, "metric" | "rule"))
 }

@@ -4,6 +4,7 @@
 
 pub mod listener;
 pub mod messages;
+pub mod metrics;
 pub mod prometheus;
 pub mod sent;
 
@@ -41,6 +42,8 @@ pub struct Answer {
     pub status: u16,
     pub head: String,
     pub text: String,
+    /// The same as it came, where it need not be text.
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -209,7 +212,7 @@ impl Daemon {
         let text = String::from_utf8(bytes).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
         let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
-        let answer = Answer { status, head: head.to_owned(), text: body.to_owned() };
+        let answer = Answer { status, head: head.to_owned(), text: body.to_owned(), bytes: body.into() };
         match answer.header("content-length") {
             Some(length) if length != body.len().to_string() => Err(std::io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(answer),

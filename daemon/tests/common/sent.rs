@@ -58,5 +58,6 @@ fn try_sent(address: &str, head: &str, body: &[u8]) -> std::io::Result<Answer> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
     let head = String::from_utf8(bytes[..end].to_vec()).expect("a head is text");
     let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
-    Ok(Answer { status, head, text: String::from_utf8_lossy(&bytes[end + 4..]).into_owned() })
+    let body = bytes.split_off(end + 4);
+    Ok(Answer { status, head, text: String::from_utf8_lossy(&body).into_owned(), bytes: body })
 }

@@ -66,9 +66,7 @@ fn points_become_series_as_in_prometheus() {
         ],
     ));
     let own = r#"instance="a:1",job="shop""#;
-    let first = format!(
-        r#"system_memory_utilization_ratio{{a_b="2;1",bytes="Zm9v",f="2.5",http_method="GET",instance="a:1",job="shop",key_2xx="true",list="[\"a\",1]",map="{{\"k\":\"v\"}}",n="-3",whole="2"}}"#
-    );
+    let first = r#"system_memory_utilization_ratio{a_b="2;1",bytes="Zm9v",f="2.5",http_method="GET",instance="a:1",job="shop",key_2xx="true",list="[\"a\",1]",map="{\"k\":\"v\"}",n="-3",whole="2"}"#.to_owned();
     assert_eq!(
         rows,
         [
