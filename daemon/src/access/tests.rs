@@ -144,7 +144,8 @@ fn a_certificate_lets_in_by_its_subject_and_by_the_file() {
     let clients = "clients: [{subject: 'CN = prometheus', roles: [write]}]\n";
     let ask = |text: &str, client: Option<&str>, header: Option<&str>| {
         let gate = gate(&dir, text).expect("a file");
-        let asked = gate.who(header.map(str::as_bytes), &peer(client), Timestamp::EPOCH);
+        let peer = peer(client);
+        let asked = gate.who(header.map(str::as_bytes), &peer, Timestamp::EPOCH);
         runtime().block_on(asked).map(|who| format!("{}: {}", who.name, who.roles))
     };
     let required = tls("RequireAndVerifyClientCert");
