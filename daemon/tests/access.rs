@@ -544,7 +544,7 @@ fn ten_thousand_idle_connections_starve_nobody_else() {
     let mut idle = Vec::with_capacity(count);
     for n in 0..count {
         idle.push(from_elsewhere(&runtime, &daemon).expect("taken, or put aside"));
-        if n % 2000 == 0 {
+        if n % 250 == 0 {
             ask();
             assert_eq!(get(&daemon, "/api/v1/state", READ).status, 200, "after {n}");
         }

@@ -1,6 +1,6 @@
 //! The door of each route: who is asking, whether they have its role, and the record of what they changed.
 
-use super::{App, Problem};
+use super::{App, Problem, alertmanager};
 use crate::access::audit::{self, Record};
 use crate::access::connections::{Held, InFlight};
 use crate::access::{Denied, Peer, Policy, Refusal, Role, Who};
@@ -15,6 +15,9 @@ use hyper::body::{Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+
+/// No route takes a longer body: one that is announced so need not come. Each has its own limit below this.
+const ANNOUNCED_MAX: u64 = alertmanager::BODY_MAX as u64;
 
 /// What a method of a route needs of whoever asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +56,13 @@ pub async fn pass(State(door): State<Door>, request: Request, next: Next) -> Res
         return next.run(Request::from_parts(parts, body)).await;
     }
     let mut record = begun(&parts, &who);
+    let announced = body.size_hint().lower();
+    if announced > ANNOUNCED_MAX {
+        record.status = StatusCode::PAYLOAD_TOO_LARGE.as_u16();
+        keep(&door.app, record).await;
+        let text = format!("a body of {announced} bytes is announced; at most {} MiB are taken", ANNOUNCED_MAX >> 20);
+        return closing(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text).into_response());
+    }
     let (body, seen) = audit::looked(body);
     let response = next.run(Request::from_parts(parts, body)).await;
     record.what = audit::what(&seen);
@@ -101,7 +111,11 @@ fn unauthorized(app: &App, peer: &Peer, denied: &Denied) -> Response {
     for challenge in challenges(&app.gate.policy(), denied) {
         response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
-    // The body is not read: whoever may not enter need not be listened to.
+    closing(response)
+}
+
+/// The body is not read: whoever may not enter need not be listened to.
+fn closing(mut response: Response) -> Response {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
