@@ -207,6 +207,11 @@ async fn wrong_method(State(app): State<App>, request: Request) -> Response {
 }
 
 async fn guarded(State(app): State<App>, request: Request, next: Next) -> Response {
+    if guard::head_len(request.uri(), request.headers()) > serve::HEAD_MAX {
+        app.gate.tally.refused(Refusal::TooLarge);
+        let text = format!("the head of the request is over {} KiB; send less in it", serve::HEAD_MAX >> 10);
+        return Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text).into_response();
+    }
     let external = app.external.as_deref();
     let checked = guard::check(request.method(), request.uri(), request.version(), request.headers(), external);
     match checked {

@@ -1,8 +1,8 @@
 //! Connections, and who holds them: nobody keeps others out by holding many.
 //!
 //! When there is no room a new connection takes the place of one that is idle: of its own address where that has its share, else
-//! of the address that has most. Those that never said who they are go first. Only where all have a request in flight is
-//! the new one turned away.
+//! of the address that has most. Those that never said who they are go first. A request in flight
+//! of somebody who was let in is never given up: only where all have one is the new one turned away.
 
 use super::slow::network;
 use std::collections::HashMap;
@@ -115,13 +115,15 @@ impl Connections {
             // Of its own address, or of the one that has most and lets go of one.
             (own_share, _) => {
                 let of = |held: &&Arc<Held>| !own_share || held.network == network;
-                let idle = table.held.values().filter(of).filter(|held| held.busy.load(Ordering::Relaxed) == 0);
+                let busy = |held: &Held| held.busy.load(Ordering::Relaxed) > 0;
+                let known = |held: &Held| held.known.load(Ordering::Relaxed);
+                // Who guesses has a request in flight while its answer waits: that holds no place.
+                let may_go = table.held.values().filter(of).filter(|held| !(known(held) && busy(held)));
                 let rank = |held: &&Arc<Held>| {
                     let most = counts.get(&held.network).copied().unwrap_or(0);
-                    let known = held.known.load(Ordering::Relaxed);
-                    (std::cmp::Reverse(most), known, held.used.load(Ordering::Relaxed))
+                    (std::cmp::Reverse(most), known(held), busy(held), held.used.load(Ordering::Relaxed))
                 };
-                match idle.min_by_key(rank).map(|held| held.number) {
+                match may_go.min_by_key(rank).map(|held| held.number) {
                     None => return Came::NoRoom,
                     some => some,
                 }
@@ -207,11 +209,18 @@ mod tests {
     fn a_request_in_flight_is_never_displaced_and_where_all_are_the_new_one_is_turned_away() {
         let all = Arc::new(Connections::default());
         let places: Vec<Place> = (0..SHARE).map(|_| place(all.come(address(0)))).collect();
-        let mut requests: Vec<InFlight> = places.iter().map(|place| all.begin(&place.held)).collect();
+        let guesses: Vec<InFlight> = places.iter().map(|place| all.begin(&place.held)).collect();
+        let new = place(all.come(address(0)));
+        assert!(has_to_leave(&places[0]) && !has_to_leave(&places[1]), "who was not let in holds no place by asking");
+        drop(guesses);
+        let known = || places[1..].iter().chain([&new]);
+        known().for_each(|place| place.held.let_in());
+        let mut requests: Vec<InFlight> = places[1..].iter().map(|place| all.begin(&place.held)).collect();
+        let _newest = all.begin(&new.held);
         assert!(matches!(all.come(address(0)), Came::NoRoom));
         assert!(matches!(all.come(address(1)), Came::In(_)), "another address has its own share");
         requests.pop();
         assert!(matches!(all.come(address(0)), Came::InPlaceOf(_)));
-        assert!(has_to_leave(&places[SHARE - 1]) && !has_to_leave(&places[0]));
+        assert!(has_to_leave(&places[SHARE - 1]) && !has_to_leave(&places[1]));
     }
 }

@@ -23,8 +23,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// The largest head; a series' name may take 16 kB of it, twice over when it is percent-encoded.
-const HEAD_MAX: usize = 64 << 10;
+/// The largest head, in bytes; a series' name may take 16 kB of it, twice over when it is percent-encoded. What comes in one go
+/// may be longer where it is read: the router refuses that.
+pub const HEAD_MAX: usize = 64 << 10;
 
 /// A connection that sends no whole head for so long is closed, an idle one too; so is one whose handshake takes longer.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
