@@ -4,6 +4,8 @@
 //! because scripts rely on them: 0 done, 1 done and found something, 2 wrong use or configuration, 3 the world failed.
 
 mod ab;
+mod access;
+mod audit;
 mod bench;
 mod calibrate;
 mod client;
@@ -102,6 +104,10 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Say what the literals of alert rules should be, by the history of what they measure
     Tune(tune::TuneArgs),
+    /// Make tokens and passwords for the access file, and check it
+    Access(access::AccessArgs),
+    /// Show who changed what, as the running daemon kept it
+    Audit(audit::AuditArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -163,6 +169,8 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => simulate::simulate(&args, &out),
         Command::Bench(args) => bench::bench(&args, &out),
         Command::Tune(args) => tune::tune(&args, &out),
+        Command::Access(args) => access::access(&args, &out),
+        Command::Audit(args) => audit::audit(&args, &out),
         Command::Completions(args) => completions::completions(&args),
     };
     match done {

@@ -21,6 +21,7 @@ pub use show::changed;
 pub use verdicts::Verdicts;
 pub use webhooks::Webhook;
 
+use crate::access;
 use crate::calendar::{self, CalendarSource};
 use crate::receive::{self, Receive};
 use crate::remote_write::{self, RemoteWrite};
@@ -93,20 +94,22 @@ pub struct Daemon {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Http {
-    /// HOST:PORT to answer on. An address others can reach needs `insecure`.
+    /// HOST:PORT to answer on. An address others can reach needs `access`, or `insecure`.
     #[schemars(with = "String")]
     pub listen: Listen,
     /// The address people reach the page by, when it is not `listen`: http(s)://NAME[:PORT]. Requests for other names
     /// are refused.
     pub external_url: Option<String>,
-    /// Answer on an address that others can reach, although anyone who reaches it may read and change everything.
+    /// Answer on an address that others can reach although the access file does not ask who they are, or there is no TLS.
     pub insecure: bool,
+    /// A file that says who may do what, and with which certificate the daemon answers; read again when it changes.
+    pub access: Option<PathBuf>,
 }
 
 impl Default for Http {
     fn default() -> Http {
         let listen = Listen { host: "127.0.0.1".to_owned(), port: 9797 };
-        Http { listen, external_url: None, insecure: false }
+        Http { listen, external_url: None, insecure: false, access: None }
     }
 }
 
@@ -378,6 +381,8 @@ pub struct Flags {
     pub data: Option<PathBuf>,
     /// `--insecure`
     pub insecure: bool,
+    /// `--access FILE`
+    pub access: Option<PathBuf>,
     /// `--timezone NAME`
     pub timezone: Option<String>,
 }
@@ -492,15 +497,12 @@ impl Config {
                     .into(),
             );
         }
-        if !http.listen.is_loopback() && !http.insecure {
-            return refuse(
-                "http.listen",
-                format!(
-                    "others could reach {} and change everything without a password; listen on 127.0.0.1, or say that \
-                     this is meant with --insecure (http.insecure: true)",
-                    http.listen
-                ),
-            );
+        let policy = match http.access.as_deref().map(access::read).transpose() {
+            Ok(policy) => policy,
+            Err(problem) => return refuse("http.access", problem),
+        };
+        if let Err(problem) = access::check(http, policy.as_ref()) {
+            return refuse(if policy.is_some() { "http.access" } else { "http.listen" }, problem);
         }
         if let Some(url) = &http.external_url
             && external_name(url).is_none()

@@ -148,6 +148,7 @@ enum Input {
     Reload { settings: Box<Config>, reply: Reply<Reloaded> },
     Keep { name: String, body: Option<Vec<u8>>, reply: Reply<()> },
     KeepVerdict { name: String, at: Timestamp, body: String, reply: Reply<()> },
+    KeepAudit { at: Timestamp, body: String, reply: Reply<()> },
     Feed(Box<intake::Feed>),
     Receive(Box<receive::Received>),
     Stop,
@@ -228,6 +229,11 @@ impl Handle {
     /// Keeps a verdict on an alert, once under a name; durable when this returns.
     pub async fn keep_verdict(&self, name: String, at: Timestamp, body: String) -> Result<(), Refused> {
         self.ask(|reply| Input::KeepVerdict { name, at, body, reply }).await
+    }
+
+    /// Keeps a record of the audit; durable when this returns.
+    pub async fn keep_audit(&self, at: Timestamp, body: String) -> Result<(), Refused> {
+        self.ask(|reply| Input::KeepAudit { at, body, reply }).await
     }
 
     /// Events from now on, as they become durable.
@@ -462,6 +468,13 @@ impl Driver {
             Input::KeepVerdict { name, at, body, reply } => {
                 let kept = self.storable().and_then(|()| {
                     let kept = self.store.keep_verdict(&name, at, &body, crate::alertmanager::KEPT_MAX);
+                    kept.map_err(|error| Refused::NotStored(self.failed(&error)))
+                });
+                let _ = reply.send(kept);
+            }
+            Input::KeepAudit { at, body, reply } => {
+                let kept = self.storable().and_then(|()| {
+                    let kept = self.store.keep_audit(at, &body);
                     kept.map_err(|error| Refused::NotStored(self.failed(&error)))
                 });
                 let _ = reply.send(kept);

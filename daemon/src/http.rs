@@ -6,6 +6,8 @@
 mod alertmanager;
 mod api;
 mod assets;
+mod audit;
+mod door;
 pub mod events;
 mod feedback;
 mod guard;
@@ -18,7 +20,10 @@ mod query;
 mod receive;
 mod rollouts;
 mod rows;
+mod serve;
 
+use crate::access::connections::{Connections, Held};
+use crate::access::{Gate, Peer, Refusal, Role};
 use crate::alertmanager::Office;
 use crate::config::Config;
 use crate::driver::Handle;
@@ -30,36 +35,21 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use door::Needs;
 use problem::Problem;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
 
 /// The largest body a request may have, in bytes.
 const BODY_MAX: usize = 1 << 20;
 
-/// The largest head; a series' name may take 16 kB of it, twice over when it is percent-encoded.
-const HEAD_MAX: usize = 64 << 10;
-
-/// A connection that sends no whole head for so long is closed, an idle one too.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// A request that is not answered by then is given up; streams answer at once and then go on.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Connections at once; more wait to be accepted. HTTP/1.1 has one request in each, so this bounds those as well.
-const CONNECTIONS_MAX: usize = 512;
-
 /// Streams of events at once, so that they leave connections to others.
 const STREAMS_MAX: usize = 128;
-
-/// How long requests in flight may take to finish when the daemon stops.
-const DRAIN: Duration = Duration::from_secs(5);
 
 /// Reads the configuration again, from all its layers.
 /// The error says what to mend.
@@ -70,6 +60,7 @@ pub struct Beside {
     pub tallies: Tallies,
     pub office: Arc<Office>,
     pub desk: Arc<Desk>,
+    pub gate: Arc<Gate>,
 }
 
 /// What every handler has.
@@ -83,6 +74,8 @@ struct App {
     tallies: Arc<Tallies>,
     office: Arc<Office>,
     desk: Arc<Desk>,
+    gate: Arc<Gate>,
+    connections: Arc<Connections>,
     streams: Arc<Semaphore>,
     /// Becomes true when the daemon stops.
     stopping: watch::Receiver<bool>,
@@ -101,8 +94,8 @@ pub async fn serve(
     config: &Config,
     reread: Reread,
     beside: Beside,
-    mut stopping: watch::Receiver<bool>,
-) -> std::io::Result<()> {
+    stopping: watch::Receiver<bool>,
+) {
     let app = App {
         handle,
         reread,
@@ -111,141 +104,137 @@ pub async fn serve(
         tallies: Arc::new(beside.tallies),
         office: beside.office,
         desk: beside.desk,
+        gate: Arc::clone(&beside.gate),
+        connections: Arc::default(),
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         stopping: stopping.clone(),
     };
-    let router = router(app);
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let graceful = GracefulShutdown::new();
-    loop {
-        let (stream, peer, permit) = tokio::select! {
-            // The sender going away means the same.
-            _ = stopping.wait_for(|stop| *stop) => break,
-            accepted = accept(&listener, &connections) => accepted,
-        };
-        let service = TowerToHyperService::new(router.clone());
-        let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(receive::Peer(peer));
-            hyper::service::Service::call(&service, request)
-        });
-        let mut builder = hyper::server::conn::http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX);
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
-            // A client that goes away or talks nonsense is its own business.
-            if let Err(error) = connection.await {
-                tracing::debug!("connection: {error}");
-            }
-            drop(permit);
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-        tracing::warn!("requests were still in flight after {} s and are cut off", DRAIN.as_secs());
-    }
-    Ok(())
+    let connections = Arc::clone(&app.connections);
+    serve::connections(listener, router(app), beside.gate, connections, stopping).await;
 }
 
-/// The next connection, as soon as there is room for it.
-async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
-    let permit = Arc::clone(connections).acquire_owned().await.expect("the semaphore is never closed");
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Answers are written whole: waiting to fill a packet only delays them.
-                let _ = stream.set_nodelay(true);
-                return (stream, peer.ip().to_canonical(), permit);
-            }
-            // Out of file descriptors, mostly: one of the open connections has to end first.
-            Err(error) => {
-                tracing::warn!("accepting a connection: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
+/// A route: its methods, each with what it needs of whoever asks, and what answers.
+type Route = (&'static str, &'static [(&'static str, Needs)], MethodRouter<App>);
+
+const LOOK: (&str, Needs) = ("get", Needs::Role(Role::Read));
+const SAY: (&str, Needs) = ("post", Needs::Role(Role::Feedback));
+const WRITE: (&str, Needs) = ("post", Needs::Role(Role::Write));
+const OPERATE: (&str, Needs) = ("post", Needs::Role(Role::Operate));
+
+/// Keeps that SIGHUP had the configuration read again, and whether it was taken.
+pub async fn audit_signal(handle: &Handle, tally: &crate::access::Tally, taken: bool) {
+    let status = if taken { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }.as_u16();
+    let (who, action) = ("signal".to_owned(), "SIGHUP".to_owned());
+    let record = crate::access::audit::Record { at: crate::driver::now(), who, peer: None, action, what: None, status };
+    audit::keep(handle, tally, record).await;
 }
 
 /// Every route with its methods: what `openapi.json` describes, no more and no less.
-fn routes() -> Vec<(&'static str, &'static [&'static str], MethodRouter<App>)> {
+fn routes() -> Vec<Route> {
     vec![
-        ("/api/v1/series", &["get"], get(api::series)),
-        ("/api/v1/series/samples", &["get"], get(api::samples)),
-        ("/api/v1/thresholds", &["get", "post"], get(api::thresholds).post(import::thresholds)),
-        ("/api/v1/explain", &["get"], get(api::explain)),
-        ("/api/v1/state", &["get", "post"], get(api::state).post(api::force)),
-        ("/api/v1/parameters", &["get"], get(api::parameters)),
-        ("/api/v1/loops", &["get"], get(api::loops)),
-        ("/api/v1/signals", &["get"], get(api::signals)),
-        ("/api/v1/actions", &["get"], get(api::actions)),
-        ("/api/v1/events", &["get"], get(api::events)),
-        ("/api/v1/transitions", &["get"], get(api::transitions)),
-        ("/api/v1/optimizations", &["get"], get(api::optimizations)),
-        ("/api/v1/statistics", &["get"], get(api::statistics)),
-        ("/api/v1/ab", &["get"], get(api::ab)),
-        ("/api/v1/ab/report", &["get"], get(api::ab_report)),
-        ("/api/v1/calendar", &["get"], get(api::calendar)),
-        ("/api/v1/feedback", &["post"], post(feedback::feedback)),
-        ("/api/v1/proposals", &["get"], get(proposals::list)),
-        ("/api/v1/proposals/{id}", &["post"], post(proposals::answer)),
-        ("/api/v1/rollouts", &["get", "post"], get(rollouts::list).post(rollouts::order)),
+        ("/api/v1/series", &[LOOK], get(api::series)),
+        ("/api/v1/series/samples", &[LOOK], get(api::samples)),
+        ("/api/v1/thresholds", &[LOOK, OPERATE], get(api::thresholds).post(import::thresholds)),
+        ("/api/v1/explain", &[LOOK], get(api::explain)),
+        ("/api/v1/state", &[LOOK, OPERATE], get(api::state).post(api::force)),
+        ("/api/v1/parameters", &[LOOK], get(api::parameters)),
+        ("/api/v1/loops", &[LOOK], get(api::loops)),
+        ("/api/v1/signals", &[LOOK], get(api::signals)),
+        ("/api/v1/actions", &[LOOK], get(api::actions)),
+        ("/api/v1/events", &[LOOK], get(api::events)),
+        ("/api/v1/transitions", &[LOOK], get(api::transitions)),
+        ("/api/v1/optimizations", &[LOOK], get(api::optimizations)),
+        ("/api/v1/statistics", &[LOOK], get(api::statistics)),
+        ("/api/v1/ab", &[LOOK], get(api::ab)),
+        ("/api/v1/ab/report", &[LOOK], get(api::ab_report)),
+        ("/api/v1/calendar", &[LOOK], get(api::calendar)),
+        ("/api/v1/feedback", &[SAY], post(feedback::feedback)),
+        ("/api/v1/proposals", &[LOOK], get(proposals::list)),
+        ("/api/v1/proposals/{id}", &[SAY], post(proposals::answer)),
+        ("/api/v1/rollouts", &[LOOK, OPERATE], get(rollouts::list).post(rollouts::order)),
         (
             "/api/v1/alertmanager",
-            &["post"],
+            &[SAY],
             post(alertmanager::webhook).layer(DefaultBodyLimit::max(alertmanager::BODY_MAX)),
         ),
-        ("/api/v1/pager", &["post"], post(alertmanager::pager)),
-        ("/api/v1/verdicts", &["get"], get(alertmanager::verdicts)),
-        ("/api/v1/write", &["post"], post(receive::write)),
-        ("/v1/metrics", &["post"], post(otlp::metrics)),
-        ("/api/v1/freeze", &["get", "post"], get(api::frozen).post(api::freeze)),
-        ("/api/v1/openapi.json", &["get"], get(api::openapi)),
-        ("/metrics", &["get"], get(api::metrics)),
-        ("/metrics/thresholds", &["get"], get(api::threshold_metrics)),
-        ("/-/healthy", &["get"], get(api::healthy)),
-        ("/-/ready", &["get"], get(api::ready)),
-        ("/-/reload", &["post"], post(api::reload)),
-        ("/", &["get"], get(api::page_file)),
+        ("/api/v1/pager", &[SAY], post(alertmanager::pager)),
+        ("/api/v1/verdicts", &[LOOK], get(alertmanager::verdicts)),
+        ("/api/v1/write", &[WRITE], post(receive::write)),
+        ("/v1/metrics", &[WRITE], post(otlp::metrics)),
+        ("/api/v1/freeze", &[LOOK, OPERATE], get(api::frozen).post(api::freeze)),
+        ("/api/v1/audit", &[("get", Needs::Role(Role::Operate))], get(audit::list)),
+        ("/api/v1/openapi.json", &[LOOK], get(api::openapi)),
+        ("/metrics", &[LOOK], get(api::metrics)),
+        ("/metrics/thresholds", &[LOOK], get(api::threshold_metrics)),
+        ("/-/healthy", &[("get", Needs::Nothing)], get(api::healthy)),
+        ("/-/ready", &[("get", Needs::Nothing)], get(api::ready)),
+        ("/-/reload", &[OPERATE], post(api::reload)),
+        ("/", &[LOOK], get(api::page_file)),
     ]
 }
 
 fn router(app: App) -> Router {
     let mut router = Router::new();
-    for (path, _, handler) in routes() {
+    for (path, needs, handler) in routes() {
         // For the methods it takes: any other is refused as such, whatever its type.
-        router = router.route(path, handler.route_layer(middleware::from_fn(typed)));
+        let door = door::Door { app: app.clone(), needs };
+        let handler = handler.route_layer(middleware::from_fn(typed));
+        router = router.route(path, handler.route_layer(middleware::from_fn_with_state(door, door::pass)));
     }
     router
         .fallback(other)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(middleware::from_fn_with_state(app.clone(), guarded))
-        .layer(middleware::from_fn(in_time))
-        .layer(middleware::from_fn(secured))
+        .layer(middleware::from_fn_with_state(app.clone(), in_time))
+        .layer(middleware::from_fn_with_state(app.clone(), secured))
         .with_state(app)
 }
 
 /// A file of the page, or nothing.
-async fn other(request: Request) -> Response {
-    let path = request.uri().path();
-    if path.starts_with("/api/") || !matches!(*request.method(), Method::GET | Method::HEAD) {
+async fn other(State(app): State<App>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    if let Err(refused) = door::enter(&app, &request, Needs::Role(Role::Read)).await {
+        return refused;
+    }
+    let path = request.uri.path();
+    if path.starts_with("/api/") || !matches!(request.method, Method::GET | Method::HEAD) {
         let text = format!("there is nothing at {path}; /api/v1/openapi.json tells what there is");
         return Problem::not_found(text).into_response();
     }
-    api::page_file(request.uri().clone(), request.headers().clone()).await.into_response()
+    api::page_file(request.uri, request.headers).await.into_response()
 }
 
-async fn wrong_method(request: Request) -> Problem {
-    let (method, path) = (request.method(), request.uri().path());
+async fn wrong_method(State(app): State<App>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    if let Err(refused) = door::enter(&app, &request, Needs::Role(Role::Read)).await {
+        return refused;
+    }
+    let (method, path) = (&request.method, request.uri.path());
     let text = format!("{path} does not take {method}; the Allow header tells what it takes");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, text)
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, text).into_response()
 }
 
 async fn guarded(State(app): State<App>, request: Request, next: Next) -> Response {
+    if guard::head_len(request.uri(), request.headers()) > serve::HEAD_MAX {
+        app.gate.tally.refused(Refusal::TooLarge);
+        let text = format!("the head of the request is over {} KiB; send less in it", serve::HEAD_MAX >> 10);
+        return Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text).into_response();
+    }
     let external = app.external.as_deref();
     let checked = guard::check(request.method(), request.uri(), request.version(), request.headers(), external);
     match checked {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Ok(()) => {
+            let response = next.run(request).await;
+            if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                app.gate.tally.refused(Refusal::TooLarge);
+            }
+            response
+        }
+        Err(problem) => {
+            app.gate.tally.refused(Refusal::Stranger);
+            problem.into_response()
+        }
     }
 }
 
@@ -256,18 +245,22 @@ async fn typed(request: Request, next: Next) -> Response {
     }
 }
 
-async fn in_time(request: Request, next: Next) -> Response {
+async fn in_time(State(app): State<App>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
+            app.gate.tally.refused(Refusal::TooSlow);
             let text = format!("the request took longer than {} s; try again", REQUEST_TIMEOUT.as_secs());
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).into_response()
         }
     }
 }
 
-/// Headers that keep a browser from doing what the page never needs.
-async fn secured(request: Request, next: Next) -> Response {
+/// Headers that keep a browser from doing what the page never needs. Until the answer's end the request is in flight.
+async fn secured(State(app): State<App>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>();
+    let encrypted = peer.is_some_and(|peer| peer.tls);
+    let in_flight = request.extensions().get::<Arc<Held>>().map(|held| app.connections.begin(held));
     const HEADERS: [(HeaderName, &str); 5] = [
         (
             header::CONTENT_SECURITY_POLICY,
@@ -285,7 +278,11 @@ async fn secured(request: Request, next: Next) -> Response {
     }
     // What the API says is true for a moment; files of the page say for themselves how long.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
+    if encrypted {
+        // A year. Said over plain HTTP it would mean nothing.
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    response.map(|body| door::holding(body, in_flight))
 }
 
 #[cfg(test)]
@@ -296,7 +293,7 @@ mod tests {
     fn the_description_knows_every_route_and_no_other() {
         let mut served: Vec<(String, String)> = routes()
             .iter()
-            .flat_map(|(path, methods, _)| methods.iter().map(|method| ((*path).to_owned(), (*method).to_owned())))
+            .flat_map(|(path, methods, _)| methods.iter().map(|(method, _)| ((*path).to_owned(), (*method).to_owned())))
             .collect();
         let paths = openapi::document()["paths"].as_object().expect("an object");
         let mut described: Vec<(String, String)> = paths

@@ -1,5 +1,6 @@
 //! The program: one binary for the daemon and every command.
 
+mod access;
 mod alertmanager;
 mod calendar;
 mod cli;

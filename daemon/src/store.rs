@@ -20,7 +20,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Version of the file's form. A file of a later one is refused; an earlier one is brought up by [`MIGRATIONS`].
-const STORE_VERSION: u32 = 3;
+const STORE_VERSION: u32 = 4;
 
 /// What brings a file from one version to the next; the first makes an empty file.
 const MIGRATIONS: [&str; STORE_VERSION as usize] = [
@@ -46,6 +46,7 @@ const MIGRATIONS: [&str; STORE_VERSION as usize] = [
          at integer not null,
          body text not null
      ) strict;",
+    "create table audit (id integer primary key autoincrement, at integer not null, body text not null) strict;",
 ];
 
 /// A file beside the store that says of it that it is damaged.
@@ -289,6 +290,7 @@ impl Store {
         let by_count = self.last_seq.saturating_sub(rows_max);
         let through = by_age.max(by_count).min(self.snapshot_seq);
         self.connection.execute("delete from events where seq <= ?1", [through as i64]).map_err(sql)?;
+        self.prune_audit(oldest, rows_max)?;
         Ok(())
     }
 }
@@ -476,8 +478,7 @@ mod tests {
         let mut store = Store::open(dir.path()).expect("a new store");
         store.append(&[added("a")]).expect("room");
         store.write_snapshot(&[("general".to_owned(), vec![1, 2, 3])]).expect("room");
-        let first =
-            "alter table snapshot drop column sum; drop table kept; drop table verdicts; pragma user_version = 1";
+        let first = "alter table snapshot drop column sum; drop table kept; drop table verdicts; drop table audit; pragma user_version = 1";
         store.connection.execute_batch(first).expect("as the first version made it");
         drop(store);
         let store = Store::open(dir.path()).expect("brought up");

@@ -5,6 +5,7 @@
 //! the classic one, and a checker for it refuses what OpenMetrics calls a counter.
 
 mod ab;
+mod door;
 mod receive;
 mod receivers;
 mod sources;
@@ -14,6 +15,7 @@ mod written;
 
 pub use thresholds::{Learned, Served, threshold_families};
 
+use crate::access;
 use crate::alertmanager;
 use crate::driver::View;
 use crate::page;
@@ -71,6 +73,7 @@ pub struct Tallies {
     pub sources: Vec<Arc<source::Tally>>,
     pub remote_write: Vec<Arc<remote_write::Tally>>,
     pub receive: Arc<crate::receive::Tally>,
+    pub door: Arc<access::Tally>,
 }
 
 /// Totals that the engine's memory alone would let shrink.
@@ -504,6 +507,7 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Fam
     all.sources(&tallies.sources, m.now);
     all.remote_write(&tallies.remote_write);
     all.received(&tallies.receive);
+    all.door(&tallies.door);
 
     // K and the shell
     all.counter("homeostat_cycles_total", "Cycles since the start.").put([], counts.of("cycle_completed"));

@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::messages::{COUNTER, GAUGE, HISTOGRAM, Metadata, TimeSeries, one, series, two};
+use common::messages::{COUNTER, GAUGE, HISTOGRAM, Metadata, TimeSeries, one, packed, series, two};
 use common::prometheus::Prometheus;
+use common::sent::ONE;
 use common::{Daemon, folder, now, wait_until, write};
 use tempfile::TempDir;
 
@@ -195,6 +196,26 @@ fn native_histograms_are_set_aside_which_a_sender_of_2_0_is_told() {
     assert_eq!(answer.header("x-prometheus-remote-write-histograms-written"), Some("0"));
     assert_eq!(daemon.metric(r#"homeostat_receive_set_aside_total{what="histogram"}"#), 4.0);
     assert_eq!(row(&daemon, "both")["samples"], 2);
+}
+
+#[test]
+fn where_names_are_asked_for_a_sender_needs_one_that_may_write() {
+    let folder = folder();
+    let sha256 = |text: &str| {
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let token = |role: &str| format!("- {{name: the-{role}, sha256: '{}', roles: [{role}]}}\n", sha256(role));
+    write(&folder, "access.yml", &format!("tokens:\n{}{}", token("write"), token("read")));
+    let daemon = daemon(&folder, "http: {access: access.yml}\n");
+    let body = packed(&one(vec![series(&[("__name__", "m")], &[(millis(), 1.0)])]));
+    let send = |who: &str| daemon.send("/api/v1/write", &format!("{who}{ONE}"), &body).status;
+    assert_eq!(
+        (send(""), send("Authorization: Bearer read\r\n"), send("Authorization: Bearer write\r\n")),
+        (401, 403, 204)
+    );
+    let rows = daemon.get_with("/api/v1/series", "Authorization: Bearer read\r\n").json();
+    assert_eq!(rows["data"][0]["samples"], 1, "{rows}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use super::output::Out;
 use super::{Done, Failed, config};
+use crate::access::Gate;
 use crate::config::{Config, Flags, Listen, Loaded};
 use crate::driver::{self, Handle, Reloaded, Start};
 use crate::http::Reread;
@@ -41,14 +42,23 @@ pub struct RunArgs {
     /// Folder of the journal and snapshots [default: $XDG_STATE_HOME/homeostat, else ~/.local/state/homeostat]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Answer on an address that others can reach, although there is no password
+    /// Who may do what, and the certificate to answer with; see docs/access.md
+    #[arg(long, value_name = "FILE")]
+    access: Option<PathBuf>,
+    /// Answer on an address that others can reach, although TLS or passwords are missing
     #[arg(long)]
     insecure: bool,
 }
 
 impl RunArgs {
     fn flags(&self) -> Flags {
-        Flags { listen: self.listen.clone(), data: self.data.clone(), insecure: self.insecure, ..Flags::default() }
+        Flags {
+            listen: self.listen.clone(),
+            data: self.data.clone(),
+            insecure: self.insecure,
+            access: self.access.clone(),
+            ..Flags::default()
+        }
     }
 
     fn load_to_start(&self) -> Result<Loaded, Failed> {
@@ -87,6 +97,7 @@ async fn serve(
     let world = |error: &dyn std::fmt::Display| Failed::World(error.to_string());
     // Signals first: one that comes while memory is brought back waits for its turn instead of killing.
     let mut signals = Signals::new().map_err(|error| world(&error))?;
+    let gate = Arc::new(Gate::open(&config.daemon.http).map_err(Failed::Use)?);
     let (store, memory) = recall::remember(&config, data, driver::now()).map_err(Failed::World)?;
     let Memory { engine, samples, untold, places, mut reached } = memory;
     let listener = bind(&config.daemon.http.listen).await?;
@@ -104,30 +115,49 @@ async fn serve(
     let webhooks = crate::webhook::spawn(&served.daemon.webhooks, &handle).map_err(|error| world(&error))?;
     let mut sources = source::promql::spawn(promql, &handle).map_err(|error| world(&error))?;
     sources.extend(source::scrape::spawn(scrape, &handle).map_err(|error| world(&error))?);
-    let home = served.daemon.http.external_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let scheme = if gate.policy().tls.is_some() { "https" } else { "http" };
+    let home = served.daemon.http.external_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"));
     let receivers = crate::page::spawn(&served, &home, &handle);
     let office = crate::alertmanager::open(&served, &handle);
     let desk = Arc::new(crate::receive::desk::Desk::open(&served.daemon.receive, served.engine.limits.series_max));
     let receive = Arc::clone(&desk.tally);
     let remote_write = crate::remote_write::spawn(&served.daemon.remote_write, &handle).map_err(Failed::Use)?;
-    let tallies = Tallies { webhooks, receivers, verdicts: Arc::clone(&office.tally), sources, remote_write, receive };
+    let tallies = Tallies {
+        webhooks,
+        receivers,
+        verdicts: Arc::clone(&office.tally),
+        sources,
+        remote_write,
+        receive,
+        door: Arc::clone(&gate.tally),
+    };
 
-    let reread: Reread =
-        Arc::new(move || args.reload().map(|loaded| loaded.config).map_err(|failed| failed.to_string()));
+    let reread: Reread = {
+        let gate = Arc::clone(&gate);
+        Arc::new(move || {
+            let config = args.reload().map(|loaded| loaded.config).map_err(|failed| failed.to_string())?;
+            // Also where the configuration names another one, which takes effect at the next start.
+            gate.look()?;
+            Ok(config)
+        })
+    };
     let (stop, stopping) = watch::channel(false);
+    tokio::spawn(Arc::clone(&gate).watch(stopping.clone()));
     let mut server = {
         let (handle, reread) = (handle.clone(), Arc::clone(&reread));
-        let beside = crate::http::Beside { tallies, office, desk };
+        let beside = crate::http::Beside { tallies, office, desk, gate: Arc::clone(&gate) };
         tokio::spawn(async move { crate::http::serve(listener, handle, &served, reread, beside, stopping).await })
     };
-    match out.text(&format!("homeostat watches; its page: http://{address}/")) {
+    match out.text(&format!("homeostat watches; its page: {scheme}://{address}/")) {
         // Whoever started it does not read what it says; it runs all the same.
         Ok(()) | Err(Failed::ReaderGone) => {}
         Err(failed) => return Err(failed),
     }
 
     while let Sent::Reload = signals.next().await {
-        match read_again(&handle, &reread).await {
+        let read = read_again(&handle, &reread).await;
+        crate::http::audit_signal(&handle, &gate.tally, read.is_ok()).await;
+        match read {
             Ok(done) => crate::log::reloaded(&done),
             Err(problem) => tracing::error!("the configuration stays as it was: {problem}"),
         }

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+/// What commands read that talk to a daemon.
+const OTHERS: [&str; 2] = ["HOMEOSTAT_URL", "HOMEOSTAT_TOKEN"];
+
 /// Variables with this prefix are configuration: `HOMEOSTAT__SECTION__KEY`.
 const PREFIX: &str = "HOMEOSTAT__";
 
@@ -170,7 +173,7 @@ impl Layers {
         }
         let mut ignored = Vec::new();
         for name in env.keys() {
-            let new = name.starts_with("HOMEOSTAT_") && !name.starts_with(PREFIX) && name != "HOMEOSTAT_URL";
+            let new = name.starts_with("HOMEOSTAT_") && !name.starts_with(PREFIX) && !OTHERS.contains(&name.as_str());
             let old = name.starts_with("MAPEK_") && !LEGACY.iter().any(|(old, _, _)| old == name);
             if new || old {
                 ignored.push(name.clone());
@@ -193,6 +196,14 @@ impl Layers {
         }
         if let Some(timezone) = &flags.timezone {
             self.set("learning.timezone", json!(timezone), Origin::Flag("--timezone"));
+        }
+        if let Some(access) = &flags.access {
+            let access = access.to_str().ok_or_else(|| ConfigError::Value {
+                key: "http.access".to_owned(),
+                problem: format!("{} is not Unicode; give a file whose name is", access.display()),
+                place: Speaker::Flag("--access").place(0, 0),
+            })?;
+            self.set("http.access", json!(access), Origin::Flag("--access"));
         }
         if flags.insecure {
             self.set("http.insecure", json!(true), Origin::Flag("--insecure"));

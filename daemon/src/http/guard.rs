@@ -10,6 +10,13 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, Version, header};
 use std::net::IpAddr;
 
+/// How long a head is, in bytes, but for its method.
+pub fn head_len(uri: &Uri, headers: &HeaderMap) -> usize {
+    let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    // A colon, a blank and the end of the line.
+    target + headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
+}
+
 /// Lets a request pass, or says why not. `external` is the name in `http.external_url`.
 pub fn check(
     method: &Method,

@@ -3,6 +3,7 @@
 
 use crate::http::alertmanager::{Noted, Taken, VerdictRow};
 use crate::http::api::{Frozen, Reloaded};
+use crate::http::audit::AuditRow;
 use crate::http::feedback::Id;
 use crate::http::import::Imported;
 use crate::http::problem;
@@ -362,6 +363,8 @@ fn build() -> Value {
         "Verdicts from an Alertmanager and paging tools, newest first; also on alerts that nobody here knows.";
     let verdicts: &[Parameter] = &[LIMIT, PAGE, ("alert", "string", "Only of this alert.")];
     all.list::<VerdictRow>("/api/v1/verdicts", summary, verdicts);
+    let audit: &[Parameter] = &[LIMIT, PAGE, ("who", "string", "Only of this one, as `who` tells them.")];
+    all.list::<AuditRow>("/api/v1/audit", "Who changed what, newest first. Needs the role operate.", audit);
     all.single::<Frozen>("/api/v1/freeze", "Whether all changes are stopped.", &[]);
     all.post::<Frozen>(
         "/api/v1/freeze",

@@ -6,7 +6,7 @@
 use crate::driver;
 use crate::http::App;
 use crate::http::api::no_params;
-use crate::http::receive::{No, Peer, apart, hand_over, may_send, text_of, whole_body};
+use crate::http::receive::{No, apart, hand_over, may_send, sender, text_of, whole_body};
 use crate::receive::Protocol;
 use crate::receive::batch::Batch;
 use crate::receive::desk::{Desk, Room};
@@ -52,7 +52,7 @@ enum Packed {
 
 async fn take(app: &App, request: Request<Body>, bytes: &mut u64) -> Result<Left, No> {
     let packed = packed(request.headers())?;
-    let sender = Peer::of(&request);
+    let sender = sender(&request);
     let mut room = app.desk.room(sender);
     let body = whole_body(&app.desk, request, &mut room).await?;
     *bytes = body.len() as u64;

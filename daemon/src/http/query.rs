@@ -137,6 +137,7 @@ pub enum List {
     Proposals,
     Rollouts,
     Verdicts,
+    Audit,
 }
 
 impl List {
@@ -151,6 +152,7 @@ impl List {
             List::Proposals => 'p',
             List::Rollouts => 'r',
             List::Verdicts => 'v',
+            List::Audit => 'u',
         }
     }
 }
@@ -183,7 +185,8 @@ impl Token {
             | List::Optimizations
             | List::Proposals
             | List::Rollouts
-            | List::Verdicts => u64::from_str_radix(rest, 16).ok().map(|number| Token::Number(list, number)),
+            | List::Verdicts
+            | List::Audit => u64::from_str_radix(rest, 16).ok().map(|number| Token::Number(list, number)),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! cannot be taken now must not be mixed up: a full inbox or a disk that takes nothing is 503, never 429, on which senders drop
 //! unless they are told otherwise.
 
+use crate::access::Peer;
 use crate::driver::{self, Refused};
 use crate::http::App;
 use crate::http::api::no_params;
@@ -20,15 +21,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::Ordering;
 use tokio_stream::StreamExt;
 
-/// Who sent a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub IpAddr);
-
-impl Peer {
-    /// That of a request; every connection gives its own.
-    pub fn of<B>(request: &Request<B>) -> IpAddr {
-        request.extensions().get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0)
-    }
+/// Who sent a request: its connection says so.
+pub(super) fn sender<B>(request: &Request<B>) -> IpAddr {
+    request.extensions().get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.address)
 }
 
 /// Of a request of 2.0 everything known is answered for, on errors as well.
@@ -109,7 +104,7 @@ async fn take(
     request: Request<Body>,
     bytes: &mut u64,
 ) -> Result<(Outcome, SetAside), No> {
-    let sender = Peer::of(&request);
+    let sender = sender(&request);
     let mut room = app.desk.room(sender);
     let body = whole_body(&app.desk, request, &mut room).await?;
     *bytes = body.len() as u64;

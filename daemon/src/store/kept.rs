@@ -33,6 +33,38 @@ impl Store {
         Ok(names.into_iter().filter(|name| name.starts_with(start)).collect())
     }
 
+    /// Keeps a record of the audit; durable when it returns.
+    pub fn keep_audit(&mut self, at: Timestamp, body: &str) -> Result<(), StoreError> {
+        let text = "insert into audit (at, body) values (?1, ?2)";
+        let done = self.connection.execute(text, params![at.millis(), body]);
+        done.map(|_| ()).map_err(|source| error(&self.path, source))
+    }
+
+    /// Records of the audit with their numbers, newest first: those under `before`, of whom is named, at most `limit`.
+    pub fn audit(
+        &self,
+        before: Option<u64>,
+        who: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(u64, String)>, StoreError> {
+        let sql = |source: rusqlite::Error| error(&self.path, source);
+        let text = "select id, body from audit
+                    where id < ?1 and (?2 is null or json_extract(body, '$.who') = ?2) order by id desc limit ?3";
+        let mut select = self.connection.prepare_cached(text).map_err(sql)?;
+        let before = before.unwrap_or(u64::MAX).min(i64::MAX as u64) as i64;
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?));
+        let rows = select.query_map(params![before, who, limit as i64], row).map_err(sql)?;
+        rows.collect::<Result<Vec<_>, _>>().map_err(sql)
+    }
+
+    /// Removes records older than `oldest`, and those over `rows_max`.
+    pub(super) fn prune_audit(&mut self, oldest: Timestamp, rows_max: u64) -> Result<(), StoreError> {
+        let text = "delete from audit
+                    where at < ?1 or id <= (select id from audit order by id desc limit 1 offset ?2)";
+        let done = self.connection.execute(text, params![oldest.millis(), rows_max as i64]);
+        done.map(|_| ()).map_err(|source| error(&self.path, source))
+    }
+
     /// Whether a verdict was kept under this name.
     pub fn has_verdict(&self, name: &str) -> Result<bool, StoreError> {
         let text = "select exists (select 1 from verdicts where name = ?1)";
@@ -72,6 +104,30 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_audit_is_kept_as_long_as_events_are() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(dir.path()).expect("a new store");
+        for n in 1..=6 {
+            let body = format!(r#"{{"who":"{}"}}"#, if n % 2 == 0 { "token ci" } else { "user ann" });
+            store.keep_audit(Timestamp::from_secs(n), &body).expect("room");
+        }
+        let numbers = |store: &Store, before, who, limit| -> Vec<u64> {
+            store.audit(before, who, limit).expect("readable").into_iter().map(|(id, _)| id).collect()
+        };
+        assert_eq!(numbers(&store, None, None, 4), [6, 5, 4, 3]);
+        assert_eq!(numbers(&store, Some(6), Some("token ci"), 4), [4, 2]);
+        store.prune(Timestamp::from_secs(3), 1000).expect("writable");
+        assert_eq!(numbers(&store, None, None, 10), [6, 5, 4, 3], "by age");
+        store.prune(Timestamp::from_secs(3), 2).expect("writable");
+        drop(store);
+        let mut store = Store::open(dir.path()).expect("the same store");
+        assert_eq!(numbers(&store, None, None, 10), [6, 5], "by number");
+        store.prune(Timestamp::from_secs(30), 2).expect("writable");
+        store.keep_audit(Timestamp::from_secs(31), "{}").expect("room");
+        assert_eq!(numbers(&store, None, None, 10), [7], "no number comes twice");
+    }
 
     #[test]
     fn what_is_kept_is_there_after_opening_again_and_verdicts_are_kept_once_and_the_latest_of_them() {

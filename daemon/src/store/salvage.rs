@@ -139,7 +139,8 @@ fn copy(old: &Connection, new: &mut Connection, new_path: &Path) -> Result<Found
             0
         }
     };
-    // What receivers were told, and verdicts on alerts: without them something is told twice, and `tune` knows less.
+    // What receivers were told, verdicts on alerts, and the audit: without them something is told twice, `tune` knows less, and
+    // who changed what is forgotten.
     for copied in [
         rows(old, "select name, body from kept", |row| {
             let text = "insert or ignore into kept (name, body) values (?1, ?2)";
@@ -151,6 +152,10 @@ fn copy(old: &Connection, new: &mut Connection, new_path: &Path) -> Result<Found
             let (id, name): (i64, String) = (row.get(0)?, row.get(1)?);
             let (at, body): (i64, String) = (row.get(2)?, row.get(3)?);
             transaction.execute(text, params![id, name, at, body])
+        }),
+        rows(old, "select id, at, body from audit order by id", |row| {
+            let (id, at, body): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            transaction.execute("insert or ignore into audit (id, at, body) values (?1, ?2, ?3)", params![id, at, body])
         }),
     ] {
         if let Err(reason) = copied {

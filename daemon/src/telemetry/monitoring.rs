@@ -62,6 +62,7 @@ fn exported() -> Exported {
         sources: sources.into(),
         remote_write: vec![Arc::default()],
         receive: Arc::default(),
+        door: Arc::default(),
     };
     tallies.remote_write[0].taken_at.store(1, Ordering::Relaxed);
     for tally in &tallies.sources {
