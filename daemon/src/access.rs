@@ -20,10 +20,11 @@ use crate::config::Http;
 use homeostat::time::Timestamp;
 use secret::{Digest, Remembered};
 use slow::Slow;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
@@ -195,9 +196,13 @@ pub struct Gate {
     exposed: bool,
     policy: RwLock<Arc<Policy>>,
     problem: Mutex<Option<String>>,
+    /// What was read at the look before, when it was not what is in force: a file that is being written is not yet one.
+    seen: Mutex<Option<Result<Digest, String>>>,
     remembered: Remembered,
     checks: Arc<Semaphore>,
     slow: Mutex<Slow>,
+    /// Who has a password checked: of one address one at a time, so that it does not hold up others.
+    checking: Mutex<HashMap<IpAddr, Weak<Semaphore>>>,
     /// Grows when another version of the file comes into force.
     changed: watch::Sender<u64>,
     pub tally: Arc<Tally>,
@@ -237,9 +242,11 @@ impl Gate {
             exposed: !http.listen.is_loopback() && !http.insecure,
             policy: RwLock::new(Arc::new(policy)),
             problem: Mutex::default(),
+            seen: Mutex::default(),
             remembered: Remembered::new()?,
             checks: Arc::new(Semaphore::new(CHECKS_MAX)),
             slow: Mutex::default(),
+            checking: Mutex::default(),
             changed: watch::channel(0).0,
             tally: Arc::default(),
         })
@@ -256,12 +263,36 @@ impl Gate {
 
     /// Reads the file again, if there is one. What is spoiled leaves everything as it was.
     pub fn look(&self) -> Result<(), String> {
-        let Some(path) = &self.path else { return Ok(()) };
-        let read = read(path).and_then(|policy| match policy.missing().filter(|_| self.exposed) {
-            None => Ok(policy),
-            Some(missing) => Err(format!("{}: it lacks {missing}", path.display())),
-        });
-        self.take(path, read)
+        match &self.path {
+            None => Ok(()),
+            Some(path) => self.take(path, self.acceptable(path)),
+        }
+    }
+
+    /// The same from time to time: what is new is taken once two looks found it so, since it may be half written.
+    fn look_again(&self) {
+        let Some(path) = &self.path else { return };
+        let read = self.acceptable(path);
+        let found = read.as_ref().map(|policy| policy.version).map_err(Clone::clone);
+        let in_force = found == Ok(self.policy().version);
+        let before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).replace(found.clone());
+        if in_force || before == Some(found) {
+            // It said what is wrong.
+            let _ = self.take(path, read);
+        }
+    }
+
+    fn acceptable(&self, path: &Path) -> Result<Policy, String> {
+        let policy = read(path)?;
+        let refused = |problem: &str| Err(format!("{}: it {problem}", path.display()));
+        if let Some(missing) = policy.missing().filter(|_| self.exposed) {
+            return refused(&format!("lacks {missing}"));
+        }
+        // A file that is cut off shall not open the door.
+        if self.policy().authenticates() && !policy.authenticates() {
+            return refused("asks nobody who they are, and the one in force does; if that is meant, start anew");
+        }
+        Ok(policy)
     }
 
     fn take(&self, path: &Path, read: Result<Policy, String>) -> Result<(), String> {
@@ -310,8 +341,10 @@ impl Gate {
                 () = tokio::time::sleep(LOOK) => {}
             }
             let gate = Arc::clone(&self);
-            // It said what is wrong.
-            let _ = tokio::task::spawn_blocking(move || gate.look()).await;
+            // A mistake of ours in there would end these looks, not the daemon.
+            if tokio::task::spawn_blocking(move || gate.look_again()).await.is_err() {
+                return;
+            }
         }
     }
 
@@ -356,6 +389,18 @@ impl Gate {
         self.of_password(policy, name, password, peer).await
     }
 
+    /// Where those of one address wait for each other.
+    fn turn(&self, address: IpAddr) -> Arc<Semaphore> {
+        let mut all = self.checking.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, turn| turn.strong_count() > 0);
+        let turn = all.entry(slow::network(address)).or_default();
+        turn.upgrade().unwrap_or_else(|| {
+            let new = Arc::new(Semaphore::new(1));
+            *turn = Arc::downgrade(&new);
+            new
+        })
+    }
+
     async fn of_password(&self, policy: &Policy, name: &str, password: &str, peer: &Peer) -> Result<Who, Denied> {
         let user = policy.users.get(name);
         // Names that are not known take as long as those that are.
@@ -367,6 +412,8 @@ impl Gate {
             // Who guesses waits before, too: checking is dear.
             let wait = self.slow.lock().unwrap_or_else(PoisonError::into_inner).due(peer.address, Instant::now());
             tokio::time::sleep(wait).await;
+            let turn = self.turn(peer.address);
+            let _turn = turn.acquire().await.expect("the semaphore is never closed");
             let permit = Arc::clone(&self.checks).acquire_owned().await.expect("the semaphore is never closed");
             let password = password.to_owned();
             let checked = tokio::task::spawn_blocking(move || {
@@ -390,11 +437,10 @@ fn of_certificate(policy: &Policy, peer: &Peer) -> Result<Who, Denied> {
     let Some(subject) = peer.client.as_ref().filter(|_| asked != ClientAuth::None) else {
         return Err(Denied::NoCredentials);
     };
-    let only_certificates = policy.clients.is_empty() && policy.tokens.is_empty() && policy.users.is_empty();
-    let roles = match only_certificates {
+    let roles = match policy.lists_names {
         // As Prometheus has it: a certificate that is required is all there is.
-        true => Some(Roles::ALL),
-        false => policy.clients.get(subject.as_ref()).copied(),
+        false => Some(Roles::ALL),
+        true => policy.clients.get(subject.as_ref()).copied(),
     };
     match roles {
         Some(roles) => Ok(Who::new(format!("client {subject}"), roles)),

@@ -37,6 +37,8 @@ pub struct Policy {
     pub tokens: Vec<Token>,
     pub users: BTreeMap<String, User>,
     pub clients: BTreeMap<String, Roles>,
+    /// Names are listed, if only by an empty list: nobody gets in without one.
+    pub lists_names: bool,
 }
 
 pub struct Tls {
@@ -68,10 +70,7 @@ pub struct User {
 impl Policy {
     /// Whether requests have to say who they are from.
     pub fn authenticates(&self) -> bool {
-        !self.tokens.is_empty()
-            || !self.users.is_empty()
-            || !self.clients.is_empty()
-            || self.tls.as_ref().is_some_and(|tls| tls.clients == ClientAuth::Required)
+        self.lists_names || self.tls.as_ref().is_some_and(|tls| tls.clients == ClientAuth::Required)
     }
 
     /// What is missing for an address that others can reach; none: nothing.
@@ -182,6 +181,7 @@ impl Reader<'_> {
             }
         }
         let of = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node);
+        policy.lists_names = ["tokens", "basic_auth_users", "clients"].iter().any(|key| of(key).is_some());
         if let Some(node) = of("users") {
             for Entry { key, node, .. } in map(node, "users", "NAME: [ROLE, …]")? {
                 let Some(user) = policy.users.get_mut(key) else {

@@ -257,6 +257,28 @@ fn a_file_is_read_again_when_anything_of_it_changes_and_what_is_spoiled_changes_
     gate.look().expect("mended");
     assert_eq!((times(), lets_in("hst_third_third_third")), (2, true));
     assert!(!gate.tally.spoiled.load(Ordering::Relaxed));
+    // What is half written is found so once, and not taken; what stays is.
+    write("token", "hst_fourth_half_writ");
+    gate.look_again();
+    write("token", "hst_fourth_half_written\n");
+    gate.look_again();
+    assert_eq!((times(), lets_in("hst_third_third_third")), (2, true));
+    gate.look_again();
+    assert_eq!((times(), lets_in("hst_fourth_half_written")), (3, true));
+    write("token", "hst_third_third_third\n");
+    gate.look().expect("asked for, it is taken at once");
+    // A file that was cut off opens nothing, and an empty list is a list.
+    for text in ["", "tls_server_config: {cert_file: a.pem, key_file: a.key}"] {
+        write("access.yml", text);
+        let said = gate.look().expect_err(text);
+        assert!(said.contains("asks nobody"), "{said}");
+        assert!(!lets_in("anybody") && lets_in("hst_third_third_third"));
+    }
+    write("access.yml", "tokens: []");
+    gate.look().expect("nobody gets in");
+    assert!(!lets_in("hst_third_third_third"));
+    write("access.yml", text);
+    gate.look().expect("mended");
     std::fs::remove_file(dir.path().join("access.yml")).expect("there");
     gate.look().expect_err("gone");
     assert!(lets_in("hst_third_third_third"), "who takes the file away opens nothing");
