@@ -9,7 +9,7 @@ pub mod connections;
 mod file;
 mod role;
 pub mod secret;
-mod slow;
+pub mod slow;
 mod tls;
 
 pub use file::{ClientAuth, Policy, expiry, read};

@@ -94,7 +94,7 @@ fn bring_back(config: &Config, store: &Store, data: &Path, now: Timestamp) -> Re
             path.display()
         );
     }
-    let samples = SampleLog::open(data, config.daemon.store.sync_interval)?;
+    let samples = SampleLog::open(data, from, config.daemon.store.sync_interval)?;
     Ok(Memory { engine, samples, untold, places, reached })
 }
 
@@ -106,6 +106,8 @@ struct Replay<'a> {
     events: u64,
     /// Decided now, and not stored.
     untold: Vec<(Timestamp, Event)>,
+    /// Decided with the last samples, and not met in the journal yet: it may tell of them in another order.
+    ahead: Vec<Event>,
     segment: u64,
     ids: HashMap<u64, SeriesId>,
     read: Vec<Sample>,
@@ -115,8 +117,8 @@ impl<'a> Replay<'a> {
     fn new(engine: &'a mut Engine, store: &'a Store, now: Timestamp) -> Replay<'a> {
         // What bringing back a snapshot decided is none of what the samples will.
         let untold = engine.observe(&[], now).events.into_iter().map(|event| (now, event)).collect();
-        let (ids, read) = (HashMap::new(), Vec::new());
-        Replay { engine, journal: store.journal(), events: 0, untold, segment: 0, ids, read }
+        let (ahead, ids, read) = (Vec::new(), HashMap::new(), Vec::new());
+        Replay { engine, journal: store.journal(), events: 0, untold, ahead, segment: 0, ids, read }
     }
 
     /// Samples, after the events that were decided before them.
@@ -124,6 +126,8 @@ impl<'a> Replay<'a> {
         while self.journal.peek()?.is_some_and(|next| next.seq <= entry.seq) {
             self.event()?;
         }
+        // Another version decided otherwise: what was told then stands.
+        self.ahead.clear();
         if self.segment != entry.segment {
             self.segment = entry.segment;
             self.ids.clear();
@@ -145,8 +149,7 @@ impl<'a> Replay<'a> {
                     self.journal.next()?;
                     self.events += 1;
                 }
-                // Another version decided otherwise: what was told then stands.
-                Some(_) => {}
+                Some(_) => self.ahead.push(decided),
                 None => self.untold.push((entry.now, decided)),
             }
         }
@@ -155,7 +158,11 @@ impl<'a> Replay<'a> {
 
     fn event(&mut self) -> Result<bool, StoreError> {
         let Some(stored) = self.journal.next()? else { return Ok(false) };
-        self.engine.replay(&stored.event, stored.at);
+        // What memory knows already, since the samples decided it once more, is not taken in twice.
+        match self.ahead.iter().position(|decided| is_same(decided, &stored.event)) {
+            Some(known) => _ = self.ahead.remove(known),
+            None => self.engine.replay(&stored.event, stored.at),
+        }
         self.events += 1;
         Ok(true)
     }
@@ -314,7 +321,7 @@ mod tests {
             let config = Config::default();
             let begin = Timestamp::from_secs(1_700_000_000);
             let store = Store::open(dir.path()).expect("a store");
-            let samples = SampleLog::open(dir.path(), Span::from_millis(200)).expect("a log");
+            let samples = SampleLog::open(dir.path(), 1, Span::from_millis(200)).expect("a log");
             let engine = fresh(&config, SHARDS, begin);
             let mut life = Life { engine, store, samples, backlog: Vec::new() };
             let names: Vec<SeriesName> =

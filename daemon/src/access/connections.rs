@@ -121,7 +121,7 @@ impl Connections {
                 let may_go = table.held.values().filter(of).filter(|held| !(known(held) && busy(held)));
                 let rank = |held: &&Arc<Held>| {
                     let most = counts.get(&held.network).copied().unwrap_or(0);
-                    (std::cmp::Reverse(most), known(held), busy(held), held.used.load(Ordering::Relaxed))
+                    (known(held), std::cmp::Reverse(most), busy(held), held.used.load(Ordering::Relaxed))
                 };
                 match may_go.min_by_key(rank).map(|held| held.number) {
                     None => return Came::NoRoom,

@@ -237,7 +237,10 @@ impl Table {
             Heard::No => false,
             Heard::TakesOver => {
                 *failovers += 1;
-                tracing::warn!("nothing came of its replica for a minute: {} takes over", self.replicas.name(member));
+                tracing::warn!(
+                    "nothing came of its replica for a minute: {} takes over",
+                    shown(self.replicas.name(member))
+                );
                 true
             }
         }

@@ -5,6 +5,7 @@
 //! unless they are told otherwise.
 
 use crate::access::Peer;
+use crate::access::slow::network;
 use crate::driver::{self, Refused};
 use crate::http::App;
 use crate::http::api::no_params;
@@ -21,9 +22,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::Ordering;
 use tokio_stream::StreamExt;
 
-/// Who sent a request: its connection says so.
+/// Who sent a request: its connection says so. Of IPv6 it is the network, which one host has all addresses of.
 pub(super) fn sender<B>(request: &Request<B>) -> IpAddr {
-    request.extensions().get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.address)
+    request.extensions().get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| network(peer.address))
 }
 
 /// Of a request of 2.0 everything known is answered for, on errors as well.

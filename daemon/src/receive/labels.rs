@@ -55,8 +55,17 @@ pub fn shown(text: &str) -> String {
 /// Checks the labels of a series, and takes those apart that tell replicas apart and say what they watch.
 pub fn called(told: &Told<'_>, replica_labels: &[String], cluster_labels: &[String]) -> Result<Called, Refusal> {
     let mut labels: Vec<(&str, &str)> = Vec::new();
+    let mut bytes = 0;
     told.labels(|name, value| -> Result<(), Refusal> {
         let n = labels.len();
+        bytes += name.len() + value.len();
+        // Before anything is made of them: one long symbol may be named by thousands of labels. Single ones are told below.
+        if bytes > 2 * NAME_LEN_MAX && name.len().max(value.len()) <= NAME_LEN_MAX {
+            return Err(refuse(format!(
+                "labels: the first {} have {bytes} bytes; a whole series may have {NAME_LEN_MAX}",
+                n + 1
+            )));
+        }
         let name_text = std::str::from_utf8(name).map_err(|_| refuse(format!("labels[{n}].name is not UTF-8")))?;
         let value = std::str::from_utf8(value)
             .map_err(|_| refuse(format!("labels[{n}].value, of `{}`, is not UTF-8", shown(name_text))))?;

@@ -25,6 +25,12 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 /// The bit by which a data point says that it has no value.
 const NO_RECORDED_VALUE: u64 = 1;
 
+/// The attributes of a resource that become labels.
+const SERVICE: [&str; 3] = ["service.name", "service.namespace", "service.instance.id"];
+
+/// The longest unit that a name is made of, in bytes.
+const UNIT_MAX: usize = 63;
+
 /// A histogram with more buckets than this is refused; nothing would be made of it.
 const BUCKETS_MAX: usize = 1000;
 
@@ -140,7 +146,7 @@ impl Walk<'_> {
             if field == 1 {
                 let mut resource = value.message()?;
                 while let Some((field, value)) = resource.next()? {
-                    if field == 1 {
+                    if field == 1 && value::is_called(value.message()?, &SERVICE)? {
                         let (name, value) = value::attribute(value.message()?)?;
                         attributes.insert(name, value);
                     }
@@ -149,7 +155,7 @@ impl Walk<'_> {
         }
         let mut labels = Labels::new();
         let mut of = |name: &str| attributes.remove(name).filter(|value| !value.is_empty());
-        let (service, namespace, instance) = (of("service.name"), of("service.namespace"), of("service.instance.id"));
+        let [service, namespace, instance] = SERVICE.map(&mut of);
         if let Some(service) = service {
             labels.insert("job".to_owned(), namespace.map_or(service.clone(), |space| format!("{space}/{service}")));
         }
@@ -185,6 +191,10 @@ impl Walk<'_> {
                 3 => told.unit = value::text(value.message()?, "unit")?,
                 _ => {}
             }
+        }
+        // Units are a word or two; a longer one says nothing that a name has room for.
+        if told.unit.len() > UNIT_MAX {
+            told.unit.clear();
         }
         let mut fields = metric;
         while let Some((field, value)) = fields.next()? {
@@ -292,8 +302,8 @@ impl Walk<'_> {
                 _ => {}
             }
         }
-        own.extend(labels.clone());
         let at = time(at)?;
+        own.extend(labels.clone());
         let number = match (flags & NO_RECORDED_VALUE, number) {
             (0, Some(number)) => number,
             (0, None) => return Err(Bad::Point("value is missing".to_owned())),
@@ -325,8 +335,8 @@ impl Walk<'_> {
                 _ => {}
             }
         }
-        own.extend(labels.clone());
         let at = time(at)?;
+        own.extend(labels.clone());
         let bounds: Vec<f64> = bounds.into_iter().map(f64::from_bits).collect();
         if bounds.iter().any(|bound| bound.is_nan()) || bounds.windows(2).any(|two| two[0] >= two[1]) {
             return Err(Bad::Point("explicit_bounds do not rise".to_owned()));
@@ -384,8 +394,8 @@ impl Walk<'_> {
                 _ => {}
             }
         }
-        own.extend(labels.clone());
         let at = time(at)?;
+        own.extend(labels.clone());
         let value = |number: f64| if flags & NO_RECORDED_VALUE != 0 { STALE } else { number };
         for (quantile, at_most) in quantiles {
             let label = Some(("quantile", quantile.to_string()));

@@ -40,8 +40,12 @@ const RECORD_HEAD: usize = 8;
 /// The most bytes the body of a record may have. Appends are split to stay far below it.
 const BODY_MAX: usize = 64 << 20;
 
-/// The most samples of one record.
+/// The most samples of one record, and about the most bytes of names in one.
 const SAMPLES_MAX: usize = 1 << 20;
+const NAMES_MAX: usize = 8 << 20;
+
+/// A buffer that grew beyond this is given back.
+const BUFFER_KEPT: usize = 4 << 20;
 
 /// Kinds by their number in a record; 0 is none.
 const KINDS: [Kind; 6] = [Kind::Gauge, Kind::Counter, Kind::Histogram, Kind::State, Kind::Info, Kind::Constant];
@@ -85,16 +89,20 @@ pub struct SampleLog {
     /// Bytes of whole records in the segment, and of those in earlier ones that are still there.
     len: u64,
     earlier: u64,
+    /// Something else than whole records may stand in the segment: it is begun anew before the next.
+    spoiled: bool,
     /// By shard and slot: one more than the generation of the series that was named last; 0: none was.
     named: Vec<Vec<u32>>,
     body: Vec<u8>,
-    sync: SyncSender<Arc<File>>,
+    sync: SyncSender<()>,
     synced: Arc<Synced>,
 }
 
 /// What the thread that synchronises tells.
 #[derive(Debug, Default)]
 struct Synced {
+    /// What is to be synchronised.
+    file: Mutex<Option<Arc<File>>>,
     /// What lies between two synchronisations at least, in milliseconds.
     interval: AtomicU64,
     count: AtomicU64,
@@ -102,12 +110,13 @@ struct Synced {
 }
 
 impl SampleLog {
-    /// Begins a segment behind those that are there. `interval` lies between two synchronisations at least.
-    pub fn open(store_dir: &Path, interval: Span) -> Result<SampleLog, StoreError> {
+    /// Begins a segment behind those that are there, at number `from` at least. `interval` lies between two synchronisations at
+    /// least.
+    pub fn open(store_dir: &Path, from: u64, interval: Span) -> Result<SampleLog, StoreError> {
         let dir = store_dir.join("samples");
         std::fs::create_dir_all(&dir).map_err(|error| io_error(&dir, error))?;
         let there = segments(&dir)?;
-        let number = there.last().map_or(1, |(number, _)| number + 1);
+        let number = there.last().map_or(1, |(number, _)| number + 1).max(from);
         let earlier = there.iter().map(|(_, path)| path.metadata().map_or(0, |about| about.len())).sum();
         let (sync, wanted) = sync_channel(1);
         let synced = Arc::new(Synced { interval: AtomicU64::new(interval.millis()), ..Synced::default() });
@@ -118,7 +127,9 @@ impl SampleLog {
             .map_err(|error| io_error(&dir, error))?;
         let file = Arc::new(begin(&dir, number)?);
         let named = Vec::new();
-        Ok(SampleLog { dir, file, number, len: HEAD as u64, earlier, named, body: Vec::new(), sync, synced })
+        *synced.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&file));
+        let (len, body) = (HEAD as u64, Vec::new());
+        Ok(SampleLog { dir, file, number, len, earlier, spoiled: false, named, body, sync, synced })
     }
 
     /// Bytes that a restart would have to read.
@@ -145,42 +156,57 @@ impl SampleLog {
         now: Timestamp,
         name: impl Fn(&Sample) -> Option<(SeriesName, Option<Kind>)>,
     ) -> Result<(), StoreError> {
-        if let Some(error) = self.synced.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let failed = self.synced.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(error) = failed {
+            // What was not synchronised may be missing on the disk, and would hide what stands behind it.
+            self.spoiled = true;
             return Err(io_error(&self.path(), error));
+        }
+        if self.spoiled {
+            self.begin_next()?;
         }
         let before = self.len;
-        let mut written = Ok(());
-        for some in samples.chunks(SAMPLES_MAX) {
-            self.encode(some, seq, now, &name);
-            let length = (self.body.len() - RECORD_HEAD) as u32;
-            let sum = sum(&self.body[RECORD_HEAD..]);
-            self.body[..4].copy_from_slice(&length.to_le_bytes());
-            self.body[4..RECORD_HEAD].copy_from_slice(&sum.to_le_bytes());
-            written = (&*self.file).write_all(&self.body);
-            if written.is_err() {
-                break;
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let taken = self.encode(&rest[..rest.len().min(SAMPLES_MAX)], seq, now, &name);
+            rest = &rest[taken..];
+            if let Err(error) = self.write() {
+                // What is half there is taken back, and so are the names in it: the next record says them again.
+                self.named.clear();
+                self.len = before;
+                let back = self.file.set_len(before).and_then(|()| (&*self.file).seek(SeekFrom::Start(before)));
+                self.spoiled = back.is_err();
+                return Err(io_error(&self.path(), error));
             }
-            self.len += self.body.len() as u64;
         }
-        if let Err(error) = written {
-            // What is half there is taken back, and so are the names in it: the next record says them again.
-            self.named.clear();
-            self.len = before;
-            let _ = self.file.set_len(before).and_then(|()| (&*self.file).seek(SeekFrom::Start(before)));
-            return Err(io_error(&self.path(), error));
+        if self.body.capacity() > BUFFER_KEPT {
+            self.body = Vec::new();
         }
         // One that waits already comes after this.
-        let _ = self.sync.try_send(Arc::clone(&self.file));
+        let _ = self.sync.try_send(());
         Ok(())
     }
 
+    fn write(&mut self) -> std::io::Result<()> {
+        let body = &mut self.body;
+        let length = u32::try_from(body.len() - RECORD_HEAD).ok().filter(|length| *length as usize <= BODY_MAX);
+        let length = length.ok_or(std::io::ErrorKind::FileTooLarge)?;
+        let sum = sum(&body[RECORD_HEAD..]);
+        body[..4].copy_from_slice(&length.to_le_bytes());
+        body[4..RECORD_HEAD].copy_from_slice(&sum.to_le_bytes());
+        (&*self.file).write_all(body)?;
+        self.len += body.len() as u64;
+        Ok(())
+    }
+
+    /// A record of as many of these samples as it has room for: how many.
     fn encode(
         &mut self,
         samples: &[Sample],
         seq: u64,
         now: Timestamp,
         name: &impl Fn(&Sample) -> Option<(SeriesName, Option<Kind>)>,
-    ) {
+    ) -> usize {
         let body = &mut self.body;
         body.clear();
         body.resize(RECORD_HEAD, 0);
@@ -189,7 +215,12 @@ impl SampleLog {
         let counts_at = body.len();
         body.extend([0; 9]);
         let mut names: u32 = 0;
-        for sample in samples {
+        let mut taken = samples.len();
+        for (n, sample) in samples.iter().enumerate() {
+            if body.len() > NAMES_MAX {
+                taken = n;
+                break;
+            }
             let (shard, slot, generation) = sample.series.place();
             if self.named.len() <= shard {
                 self.named.resize(shard + 1, Vec::new());
@@ -212,6 +243,7 @@ impl SampleLog {
             body.extend((text.len() as u16).to_le_bytes());
             body.extend(text);
         }
+        let samples = &samples[..taken];
         let offset = |sample: &Sample| i32::try_from(sample.at.millis().wrapping_sub(now.millis()));
         let near = samples.iter().all(|sample| offset(sample).is_ok());
         body[counts_at..counts_at + 4].copy_from_slice(&names.to_le_bytes());
@@ -223,18 +255,26 @@ impl SampleLog {
             false => samples.iter().for_each(|sample| body.extend(sample.at.millis().to_le_bytes())),
         }
         samples.iter().for_each(|sample| body.extend(sample.value.to_le_bytes()));
+        taken
     }
 
     /// Begins a segment: a snapshot that is taken now holds what all before it say. Its number.
     pub fn cut(&mut self) -> Result<u64, StoreError> {
         // Should the snapshot fail, those before are what a restart needs.
         self.file.sync_data().map_err(|error| io_error(&self.path(), error))?;
+        self.begin_next()?;
+        Ok(self.number)
+    }
+
+    fn begin_next(&mut self) -> Result<(), StoreError> {
         self.file = Arc::new(begin(&self.dir, self.number + 1)?);
+        *self.synced.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&self.file));
         self.number += 1;
         self.earlier += self.len;
         self.len = HEAD as u64;
         self.named.clear();
-        Ok(self.number)
+        self.spoiled = false;
+        Ok(())
     }
 
     /// Removes the segments before one: a snapshot that holds them is written.
@@ -261,7 +301,12 @@ pub fn recall(store_dir: &Path, from: u64, mut each: impl FnMut(Entry)) -> Resul
     for (number, path) in segments(&dir)?.into_iter().filter(|(number, _)| *number >= from) {
         let mut bytes = Vec::new();
         File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(|error| io_error(&path, error))?;
-        let known = bytes.len() >= HEAD && &bytes[..8] == MAGIC && bytes[8..HEAD] == FORM.to_le_bytes();
+        let ours = bytes.len() >= HEAD && &bytes[..8] == MAGIC;
+        let form = bytes.get(8..HEAD).and_then(|form| Some(u32::from_le_bytes(form.try_into().ok()?))).unwrap_or(0);
+        if ours && form > FORM {
+            return Err(StoreError::Newer { path, found: form });
+        }
+        let known = ours && form == FORM;
         let mut rest = if known { &bytes[HEAD..] } else { &bytes[..] };
         while known && let Some((body, after)) = record(rest) {
             let Some(entry) = decode(body, number) else { break };
@@ -362,9 +407,10 @@ fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
 }
 
 /// Synchronises as often as is wanted and no oftener. Ends with the log.
-fn synchronise(wanted: &Receiver<Arc<File>>, tell: &Synced) {
-    while let Ok(file) = wanted.recv() {
-        match file.sync_data() {
+fn synchronise(wanted: &Receiver<()>, tell: &Synced) {
+    while let Ok(()) = wanted.recv() {
+        let file = tell.file.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match file.map_or(Ok(()), |file| file.sync_data()) {
             Ok(()) => _ = tell.count.fetch_add(1, Ordering::Relaxed),
             Err(error) => *tell.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
         }
@@ -397,7 +443,7 @@ mod tests {
     impl Written {
         fn new() -> Written {
             let dir = tempfile::tempdir().expect("a folder");
-            let log = SampleLog::open(dir.path(), Span::from_millis(10)).expect("a log");
+            let log = SampleLog::open(dir.path(), 1, Span::from_millis(10)).expect("a log");
             Written { dir, engine: Engine::new(Config::default(), at(1000)), log }
         }
 
@@ -467,7 +513,7 @@ mod tests {
         // Another life begins a segment of its own.
         let Written { dir, engine, log } = written;
         drop(log);
-        let log = SampleLog::open(dir.path(), Span::from_millis(10)).expect("a log");
+        let log = SampleLog::open(dir.path(), 1, Span::from_millis(10)).expect("a log");
         let mut written = Written { dir, engine, log };
         written.append(&[("a", 1992, 3.0)], 3);
         assert_eq!(written.told(0).iter().map(|row| row.0).collect::<Vec<_>>(), [2, 3]);
@@ -489,7 +535,8 @@ mod tests {
             let ends = [0, HEAD, first].contains(&length);
             assert_eq!(recalled.lost.len(), usize::from(!ends), "{length} bytes");
         }
-        for at in 0..whole.len() {
+        // A form that is another is no damage.
+        for at in (0..8).chain(HEAD..whole.len()) {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x40;
             std::fs::write(&path, &bytes).expect("writable");
@@ -498,6 +545,44 @@ mod tests {
             let (_, from, bytes) = &recalled.lost[0];
             assert_eq!(from + bytes, whole.len() as u64, "byte {at}");
         }
+    }
+
+    #[test]
+    fn many_long_names_take_several_records_and_a_later_form_is_refused() {
+        let mut written = Written::new();
+        let long = "x".repeat(8000);
+        let names: Vec<String> = (0..2500).map(|n| format!("n{{a=\"{n}{long}\"}}")).collect();
+        let rows: Vec<(&str, i64, f64)> = names.iter().map(|name| (name.as_str(), 1990, 1.0)).collect();
+        written.append(&rows, 1);
+        let (entries, recalled) = written.recalled(0);
+        assert_eq!((recalled.samples, recalled.lost.len()), (2500, 0));
+        assert!(entries.len() >= 2 && entries.iter().all(|entry| entry.seq == 1), "{} records", entries.len());
+        assert!(written.log.body.capacity() <= BUFFER_KEPT);
+        let path = written.log.path();
+        let mut bytes = std::fs::read(&path).expect("readable");
+        bytes[8] = 9;
+        std::fs::write(&path, bytes).expect("writable");
+        let refused = recall(written.dir.path(), 0, |_| {}).expect_err("a later form");
+        assert!(matches!(refused, StoreError::Newer { found: 9, .. }), "{refused}");
+    }
+
+    #[test]
+    fn behind_a_synchronisation_that_failed_a_segment_is_begun_and_never_before_the_one_a_snapshot_names() {
+        let mut written = Written::new();
+        written.append(&[("a", 1990, 1.0)], 1);
+        *written.log.synced.failed.lock().expect("nobody panicked") = Some(std::io::ErrorKind::Other.into());
+        let sample = Sample {
+            series: written.engine.intern(&name("a"), None, at(1000)).expect("room"),
+            at: at(1991),
+            value: 2.0,
+        };
+        assert!(written.log.append(&[sample], 2, at(2000), |_| Some((name("a"), None))).is_err());
+        written.append(&[("a", 1992, 3.0)], 3);
+        let segments: Vec<u64> = written.recalled(0).0.iter().map(|entry| entry.segment).collect();
+        assert_eq!(segments, [1, 2]);
+        let dir = tempfile::tempdir().expect("a folder");
+        let log = SampleLog::open(dir.path(), 7, Span::from_millis(10)).expect("a log");
+        assert_eq!(log.number, 7);
     }
 
     #[test]

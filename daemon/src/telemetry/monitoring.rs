@@ -40,7 +40,7 @@ fn exported() -> Exported {
         stats.counts.transitions.extend(SystemState::ALL.map(|to| ((from, to), 1)));
     }
     stats.counts.events.insert("cycle_completed", 1);
-    let samples = SampleLog::open(folder.path(), Span::from_millis(200)).expect("a log");
+    let samples = SampleLog::open(folder.path(), 1, Span::from_millis(200)).expect("a log");
     let view = View { engine: &engine, store: &store, stats: &stats, samples: &samples, settings: &settings, now };
     let mut m = Measured::of(&view);
     m.budgets = vec![(None, Some(5.0), Some(5.0)), (Some("load".to_owned()), Some(5.0), Some(5.0))];

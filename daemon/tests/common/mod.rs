@@ -212,12 +212,13 @@ impl Daemon {
         write!(stream, "{head}Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes)?;
-        let text = String::from_utf8(bytes).expect("text");
-        let (head, body) = text.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
+        let head = String::from_utf8(bytes[..end].to_vec()).expect("a head is text");
         let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
-        let answer = Answer { status, head: head.to_owned(), text: body.to_owned(), bytes: body.into() };
+        let body = bytes.split_off(end + 4);
+        let answer = Answer { status, head, text: String::from_utf8_lossy(&body).into_owned(), bytes: body };
         match answer.header("content-length") {
-            Some(length) if length != body.len().to_string() => Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Some(length) if length != answer.bytes.len().to_string() => Err(std::io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(answer),
         }
     }

@@ -2,14 +2,35 @@
 
 use super::{Bad, Labels, names};
 use crate::receive::proto::{Message, Wrong};
+use homeostat::series::NAME_LEN_MAX;
 use serde_json::{Map, Value as Json, json};
 
 /// Values within values are read so deep; what lies deeper is left out.
 const DEPTH_MAX: usize = 8;
 
+/// Lists and maps are read so far; what comes after as many values within values is left out.
+const PARTS_MAX: usize = 1024;
+
+/// Text that is longer than a series may be is refused before it is copied.
 pub fn text(message: Message<'_>, field: &str) -> Result<String, Bad> {
+    let len = message.bytes().len();
+    if len > NAME_LEN_MAX {
+        return Err(Bad::Point(format!("{field} has {len} bytes; a whole series may have {NAME_LEN_MAX}")));
+    }
     let text = std::str::from_utf8(message.bytes());
     text.map(str::to_owned).map_err(|_| Bad::Point(format!("{field} is not UTF-8")))
+}
+
+/// Whether an attribute is one of these, by its key alone.
+pub fn is_called(mut pair: Message<'_>, names: &[&str]) -> Result<bool, Bad> {
+    let mut called = false;
+    while let Some((field, part)) = pair.next()? {
+        if field == 1 {
+            let key = part.message()?.bytes();
+            called = names.iter().any(|name| name.as_bytes() == key);
+        }
+    }
+    Ok(called)
 }
 
 /// `key = 1, value = 2`, as they are.
@@ -18,7 +39,7 @@ pub fn attribute(mut pair: Message<'_>) -> Result<(String, String), Bad> {
     while let Some((field, part)) = pair.next()? {
         match field {
             1 => name = text(part.message()?, "attributes.key")?,
-            2 => value = any(part.message()?, 0)?,
+            2 => value = any(part.message()?, 0, &mut 0)?,
             _ => {}
         }
     }
@@ -49,7 +70,7 @@ fn plain(value: Json) -> String {
 
 /// `string_value = 1, bool_value = 2, int_value = 3, double_value = 4, array_value = 5 { values = 1 }, kvlist_value = 6 { values = 1 },
 /// bytes_value = 7`
-fn any(mut value: Message<'_>, depth: usize) -> Result<Json, Bad> {
+fn any(mut value: Message<'_>, depth: usize, parts_read: &mut usize) -> Result<Json, Bad> {
     let mut read = Json::Null;
     while let Some((field, part)) = value.next()? {
         read = match field {
@@ -60,8 +81,8 @@ fn any(mut value: Message<'_>, depth: usize) -> Result<Json, Bad> {
             5 if depth < DEPTH_MAX => {
                 let (mut list, mut parts) = (Vec::new(), part.message()?);
                 while let Some((field, part)) = parts.next()? {
-                    if field == 1 {
-                        list.push(any(part.message()?, depth + 1)?);
+                    if field == 1 && enough(parts_read) {
+                        list.push(any(part.message()?, depth + 1, parts_read)?);
                     }
                 }
                 Json::Array(list)
@@ -69,26 +90,34 @@ fn any(mut value: Message<'_>, depth: usize) -> Result<Json, Bad> {
             6 if depth < DEPTH_MAX => {
                 let (mut map, mut parts) = (Map::new(), part.message()?);
                 while let Some((field, part)) = parts.next()? {
-                    if field == 1 {
-                        let (name, value) = entry(part.message()?, depth + 1)?;
+                    if field == 1 && enough(parts_read) {
+                        let (name, value) = entry(part.message()?, depth + 1, parts_read)?;
                         map.insert(name, value);
                     }
                 }
                 Json::Object(map)
             }
-            7 => Json::String(base64(part.message()?.bytes())),
+            7 => {
+                let bytes = part.message()?.bytes();
+                Json::String(base64(&bytes[..bytes.len().min(NAME_LEN_MAX)]))
+            }
             _ => read,
         };
     }
     Ok(read)
 }
 
-fn entry(mut pair: Message<'_>, depth: usize) -> Result<(String, Json), Bad> {
+fn enough(parts_read: &mut usize) -> bool {
+    *parts_read += 1;
+    *parts_read <= PARTS_MAX
+}
+
+fn entry(mut pair: Message<'_>, depth: usize, parts_read: &mut usize) -> Result<(String, Json), Bad> {
     let (mut name, mut value) = (String::new(), Json::Null);
     while let Some((field, part)) = pair.next()? {
         match field {
             1 => name = text(part.message()?, "attributes.key")?,
-            2 => value = any(part.message()?, depth)?,
+            2 => value = any(part.message()?, depth, parts_read)?,
             _ => {}
         }
     }
