@@ -39,25 +39,11 @@ pub const WORKS: &[Work] = &[
         measure: || sent(1_000, "adaptive"),
     },
     Work {
-        name: "one sample by remote-write, written down and judged by bounds, 100,000 series",
-        unit: "ns",
-        goal: 250.0,
-        reference: NAIVE,
-        measure: || sent(100_000, "adaptive"),
-    },
-    Work {
         name: "one sample by remote-write, written down and judged by auto, 1,000 series",
         unit: "ns",
         goal: 600.0,
         reference: NAIVE,
         measure: || sent(1_000, "auto"),
-    },
-    Work {
-        name: "one sample by remote-write, written down and judged by auto, 100,000 series",
-        unit: "ns",
-        goal: 600.0,
-        reference: NAIVE,
-        measure: || sent(100_000, "auto"),
     },
 ];
 
