@@ -5,14 +5,18 @@
 //! the classic one, and a checker for it refuses what OpenMetrics calls a counter.
 
 mod ab;
+mod counts;
 mod door;
 mod receive;
 mod receivers;
 mod sources;
+mod text;
 mod thresholds;
 mod verdicts;
 mod written;
 
+pub use counts::Counts;
+pub use text::{Format, encode};
 pub use thresholds::{Learned, Served, threshold_families};
 
 use crate::access;
@@ -22,47 +26,23 @@ use crate::page;
 use crate::remote_write;
 use crate::source;
 use crate::webhook::Tally;
+use counts::CONFIDENCES;
 use homeostat::calendar::{Calendar, Occasion};
 use homeostat::config::Kind;
-use homeostat::event::{Asked, Event, Phase, Settled};
-use homeostat::execute::{Knob, Verification};
+use homeostat::event::Settled;
+use homeostat::execute::Verification;
 use homeostat::feedback::{LoopKind, ParameterKind, Verdict};
 use homeostat::knowledge::claims::Claims;
 use homeostat::monitor::Fate;
 use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
-use homeostat::rollout::Step;
 use homeostat::series::SeriesName;
 use homeostat::time::Timestamp;
 use homeostat::versus::{Book, Report, report};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-// --- what is counted as it passes ------------------------------------------------------------------------------------
-
-/// Upper ends of the confidences that learned thresholds are sorted by.
-const CONFIDENCES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
-
-/// Events since the start, counted.
-#[derive(Clone, Debug, Default)]
-pub struct Counts {
-    events: BTreeMap<&'static str, u64>,
-    transitions: BTreeMap<(SystemState, SystemState), u64>,
-    settled: BTreeMap<Verification, u64>,
-    dispatched: BTreeMap<&'static str, u64>,
-    verdicts: BTreeMap<Verdict, u64>,
-    alerts: u64,
-    muted: u64,
-    proposed: u64,
-    proposals: BTreeMap<Settled, u64>,
-    rollout_steps: BTreeMap<Step, u64>,
-    released: u64,
-    confidences: [u64; CONFIDENCES.len() + 1],
-    confidence_sum: f64,
-}
 
 /// What threads of their own count as they work, each in the order of the configuration.
 #[derive(Debug, Default)]
@@ -95,64 +75,6 @@ impl Growing {
         self.total += sum.saturating_sub(self.seen);
         self.seen = sum;
         self.total
-    }
-}
-
-impl Counts {
-    pub fn count(&mut self, event: &Event) {
-        *self.events.entry(event.kind()).or_default() += 1;
-        match event {
-            Event::StateChanged { transition, .. } => {
-                *self.transitions.entry((transition.from, transition.to)).or_default() += 1;
-            }
-            Event::ChangeSettled { outcome } => *self.settled.entry(outcome.verification).or_default() += 1,
-            Event::ChangeDispatched { change } => *self.dispatched.entry(knob(&change.knob)).or_default() += 1,
-            Event::Signalled { signal } => {
-                if let Some(verdict) = signal.verdict {
-                    *self.verdicts.entry(verdict).or_default() += 1;
-                }
-            }
-            Event::Alerted(alerted) if alerted.phase == Phase::Onset => {
-                self.alerts += 1;
-                self.muted += u64::from(alerted.muted);
-            }
-            Event::LevelShiftProposed { because, .. } => self.proposed += u64::from(*because == Asked::Opened),
-            Event::LevelShiftSettled { settled, .. } => *self.proposals.entry(*settled).or_default() += 1,
-            Event::RolloutMoved { to, .. } => *self.rollout_steps.entry(*to).or_default() += 1,
-            Event::ThresholdReleased { series, .. } => self.released += series.len() as u64,
-            Event::ThresholdLearned { threshold, .. } => {
-                let confidence = threshold.confidence.get();
-                let bin = CONFIDENCES.iter().position(|end| confidence <= *end).unwrap_or(CONFIDENCES.len());
-                self.confidences[bin] += 1;
-                self.confidence_sum += confidence;
-            }
-            Event::Alerted(_)
-            | Event::SeriesAdded { .. }
-            | Event::SeriesForgotten { .. }
-            | Event::Forecasted { .. }
-            | Event::ClaimSettled { .. }
-            | Event::Adjusted { .. }
-            | Event::Withheld { .. }
-            | Event::EffectMeasured { .. }
-            | Event::LoopPaused { .. }
-            | Event::Frozen { .. }
-            | Event::CycleCompleted(_) => {}
-        }
-    }
-
-    fn of(&self, kind: &str) -> f64 {
-        self.events.get(kind).copied().unwrap_or(0) as f64
-    }
-}
-
-fn knob(knob: &Knob) -> &'static str {
-    match knob {
-        Knob::Threshold(_) => "threshold",
-        Knob::Sensitivity(_) => "sensitivity",
-        Knob::Trust(_) => "trust",
-        Knob::Preference(_) => "preference",
-        Knob::Factor(_) => "factor",
-        Knob::Parameters => "parameters",
     }
 }
 
@@ -704,90 +626,6 @@ impl Families {
         let paused = self.gauge("homeostat_loop_paused", "1 while the loop is stopped because it did harm.");
         for one in loops {
             paused.put([("loop", one.of.as_str())], f64::from(u8::from(one.paused)));
-        }
-    }
-}
-
-/// The two texts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    Classic,
-    OpenMetrics,
-}
-
-impl Format {
-    /// OpenMetrics when it is asked for, at least as much as the classic text.
-    pub fn accepted<'a>(accepts: impl Iterator<Item = &'a str>) -> Format {
-        let (mut open, mut classic) = (0.0_f64, 0.0_f64);
-        for range in accepts.flat_map(|accept| accept.split(',')) {
-            let mut parts = range.split(';').map(str::trim);
-            let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0));
-            match kind.as_str() {
-                "application/openmetrics-text" => open = open.max(weight),
-                "text/plain" => classic = classic.max(weight),
-                _ => {}
-            }
-        }
-        if open > 0.0 && open >= classic { Format::OpenMetrics } else { Format::Classic }
-    }
-
-    pub const fn content_type(self) -> &'static str {
-        match self {
-            Format::Classic => "text/plain; version=0.0.4; charset=utf-8",
-            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
-
-/// The text of all families that have samples.
-pub fn encode(families: &[Family], format: Format) -> String {
-    let mut text = String::with_capacity(16 * 1024);
-    for family in families.iter().filter(|family| !family.samples.is_empty()) {
-        let base = match format {
-            Format::Classic => family.name,
-            // In OpenMetrics the suffix belongs to the sample, not to the family.
-            Format::OpenMetrics => family.name.strip_suffix("_total").unwrap_or(family.name),
-        };
-        let kind = match family.kind {
-            Type::Counter => "counter",
-            Type::Gauge => "gauge",
-            Type::Histogram => "histogram",
-        };
-        // Writing into text cannot fail.
-        let _ = write!(text, "# HELP {base} ");
-        escape(&mut text, family.help, format == Format::OpenMetrics);
-        let _ = writeln!(text, "\n# TYPE {base} {kind}");
-        for sample in &family.samples {
-            text.push_str(family.name);
-            text.push_str(sample.suffix);
-            for (at, (name, value)) in sample.labels.iter().enumerate() {
-                let _ = write!(text, "{}{name}=\"", if at == 0 { '{' } else { ',' });
-                escape(&mut text, value, true);
-                text.push('"');
-            }
-            text.push_str(if sample.labels.is_empty() { " " } else { "} " });
-            match sample.value {
-                value if value == f64::INFINITY => text.push_str("+Inf"),
-                value if value == f64::NEG_INFINITY => text.push_str("-Inf"),
-                value => _ = write!(text, "{value}"),
-            }
-            text.push('\n');
-        }
-    }
-    if format == Format::OpenMetrics {
-        text.push_str("# EOF\n");
-    }
-    text
-}
-
-fn escape(text: &mut String, value: &str, quotes: bool) {
-    for c in value.chars() {
-        match c {
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '"' if quotes => text.push_str("\\\""),
-            c => text.push(c),
         }
     }
 }

@@ -295,6 +295,22 @@ fn ask(agent: &ureq::Agent, daemon: &Daemon, path: &str, token: Option<&str>) ->
     Ok((answer.status().as_u16(), head + &answer.body_mut().read_to_string().map_err(|error| error.to_string())?))
 }
 
+/// What `openssl req -x509` makes when it is not told otherwise.
+#[test]
+fn a_certificate_that_is_made_for_an_authority_is_told_with_its_remedy() {
+    let dir = folder();
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("parameters");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    write(&dir, "server.pem", &params.self_signed(&key).expect("signed").pem());
+    write(&dir, "server.key", &key.serialize_pem());
+    write(&dir, "access.yml", &format!("{TLS}{}", names()));
+    configure(&dir, "http: {access: access.yml}\n");
+    let daemon = Daemon::listening(&dir, "127.0.0.1:0");
+    let ran = run(&dir, &["status", "--url", &format!("https://{}", daemon.address), "--ca", "server.pem"]);
+    assert!(ran.code == 3 && ran.err.contains("basicConstraints CA:FALSE"), "{} {}", ran.code, ran.err);
+}
+
 const TLS: &str = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
 
 #[test]

@@ -247,6 +247,11 @@ impl Client {
 
     fn failed(&self, refusal: Refusal) -> Failed {
         match refusal {
+            Refusal::Unreachable(why) if why.contains("CaUsedAsEndEntity") => Failed::World(format!(
+                "{} shows a certificate that is made for an authority, not for a server: make it with basicConstraints CA:FALSE \
+                 (docs/access.md has the line)",
+                self.url
+            )),
             Refusal::Unreachable(why) => Failed::World(format!(
                 "no daemon answers at {} ({why}): is it running? Start it with `homeostat run`, or name its address with \
                  --url or HOMEOSTAT_URL{}",

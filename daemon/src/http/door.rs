@@ -64,11 +64,18 @@ pub async fn pass(State(door): State<Door>, request: Request, next: Next) -> Res
         return closing(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text).into_response());
     }
     let (body, seen) = audit::looked(body);
-    let response = next.run(Request::from_parts(parts, body)).await;
-    record.what = audit::what(&seen);
-    record.status = response.status().as_u16();
-    keep(&door.app, record).await;
-    response
+    // By itself: whoever goes away before the answer takes no record of what they changed along.
+    let done = tokio::spawn(async move {
+        let response = next.run(Request::from_parts(parts, body)).await;
+        record.what = audit::what(&seen);
+        record.status = response.status().as_u16();
+        keep(&door.app, record).await;
+        response
+    });
+    match done.await {
+        Ok(response) => response,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// Who a request is from, if they may do what it needs; else the answer that says what is missing.

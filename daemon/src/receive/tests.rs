@@ -110,6 +110,28 @@ fn field(tag: u8, bytes: &[u8]) -> Vec<u8> {
     all
 }
 
+/// Where, with which byte and in which way bytes are changed.
+type Damage = Vec<(prop::sample::Index, u8, u8)>;
+
+pub fn damage(least: usize) -> impl Strategy<Value = Damage> {
+    prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4_u8), least..6)
+}
+
+pub fn harm(bytes: &mut Vec<u8>, damage: &Damage) {
+    for (index, byte, how) in damage {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = index.index(bytes.len());
+        match how {
+            0 => bytes[at] = *byte,
+            1 => bytes.truncate(at),
+            2 => bytes.insert(at, *byte),
+            _ => bytes.extend_from_within(at..),
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(settings())]
 
@@ -193,23 +215,12 @@ proptest! {
     #[test]
     fn damaged_requests_are_taken_or_refused(
         request in some_request(),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4_u8), 1..6),
+        damage in damage(1),
     ) {
         for (version, mut bytes) in
             [(Version::One, request.encode_to_vec()), (Version::Two, two(&request.timeseries, 1).encode_to_vec())]
         {
-            for (index, byte, how) in &damage {
-                if bytes.is_empty() {
-                    break;
-                }
-                let at = index.index(bytes.len());
-                match how {
-                    0 => bytes[at] = *byte,
-                    1 => bytes.truncate(at),
-                    2 => bytes.insert(at, *byte),
-                    _ => bytes.extend_from_within(at..),
-                }
-            }
+            harm(&mut bytes, &damage);
             let mut batch = Batch { arena: bytes.clone(), ..Batch::default() };
             let read = decode_plain(version, SEED, &mut batch);
             prop_assert!(batch.arena.len() <= 4 * bytes.len(), "{} of {}", batch.arena.len(), bytes.len());

@@ -47,14 +47,9 @@ impl Store {
         who: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(u64, String)>, StoreError> {
-        let sql = |source: rusqlite::Error| error(&self.path, source);
         let text = "select id, body from audit
                     where id < ?1 and (?2 is null or json_extract(body, '$.who') = ?2) order by id desc limit ?3";
-        let mut select = self.connection.prepare_cached(text).map_err(sql)?;
-        let before = before.unwrap_or(u64::MAX).min(i64::MAX as u64) as i64;
-        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?));
-        let rows = select.query_map(params![before, who, limit as i64], row).map_err(sql)?;
-        rows.collect::<Result<Vec<_>, _>>().map_err(sql)
+        self.newest(text, before, who, limit)
     }
 
     /// Removes records older than `oldest`, and those over `rows_max`.
@@ -90,13 +85,24 @@ impl Store {
         alert: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(u64, String)>, StoreError> {
-        let sql = |source: rusqlite::Error| error(&self.path, source);
         let text = "select id, body from verdicts
                     where id < ?1 and (?2 is null or json_extract(body, '$.alert') = ?2) order by id desc limit ?3";
+        self.newest(text, before, alert, limit)
+    }
+
+    /// Numbers and bodies: `text` asks for those under a number, of a name where one is given, and for how many.
+    fn newest(
+        &self,
+        text: &str,
+        before: Option<u64>,
+        of: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(u64, String)>, StoreError> {
+        let sql = |source: rusqlite::Error| error(&self.path, source);
         let mut select = self.connection.prepare_cached(text).map_err(sql)?;
         let before = before.unwrap_or(u64::MAX).min(i64::MAX as u64) as i64;
         let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?));
-        let rows = select.query_map(params![before, alert, limit as i64], row).map_err(sql)?;
+        let rows = select.query_map(params![before, of, limit as i64], row).map_err(sql)?;
         rows.collect::<Result<Vec<_>, _>>().map_err(sql)
     }
 }

@@ -21,7 +21,7 @@ use homeostat::monitor::Sample;
 use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -299,36 +299,58 @@ pub fn recall(store_dir: &Path, from: u64, mut each: impl FnMut(Entry)) -> Resul
         return Ok(recalled);
     }
     for (number, path) in segments(&dir)?.into_iter().filter(|(number, _)| *number >= from) {
-        let mut bytes = Vec::new();
-        File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(|error| io_error(&path, error))?;
-        let ours = bytes.len() >= HEAD && &bytes[..8] == MAGIC;
-        let form = bytes.get(8..HEAD).and_then(|form| Some(u32::from_le_bytes(form.try_into().ok()?))).unwrap_or(0);
+        let io = |error| io_error(&path, error);
+        let file = File::open(&path).map_err(io)?;
+        let whole = file.metadata().map_err(io)?.len();
+        let mut from = BufReader::with_capacity(BUFFER_KEPT, file);
+        let mut head = [0; HEAD];
+        let ours = filled(&mut from, &mut head).map_err(io)? && &head[..8] == MAGIC;
+        let form = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
         if ours && form > FORM {
             return Err(StoreError::Newer { path, found: form });
         }
-        let known = ours && form == FORM;
-        let mut rest = if known { &bytes[HEAD..] } else { &bytes[..] };
-        while known && let Some((body, after)) = record(rest) {
-            let Some(entry) = decode(body, number) else { break };
-            recalled.entries += 1;
-            recalled.samples += entry.samples.len() as u64;
-            each(entry);
-            rest = after;
+        let (mut read, mut body) = (0, Vec::new());
+        if ours && form == FORM {
+            read = HEAD as u64;
+            // One record at a time: a segment may be larger than the memory there is.
+            while next_record(&mut from, whole - read, &mut body).map_err(io)?
+                && let Some(entry) = decode(&body, number)
+            {
+                read += (RECORD_HEAD + body.len()) as u64;
+                recalled.entries += 1;
+                recalled.samples += entry.samples.len() as u64;
+                each(entry);
+            }
         }
-        if !rest.is_empty() {
-            let at = (bytes.len() - rest.len()) as u64;
-            recalled.lost.push((path, at, rest.len() as u64));
+        if read < whole {
+            recalled.lost.push((path, read, whole - read));
         }
     }
     Ok(recalled)
 }
 
-/// The body of the first record, and what stands behind it; none: it is not whole, or not what was written.
-fn record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (head, rest) = bytes.split_at_checked(RECORD_HEAD)?;
-    let length = u32::from_le_bytes(head[..4].try_into().ok()?) as usize;
-    let (body, after) = rest.split_at_checked(length).filter(|_| length <= BODY_MAX)?;
-    (sum(body).to_le_bytes() == head[4..]).then_some((body, after))
+/// Reads the body of the next record, of which no more than `left` bytes can be there; false: there is none that is whole and is
+/// what was written.
+fn next_record(from: &mut impl Read, left: u64, body: &mut Vec<u8>) -> std::io::Result<bool> {
+    let mut head = [0; RECORD_HEAD];
+    if !filled(from, &mut head)? {
+        return Ok(false);
+    }
+    let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    if length > BODY_MAX || (RECORD_HEAD + length) as u64 > left {
+        return Ok(false);
+    }
+    body.resize(length, 0);
+    Ok(filled(from, body)? && sum(body).to_le_bytes() == head[4..])
+}
+
+/// Whether there were as many bytes.
+fn filled(from: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<bool> {
+    match from.read_exact(bytes) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn decode(body: &[u8], segment: u64) -> Option<Entry> {

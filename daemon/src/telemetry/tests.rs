@@ -1,6 +1,7 @@
 //! The text that goes out, letter by letter, and when it is which of the two.
 
 use super::*;
+use homeostat::event::{Asked, Event, Phase};
 
 #[test]
 fn the_classic_text_and_openmetrics_differ_where_they_have_to() {

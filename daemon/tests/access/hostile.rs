@@ -110,3 +110,30 @@ fn who_dawdles_is_cut_off_and_who_may_not_enter_need_not_be_listened_to() {
     assert!(metric(&daemon, "homeostat_http_refused_total{reason=\"too_slow\"}") >= 1.0);
     assert_eq!(get(&daemon, "/api/v1/freeze", READ).json()["data"]["frozen"], Value::Bool(false));
 }
+
+/// Whatever was changed is on record, also when nobody waited to hear of it.
+#[test]
+fn who_goes_away_before_the_answer_leaves_a_record_of_what_they_changed() {
+    let dir = folder();
+    let daemon = guarded(&dir, &names());
+    let body = r#"{"frozen":true}"#;
+    for _ in 0..50 {
+        let mut stream = TcpStream::connect(&daemon.address).expect("it listens");
+        let head = bearer(OPERATE) + "Content-Type: application/json\r\n";
+        let length = body.len();
+        write!(
+            stream,
+            "POST /api/v1/freeze HTTP/1.1\r\nHost: localhost\r\n{head}Content-Length: {length}\r\n\r\n{body}"
+        )
+        .expect("written");
+        stream.shutdown(Shutdown::Both).expect("it was open");
+    }
+    // The last one is asked as it should be, and is done after those before it.
+    assert_eq!(post(&daemon, "/api/v1/freeze", OPERATE, body).status, 200);
+    let count = |path: &str, token: &str| get(&daemon, path, token).json()["data"].as_array().expect("a list").len();
+    let changes = || count("/api/v1/events?kind=frozen&limit=1000", READ);
+    wait_until("records of all changes", || {
+        let changed = changes();
+        (changed > 1 && count("/api/v1/audit?limit=1000", OPERATE) == changed).then_some(())
+    });
+}

@@ -6,6 +6,7 @@ mod metrics;
 
 use super::*;
 use crate::receive::labels::called;
+use crate::receive::tests::{damage, harm};
 use metrics::*;
 use metrics::{Metric, value};
 use proptest::prelude::*;
@@ -238,7 +239,7 @@ proptest! {
     fn damaged_requests_are_taken_or_refused(
         points in prop::collection::vec(some_point(), 0..4),
         bounds in prop::collection::vec(any::<f64>(), 0..4),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4_u8), 0..6),
+        damage in damage(0),
     ) {
         let request = export(SERVICE, vec![
             gauge("a.b", "s", points.clone()),
@@ -246,18 +247,7 @@ proptest! {
             histograms("h", "1", DELTA, vec![histogram(NOW, &bounds, &vec![1; bounds.len() + 1], 1.0)]),
         ]);
         let mut bytes = request.encode_to_vec();
-        for (index, byte, how) in &damage {
-            if bytes.is_empty() {
-                break;
-            }
-            let at = index.index(bytes.len());
-            match how {
-                0 => bytes[at] = *byte,
-                1 => bytes.truncate(at),
-                2 => bytes.insert(at, *byte),
-                _ => bytes.extend_from_within(at..),
-            }
-        }
+        harm(&mut bytes, &damage);
         let (mut batch, mut deltas) = (Batch::default(), Deltas::new(100));
         let reading = Reading { seed: 7, labels_max: 1 << 16, now: Timestamp::from_millis(NOW), deltas: Some(&mut deltas) };
         match decode(&bytes, reading, &mut batch) {
