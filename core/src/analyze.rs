@@ -60,6 +60,8 @@ pub struct Analysis {
     /// Series that were due before this cycle learned any, and that still are.
     pub due: usize,
     pub waiting: usize,
+    /// More than fits one cycle is due: the next one comes early.
+    pub goes_on: bool,
     /// Forecasts that came or went: when the series will cross its alert level.
     pub forecasts: Vec<(SeriesName, Option<Timestamp>)>,
     /// What was seen of series whose level may have shifted.
@@ -90,22 +92,80 @@ pub fn analyze(
     let ordered: BTreeMap<&SeriesName, Sensitivity> = wanted.iter().filter_map(|(_, wanted)| ordered(wanted)).collect();
     // Never learned first, then the longest waiting; names last, so that the order does not depend on anything else.
     let mut due: Vec<&Series> = knowledge
-        .series()
+        .attended()
         .filter(|series| is_due(knowledge, series, ordered.contains_key(series.name()), now))
         .collect();
     due.sort_by_key(|series| (Reverse(series.learned_at().is_none()), series.learned_at()));
-    let budget = tasks(knowledge, knowledge.parameters().execution_parallelism);
     analysis.due = due.len();
-    analysis.waiting = due.len().saturating_sub(budget);
-    for series in due.into_iter().take(budget) {
+    due.truncate(tasks(knowledge, knowledge.parameters().execution_parallelism));
+    let fitting = in_one_go(&due);
+    analysis.goes_on = fitting < due.len();
+    due.truncate(fitting);
+    analysis.waiting = analysis.due - due.len();
+    let learn = |series: &&Series, scratch: &mut Scratch| {
         let learned = learn_one(knowledge, series, ordered.get(series.name()).copied(), scratch, now);
-        analysis.refuted.extend(refuted(knowledge, series, learned.as_ref()));
-        match learned.filter(|threshold| is_news(series, threshold, |of| knowledge.preference(of))) {
+        let refuted = refuted(knowledge, series, learned.as_ref());
+        (learned.filter(|threshold| is_news(series, threshold, |of| knowledge.preference(of))), refuted)
+    };
+    for (series, (learned, refuted)) in due.iter().zip(side_by_side(&due, knowledge.threads(), scratch, learn)) {
+        analysis.refuted.extend(refuted);
+        match learned {
             Some(threshold) => analysis.learned.push((series.name().clone(), threshold)),
             None => analysis.confirmed.push(series.name().clone()),
         }
     }
     analysis
+}
+
+/// Samples that are learned from in one cycle at most, which take about half a second of one core: the rest goes on with the next one, after
+/// others had their turn.
+const SAMPLES_AT_ONCE: usize = 8_000_000;
+
+/// Series under which more than one thread gains nothing.
+const SIDE_BY_SIDE_MIN: usize = 32;
+
+/// How many of these fit one cycle: one at least.
+fn in_one_go(due: &[&Series]) -> usize {
+    let mut samples = 0;
+    let over = due.iter().position(|series| {
+        samples += series.window().len();
+        samples > SAMPLES_AT_ONCE
+    });
+    over.map_or(due.len(), |over| over.max(1))
+}
+
+/// Does the same to all, on so many threads; what comes of it stands in their order.
+fn side_by_side<T: Sync, R: Send>(
+    all: &[T],
+    threads: usize,
+    scratch: &mut Scratch,
+    each: impl Fn(&T, &mut Scratch) -> R + Sync,
+) -> Vec<R> {
+    let threads = threads.min(all.len() / SIDE_BY_SIDE_MIN);
+    if threads <= 1 {
+        return all.iter().map(|one| each(one, scratch)).collect();
+    }
+    let (mine, others) = all.split_at(all.len() / threads);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = others
+            .chunks(others.len().div_ceil(threads - 1))
+            .map(|some| {
+                let each = &each;
+                scope.spawn(move || {
+                    let mut scratch = Scratch::default();
+                    some.iter().map(|one| each(one, &mut scratch)).collect::<Vec<R>>()
+                })
+            })
+            .collect();
+        let mut done: Vec<R> = mine.iter().map(|one| each(one, scratch)).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(some) => done.extend(some),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    })
 }
 
 /// Whether a series is to be learned now: for the first time, after a verdict or a failed expectation, after a shift, or

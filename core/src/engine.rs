@@ -15,6 +15,7 @@ use crate::knowledge::histogram::Derived;
 use crate::knowledge::proposals::{Answer, NotAnswered};
 use crate::knowledge::series::{Noticed, Series};
 use crate::knowledge::snapshot::SnapshotError;
+use crate::knowledge::window::Tier;
 use crate::knowledge::{Knowledge, NoRoom, SeriesId};
 use crate::monitor::{Fate, Fates, Judged, Sample};
 use crate::plan::import::{Import, NotImported};
@@ -88,6 +89,12 @@ impl Engine {
 
     fn over(knowledge: Knowledge) -> Engine {
         Engine { knowledge, loops: crate::feedback::all(), subscribers: Vec::new(), outbox: Vec::new() }
+    }
+
+    /// Uses so many threads for what can be done side by side (at least 1, which it begins with). Nothing that can be observed depends on
+    /// it.
+    pub fn use_threads(&mut self, threads: usize) {
+        self.knowledge.use_threads(threads.max(1));
     }
 
     pub fn knowledge(&self) -> &Knowledge {
@@ -233,7 +240,8 @@ impl Engine {
 
     /// Whether alerts of a series are its detector's, not those of bounds.
     fn alerts_by_itself(&self, series: &Series) -> bool {
-        self.knowledge.methods().detector(series.strategy()).is_some_and(|detector| detector.alerts())
+        let by_itself = self.knowledge.methods().detector(series.strategy()).is_some_and(|detector| detector.alerts());
+        by_itself && series.tier() != Tier::Bounds
     }
 
     /// An alert whose bounds are withdrawn ends with them, and one of a series that is forgotten with it.
@@ -475,7 +483,7 @@ impl Engine {
             let kept = claim.outcome(series.admitted());
             Some(Event::ClaimSettled { series: series.name().clone(), claim, kept })
         };
-        let settled: Vec<Event> = self.knowledge.series().filter_map(over).collect();
+        let settled: Vec<Event> = self.knowledge.attended().filter_map(over).collect();
         for event in settled {
             self.emit(event, now, events);
         }
@@ -572,6 +580,7 @@ impl Engine {
             confirmed: analysis.confirmed,
             looks: analysis.looks,
             waiting: analysis.waiting as u32,
+            goes_on: analysis.goes_on,
             refused: plan.refused.values().sum(),
             refused_because: plan.refused,
             heard: if self.knowledge.frozen() { 0 } else { heard },

@@ -177,6 +177,9 @@ pub struct CycleCompleted {
     /// Series learned in this cycle, and still waiting to be.
     pub learned: u32,
     pub waiting: u32,
+    /// There was more to learn than fits one cycle: the next one comes early.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub goes_on: bool,
     /// Changes that the guard held back, and how many of them for which reason (none: written before that was kept).
     pub refused: u32,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

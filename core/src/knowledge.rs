@@ -14,9 +14,11 @@ pub mod history;
 pub mod mask;
 pub mod proposals;
 mod rollouts;
+mod rounds;
 pub mod series;
 mod shard;
 pub mod snapshot;
+mod tiers;
 pub mod window;
 
 use crate::analyze::strategy::{AlertLevel, Baseline, Methods};
@@ -37,7 +39,7 @@ use crate::units::Sensitivity;
 use claims::Claims;
 use door::{Admission, Door};
 pub use general::Shared;
-use general::{General, Pool, Sharing};
+use general::{General, Pool};
 use histogram::{Histogram, Histograms};
 use history::History;
 use proposals::Proposals;
@@ -134,6 +136,9 @@ pub struct Knowledge {
     idle: VecDeque<(Timestamp, SeriesId)>,
     idle_next: Timestamp,
     pub(crate) scratch: Scratch,
+    threads: usize,
+    /// What the configuration says of series, each once.
+    settings: Vec<Arc<series::Settings>>,
 }
 
 /// There is no room for another series: all that are held are alive.
@@ -180,6 +185,8 @@ impl Knowledge {
             seed: config.feedback.seed,
             frozen: false,
             sharing: Vec::new(),
+            turn: None,
+            counting: BTreeMap::new(),
             features: Heard::default(),
             fleet: Heard::default(),
             claims: Claims::default(),
@@ -196,7 +203,17 @@ impl Knowledge {
             idle: VecDeque::new(),
             idle_next: Timestamp::from_millis(i64::MIN),
             scratch: Scratch::default(),
+            threads: 1,
+            settings: Vec::new(),
         }
+    }
+
+    pub(crate) fn use_threads(&mut self, threads: usize) {
+        self.threads = threads;
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
     }
 
     // --- what may be read -------------------------------------------------------------------------------------------
@@ -593,10 +610,10 @@ impl Knowledge {
         }
     }
 
-    /// Series whose last sample is older than their time to live.
+    /// Series of this turn whose last sample is older than their time to live.
     pub(crate) fn ended(&self, now: Timestamp) -> Vec<SeriesName> {
         let ttl = self.config.limits.series_ttl;
-        self.series().filter(|series| now.since(series.last_seen) > ttl).map(|series| series.name.clone()).collect()
+        self.attended().filter(|series| now.since(series.last_seen) > ttl).map(|series| series.name.clone()).collect()
     }
 
     #[inline]
@@ -615,28 +632,12 @@ impl Knowledge {
         }
         series.set_share(self.general.share_of(&series, &self.config));
         series.set_weights(&self.general.fleet);
+        series.share_settings(&mut self.settings);
         let shard = (series.name.hash64() % self.shards.len() as u64) as u16;
         let name = series.name.clone();
         let id = self.shards[usize::from(shard)].insert(shard, series);
         self.names.insert(name, id);
         id
-    }
-
-    /// Counts anew how many series share the budget; where that changed, each gets its part.
-    pub(crate) fn count_sharing(&mut self) {
-        let mut counted: BTreeMap<Pool, Sharing> = BTreeMap::new();
-        for series in self.series().filter(|series| series.watched()) {
-            if let Some(pool) = series.pool() {
-                let sharing = counted.entry(pool).or_default();
-                sharing.watched += 1;
-                sharing.paging += usize::from(series.pages());
-            }
-        }
-        let counted: Vec<(Pool, Sharing)> = counted.into_iter().collect();
-        if counted != self.general.sharing {
-            self.general.sharing = counted;
-            self.share_budget();
-        }
     }
 
     fn share_budget(&mut self) {
@@ -667,8 +668,12 @@ impl Knowledge {
             (self.general.seed, self.general.chance) = (config.feedback.seed, config.feedback.seed);
         }
         self.config = config;
-        let Knowledge { shards, config, .. } = self;
-        shards.iter_mut().flat_map(Shard::iter_mut).for_each(|series| series.refresh(config));
+        self.settings.clear();
+        let Knowledge { shards, config, settings, .. } = self;
+        for series in shards.iter_mut().flat_map(Shard::iter_mut) {
+            series.refresh(config);
+            series.share_settings(settings);
+        }
         self.share_budget();
         let Knowledge { config, general, .. } = self;
         general.signals.resize(config.feedback.signal_history);

@@ -103,7 +103,7 @@ fn plan_parameters(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
 fn plan_thresholds(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
     let most = tasks(knowledge, plan.parameters.execution_parallelism);
     let confidence_min = knowledge.config().learning.confidence_min;
-    let pending = knowledge.series().filter(|series| !series.active());
+    let pending = knowledge.attended().filter(|series| !series.active());
     let trusted = pending.filter_map(|series| Some((series, series.learned()?)));
     let admitted = plan.changes.len();
     for (series, learned) in trusted.filter(|(_, learned)| learned.confidence >= confidence_min) {

@@ -7,9 +7,11 @@ pub(crate) mod noise;
 pub mod normal;
 pub mod poisson;
 pub mod season;
+pub(crate) mod sketch;
 mod sort;
 pub mod tail;
 pub mod trend;
+pub(crate) mod varint;
 pub(crate) use sort::sort_few;
 pub use sort::{Scratch, sort_into};
 

@@ -28,7 +28,7 @@ pub(crate) fn of(knowledge: &Knowledge, now: Timestamp) -> Health {
     let (mut judged, mut breaching) = (0_usize, 0_usize);
     let mut forecasts = Vec::new();
     let (mut at, mut values) = (Vec::with_capacity(depth), Vec::with_capacity(depth));
-    for series in knowledge.series() {
+    for series in knowledge.attended() {
         let Some(threshold) = series.in_force() else { continue };
         // A young threshold says little, and of all of a fresh start at once.
         let crosses_at = match threshold.young {
@@ -114,7 +114,7 @@ fn crossing(
         Some(_) => threshold.bounds.center_on(time, threshold.center, series.occasions(time).holiday),
         None => 0.0,
     };
-    for (time, value) in series.window().last(depth) {
+    for (time, value) in series.window().last_exact(depth) {
         at.push(time.millis());
         values.push(value - ordinary(time));
     }

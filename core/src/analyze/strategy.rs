@@ -79,6 +79,16 @@ pub enum DetectorState {
     Auto(Box<auto::State>),
 }
 
+impl DetectorState {
+    /// About how many bytes it takes beside itself.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            DetectorState::Numbers { numbers, .. } => size_of_val(numbers.as_slice()),
+            DetectorState::Auto(state) => size_of_val(state.as_ref()),
+        }
+    }
+}
+
 /// Beyond which level a detector is to alert.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum AlertLevel {

@@ -52,6 +52,11 @@ impl Alerts {
         self.count * 0.5_f64.powf(weeks(at.since(self.at)) / HALF_LIFE_WEEKS)
     }
 
+    /// When it alerted last, or that was spoken about.
+    pub(crate) fn last(&self) -> Timestamp {
+        self.at
+    }
+
     /// When the series was first seen.
     pub fn began(&self) -> Option<Timestamp> {
         self.began

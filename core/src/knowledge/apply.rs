@@ -210,6 +210,7 @@ impl Knowledge {
             series.learned_admitted = series.admitted;
             series.relearn = false;
             series.claim_begins(methods.detector(&series.settings.strategy), threshold.learned_at);
+            series.keep_what_fits();
             // One that alerts by itself goes on; bounds that track begin anew from what is ordinary.
             if let Some(detector) = methods.detector(&series.settings.strategy).filter(|detector| !detector.alerts())
                 && !series.is_in_trouble()
@@ -355,7 +356,7 @@ impl Knowledge {
         }
         general.cycles += 1;
         general.last_cycle = cycle.at;
-        general.hurry = general.state.wants_early_cycle();
+        general.hurry = general.state.wants_early_cycle() || cycle.goes_on;
         general.chance = cycle.chance;
         general.proposals.see(&cycle.looks, cycle.at);
         general.loops.values_mut().for_each(|memory| memory.heard.retain(|signal| signal.id > cycle.heard));
@@ -368,8 +369,8 @@ impl Knowledge {
                 series.claim_begins(methods.detector(&series.settings.strategy), cycle.at);
             }
         }
-        self.count_sharing();
         self.hear_of_fleet();
+        self.end_turn();
     }
 }
 

@@ -50,9 +50,14 @@ pub(crate) struct General {
     pub seed: u64,
     /// Changes were stopped by an order. The configuration may stop them as well.
     pub frozen: bool,
-    /// Who shares which budget, as of the last cycle.
+    /// Who shares which budget, as of the last round of cycles.
     #[serde(default)]
     pub sharing: Vec<(Pool, Sharing)>,
+    /// Up to which series cycles have come in this round, and what they counted so far.
+    #[serde(default)]
+    pub turn: Option<SeriesName>,
+    #[serde(default)]
+    pub counting: BTreeMap<Pool, Sharing>,
     /// What verdicts said of each feature, of all series; and the same as of the last cycle, which new series start at and all
     /// are shrunk to.
     #[serde(default)]

@@ -5,6 +5,7 @@ mod record;
 mod release;
 mod settings;
 mod shift;
+mod tier;
 
 pub(crate) use hear::About;
 
@@ -39,6 +40,9 @@ use std::sync::Arc;
 
 /// Samples a merit is worked out from at most: ten times as many as it is smoothed over.
 const MERIT_SAMPLES: usize = 10 * SMOOTHED as usize;
+
+/// Different settings that series are held against, to share them.
+const SETTINGS_SHARED: usize = 64;
 
 /// Alerts of which it is remembered what spoke in them; the oldest is forgotten first.
 const SPOKEN_KEPT: usize = 32;
@@ -150,8 +154,12 @@ pub struct Series {
     /// Which bucket it is, when it is one; found anew from its name.
     #[serde(skip)]
     pub(crate) part: Option<Part>,
+    /// Of all series that the configuration says the same of, one.
     #[serde(skip)]
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
+    /// Its name says that its value is a moment, or nothing at all.
+    #[serde(skip)]
+    is_info: bool,
     #[serde(skip)]
     asked: Asked,
     #[serde(skip)]
@@ -215,7 +223,8 @@ pub struct Series {
 
 impl Series {
     pub(crate) fn new(name: SeriesName, declared: Option<Kind>, config: &Config, now: Timestamp) -> Series {
-        let settings = Settings::of(&name, config);
+        let settings = Arc::new(Settings::of(&name, config));
+        let is_info = door::is_info(&name);
         let declared = settings.kind.or(declared);
         let sensitivity = settings.sensitivity;
         let door = Door::of(&name, declared);
@@ -229,6 +238,7 @@ impl Series {
             derived_from: None,
             inherited: None,
             part: None,
+            is_info,
             settings,
             door,
             distinct: Distinct::default(),
@@ -276,9 +286,19 @@ impl Series {
         series
     }
 
+    /// Holds what the configuration says of it together with others of which it says the same.
+    pub(crate) fn share_settings(&mut self, of_others: &mut Vec<Arc<Settings>>) {
+        match of_others.iter().find(|settings| ***settings == *self.settings) {
+            Some(settings) => self.settings = Arc::clone(settings),
+            None if of_others.len() < SETTINGS_SHARED => of_others.push(Arc::clone(&self.settings)),
+            None => {}
+        }
+    }
+
     /// Brings back what is derived, after a restore or a new configuration.
     pub(crate) fn refresh(&mut self, config: &Config) {
-        self.settings = Settings::of(&self.name, config);
+        self.settings = Arc::new(Settings::of(&self.name, config));
+        self.is_info = door::is_info(&self.name);
         // A prior that was set anew, also while the engine was stopped, is followed by series that no verdict has moved.
         let before = std::mem::replace(&mut self.prior, self.settings.sensitivity);
         if self.verdicts == 0 && before != self.prior {
@@ -489,7 +509,7 @@ impl Series {
             (Door::Rate { .. }, _) => Kind::Counter,
             (Door::Bucket, _) => Kind::Histogram,
             (_, Some(kind @ (Kind::State | Kind::Info | Kind::Constant))) => kind,
-            (_, None) if door::is_info(&self.name) => Kind::Info,
+            (_, None) if self.is_info => Kind::Info,
             _ if self.distinct.is_constant() => Kind::Constant,
             _ if self.asked_kind.is_some() => Kind::Gauge,
             // A few values only say something once there were enough samples to have more. Sources call states gauges.
@@ -574,7 +594,7 @@ impl Series {
         let faded = unseen.saturating_sub(MERIT_SAMPLES);
         for merit in &mut merits {
             merit.count += faded as u64;
-            let seen = self.window.last(unseen - faded);
+            let seen = self.window.last_exact(unseen - faded);
             if self.settings.reckoning.calendars.is_empty() {
                 seen.for_each(|(at, value)| merit.see(at, value, self.merit_level));
                 continue;

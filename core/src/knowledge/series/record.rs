@@ -6,6 +6,7 @@ use crate::analyze::strategy::{Asked, Baseline, Detector};
 use crate::knowledge::door::{Admission, CONFIRM_SAMPLES, Door, Row, counts, history_turned_away, late, turned_away};
 use crate::knowledge::fence::Fence;
 use crate::knowledge::histogram::Histograms;
+use crate::knowledge::window::Tier;
 use crate::monitor::{Fate, Fates, Judged};
 use crate::stats::Scratch;
 use crate::time::{Span, Timestamp};
@@ -165,6 +166,7 @@ impl Series {
         if self.detector.is_none()
             && let Some(detector) = detector.filter(|detector| detector.alerts())
             && self.admitted.is_multiple_of(STARTED_EVERY)
+            && self.tier() != Tier::Bounds
             && self.watched()
         {
             self.start(detector);
@@ -179,7 +181,7 @@ impl Series {
     #[cold]
     fn compare(&mut self, at: Timestamp, noticed: &Noticed, admission: &Admission) {
         let judged = &noticed.judged;
-        let young = self.window.oldest().is_none_or(|(oldest, _)| at.since(oldest) < admission.young_under);
+        let young = self.window.since().is_none_or(|since| at.since(since) < admission.young_under);
         if young || self.present.moment.silent || (judged.lower.is_none() && judged.upper.is_none()) {
             return;
         }
@@ -198,7 +200,7 @@ impl Series {
         detector: Option<&dyn Detector>,
     ) -> Option<Own> {
         let detector = detector?;
-        let seen_for = self.window.oldest().map_or(Span::ZERO, |(oldest, _)| at.since(oldest));
+        let seen_for = self.window.since().map_or(Span::ZERO, |since| at.since(since));
         let moment = self.present.moment;
         let asked = Asked { young: seen_for < admission.young_under, moment, ..self.asked };
         let state = self.detector.as_mut()?;
@@ -308,7 +310,7 @@ impl Series {
         let (older, rest): (Vec<Row>, Vec<Row>) =
             values.into_iter().partition(|row| oldest.is_some_and(|oldest| row.at < oldest));
         let pairs: Vec<(Timestamp, f64)> = older.iter().map(|row| (row.at, row.value)).collect();
-        let fitted = self.window.push_front(&pairs, admission.window_len);
+        let fitted = self.window.push_front(&pairs, admission.window_len, admission.window_age);
         let mut tell = |row: &Row, fate| {
             if !row.told {
                 fates.add(fate);
@@ -333,6 +335,7 @@ impl Series {
         // What it holds now is not what a detector saw.
         if let Some(detector) = detector.filter(|detector| detector.alerts())
             && !self.window.is_empty()
+            && self.tier() != Tier::Bounds
             && self.watched()
         {
             self.start(detector);

@@ -1,0 +1,60 @@
+//! Whose turn it is: a cycle attends to all series where they are few, else to a share of them, so that no cycle takes long.
+
+use super::Knowledge;
+use super::general::Sharing;
+use crate::knowledge::SeriesId;
+use crate::knowledge::series::Series;
+use crate::series::SeriesName;
+use std::ops::Bound;
+
+/// So many series are attended to in one cycle, and all if there are no more; of more than eight times as many an eighth.
+const ATTENDED: usize = 16_384;
+const PARTS: usize = 8;
+
+impl Knowledge {
+    /// The series whose turn it is in this cycle, by name.
+    pub(crate) fn attended(&self) -> impl Iterator<Item = &Series> {
+        self.turn().filter_map(|(_, id)| self.get(*id))
+    }
+
+    fn turn(&self) -> impl Iterator<Item = (&SeriesName, &SeriesId)> {
+        let after = self.general.turn.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.names.range((after, Bound::Unbounded)).take(self.at_once())
+    }
+
+    fn at_once(&self) -> usize {
+        self.names.len().div_ceil(PARTS).max(ATTENDED)
+    }
+
+    /// Whether every series has its turn in every cycle.
+    pub fn attends_to_all(&self) -> bool {
+        self.names.len() <= ATTENDED
+    }
+
+    /// The turn ends: what it is in each budget is counted, memory is made to fit, and the next turn is that of those after it.
+    pub(super) fn end_turn(&mut self) {
+        let ids: Vec<SeriesId> = self.turn().map(|(_, id)| *id).collect();
+        let last = ids.last().and_then(|id| Some(self.get(*id)?.name.clone()));
+        let mut counting = std::mem::take(&mut self.general.counting);
+        for series in ids.iter().filter_map(|id| self.get(*id)).filter(|series| series.watched()) {
+            let Some(pool) = series.pool() else { continue };
+            let counted: &mut Sharing = counting.entry(pool).or_default();
+            counted.watched += 1;
+            counted.paging += usize::from(series.pages());
+        }
+        self.general.turn = last.filter(|last| {
+            self.names.range::<SeriesName, _>((Bound::Excluded(last), Bound::Unbounded)).next().is_some()
+        });
+        match self.general.turn {
+            Some(_) => self.general.counting = counting,
+            None => self.general.sharing = counting.into_iter().collect(),
+        }
+        for id in &ids {
+            let Knowledge { shards, config, general, .. } = self;
+            if let Some(series) = shards.get_mut(usize::from(id.shard)).and_then(|shard| shard.get_mut(*id)) {
+                series.set_share(general.share_of(series, config));
+            }
+        }
+        self.fit_memory(&ids);
+    }
+}

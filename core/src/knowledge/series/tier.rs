@@ -1,0 +1,122 @@
+//! How much is remembered of a series, and what that takes.
+
+use super::Series;
+use crate::analyze::strategy::DetectorState;
+use crate::knowledge::window::Tier;
+use crate::threshold::{Rival, Threshold};
+use crate::time::{Span, Timestamp};
+use std::mem::size_of;
+use std::sync::Arc;
+
+/// What a series takes beside what is counted: its places in the tables that it is found by, and what allocations cost.
+const TABLES: usize = 320;
+
+/// Bytes of a packed sample, of the sketches of a day, and of the one sketch.
+const PACKED: f64 = 4.0;
+const HOURLY: usize = 4_500;
+const FADED: usize = 900;
+
+impl Series {
+    pub fn tier(&self) -> Tier {
+        self.window.tier()
+    }
+
+    /// Whether somebody reads what it says: it may page, an alert rule elsewhere is served it, people spoke about it, or it is in
+    /// alert.
+    pub(crate) fn is_used(&self) -> bool {
+        self.settings.page || !self.settings.rules.is_empty() || self.verdicts > 0 || self.alert_since.is_some()
+    }
+
+    /// When it alerted last, or that was spoken about.
+    pub(crate) fn used_at(&self) -> Timestamp {
+        self.alerts.last()
+    }
+
+    /// The tier below; none: it remembers as little as it may. A series that is used keeps its detector.
+    pub(crate) fn next_lower(&self) -> Option<Tier> {
+        match self.tier() {
+            Tier::Exact => Some(Tier::Hourly),
+            Tier::Hourly => Some(Tier::Faded),
+            Tier::Faded if !self.is_used() && self.detector.is_some() => Some(Tier::Bounds),
+            Tier::Faded | Tier::Bounds => None,
+        }
+    }
+
+    pub(crate) fn next_higher(&self) -> Option<Tier> {
+        match self.tier() {
+            Tier::Exact => None,
+            Tier::Hourly => Some(Tier::Exact),
+            Tier::Faded => Some(Tier::Hourly),
+            Tier::Bounds => Some(Tier::Faded),
+        }
+    }
+
+    /// Remembers more or less from now on.
+    pub(crate) fn move_to(&mut self, tier: Tier, age_max: Span) {
+        self.window.move_to(tier, age_max);
+        if tier == Tier::Bounds {
+            (self.detector, self.inherited) = (None, None);
+        }
+        self.keep_what_fits();
+    }
+
+    /// With one sketch there are no samples to compare strategies on: what each would have said is not kept either.
+    pub(crate) fn keep_what_fits(&mut self) {
+        if self.tier() < Tier::Faded {
+            return;
+        }
+        self.merits = Vec::new();
+        let is_in_force = self.active();
+        if let Some(learned) = self.learned.as_ref().filter(|learned| !learned.rivals.is_empty()) {
+            let learned = Arc::new(Threshold { rivals: Vec::new(), ..Threshold::clone(learned) });
+            if is_in_force {
+                self.in_force = Some(Arc::clone(&learned));
+            }
+            self.learned = Some(learned);
+        }
+        if let Some(in_force) = self.in_force.as_ref().filter(|in_force| !in_force.rivals.is_empty()) {
+            self.in_force = Some(Arc::new(Threshold { rivals: Vec::new(), ..Threshold::clone(in_force) }));
+        }
+    }
+
+    /// About how many bytes it takes; the same for the same memory, however it came to be.
+    pub fn bytes(&self) -> u64 {
+        (self.bytes_beside_window() + self.window.bytes()) as u64
+    }
+
+    fn bytes_beside_window(&self) -> usize {
+        let of_detector = |state: &Option<DetectorState>| state.as_ref().map_or(0, DetectorState::bytes);
+        let of_threshold = |threshold: &Option<Arc<Threshold>>| threshold.as_ref().map_or(0, |one| bytes_of(one));
+        let in_force = if self.active() { 0 } else { of_threshold(&self.in_force) };
+        let merits = self.merits.len() * size_of::<crate::analyze::strategy::adaptive::Merit>();
+        size_of::<Series>()
+            + TABLES
+            + self.name.as_str().len()
+            + of_detector(&self.detector)
+            + of_detector(&self.inherited)
+            + of_threshold(&self.learned)
+            + in_force
+            + merits
+    }
+
+    /// The same in another tier, once its window is full.
+    pub(crate) fn bytes_when_full(&self, tier: Tier, len_max: usize, age_max: Span) -> u64 {
+        let gap = self.window.span().secs() / self.window.len().saturating_sub(1).max(1) as f64;
+        let samples = (age_max.secs() / gap.max(1e-3)).min(len_max as f64);
+        let exact = (samples * PACKED) as usize;
+        let window = match tier {
+            Tier::Exact => exact + 2_000,
+            Tier::Hourly => HOURLY.min(exact) + 1_500,
+            Tier::Faded | Tier::Bounds => FADED,
+        };
+        let detector = match (tier, &self.detector) {
+            (Tier::Bounds, _) | (_, Some(_)) => 0,
+            (_, None) => size_of::<crate::analyze::strategy::auto::State>(),
+        };
+        (self.bytes_beside_window() + detector + window.max(self.window.bytes())) as u64
+    }
+}
+
+fn bytes_of(threshold: &Threshold) -> usize {
+    size_of::<Threshold>() + threshold.rivals.len() * size_of::<Rival>() + threshold.reasoning.len() + 32
+}
