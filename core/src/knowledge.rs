@@ -241,7 +241,7 @@ impl Knowledge {
             .chain(of_rules)
             .map(|(pool, selector, asked)| (pool, Shared { selector, asked, series: 0, alerts_per_week: None }))
             .collect();
-        for series in self.series().filter(|series| series.watched()) {
+        for series in self.series_as_they_lie().filter(|series| series.watched()) {
             let Some(pool) = series.pool() else { continue };
             let paging = self.general.sharing.iter().any(|(of, sharing)| *of == pool && sharing.paging > 0);
             if paging && !series.pages() {
@@ -265,6 +265,11 @@ impl Knowledge {
     /// All series, by name.
     pub fn series(&self) -> impl Iterator<Item = &Series> {
         self.names.values().filter_map(|id| self.get(*id))
+    }
+
+    /// The same in no order: far quicker where there are many.
+    pub fn series_as_they_lie(&self) -> impl Iterator<Item = &Series> {
+        self.shards.iter().flat_map(Shard::iter)
     }
 
     pub fn series_count(&self) -> usize {

@@ -63,6 +63,9 @@ pub const SAMPLES: &str = "samples";
 /// Memory is written down as soon as so many bytes of samples wait to be read by a restart.
 const SAMPLES_MAX: u64 = 1 << 30;
 
+/// Events that are stored in one transaction.
+const EVENTS_AT_ONCE: usize = 10_000;
+
 /// Rows of a file that are taken in one go, so that a large file does not keep others waiting.
 const ROWS_AT_ONCE: usize = 4096;
 
@@ -465,45 +468,62 @@ impl Driver {
         self.commit(events);
     }
 
-    /// Makes events durable, then tells everybody. What cannot be stored waits.
+    /// Makes events durable, then tells everybody. What cannot be stored waits, the latest of it.
     fn commit(&mut self, events: Vec<Event>) {
         let now = self.clock.latest;
         self.backlog.extend(events.into_iter().map(|event| (now, event)));
+        // After a failure the store is tried even when nothing waits: a verdict that was refused left no event behind.
+        let nothing = self.backlog.is_empty() && self.stats.store_problem.is_none();
+        if !nothing && self.retry_at.is_none_or(|at| at <= Instant::now()) {
+            self.store_backlog(now);
+        }
         let over = self.backlog.len().saturating_sub(BACKLOG_MAX);
         if over > 0 {
             self.backlog.drain(..over);
             self.stats.events_lost += over as u64;
         }
         self.stats.backlog = self.backlog.len();
-        // After a failure the store is tried even when nothing waits: a verdict that was refused left no event behind.
-        let nothing = self.backlog.is_empty() && self.stats.store_problem.is_none();
-        if nothing || self.retry_at.is_some_and(|at| at > Instant::now()) {
+    }
+
+    fn store_backlog(&mut self, now: Timestamp) {
+        if self.backlog.is_empty() {
+            match self.store.probe() {
+                Ok(()) => self.store_is_well(),
+                Err(error) => _ = self.failed(&error),
+            }
             return;
         }
-        let stored = match self.backlog.is_empty() {
-            true => self.store.probe().map(|()| self.store.last_seq()),
-            false => self.store.append(&self.backlog),
-        };
-        match stored {
-            Ok(first) => {
-                if self.stats.store_problem.take().is_some() {
-                    tracing::info!(events = self.backlog.len(), "events can be stored again");
+        // Many are stored a piece at a time: what waits is then in memory once, not twice.
+        let backlog = std::mem::take(&mut self.backlog);
+        let mut rest = backlog.into_iter().peekable();
+        while rest.peek().is_some() {
+            let piece: Vec<(Timestamp, Event)> = rest.by_ref().take(EVENTS_AT_ONCE).collect();
+            match self.store.append(&piece) {
+                Ok(first) => {
+                    self.store_is_well();
+                    crate::log::notable(piece.iter().map(|(_, event)| event));
+                    let learned = |(_, event): &(Timestamp, Event)| matches!(event, Event::ThresholdLearned { .. });
+                    if self.stats.snapshots == 0 && piece.iter().any(learned) {
+                        self.next_snapshot = self.next_snapshot.min(now);
+                    }
+                    for (seq, (at, event)) in (first..).zip(piece) {
+                        self.publish(seq, at, event);
+                    }
                 }
-                self.retry_at = None;
-                self.stats.backlog = 0;
-                crate::log::notable(self.backlog.iter().map(|(_, event)| event));
-                let learned = |(_, event): &(Timestamp, Event)| matches!(event, Event::ThresholdLearned { .. });
-                if self.stats.snapshots == 0 && self.backlog.iter().any(learned) {
-                    self.next_snapshot = self.next_snapshot.min(now);
+                Err(error) => {
+                    self.backlog = piece.into_iter().chain(rest).collect();
+                    self.failed(&error);
+                    return;
                 }
-                for (seq, (at, event)) in (first..).zip(std::mem::take(&mut self.backlog)) {
-                    self.publish(seq, at, event);
-                }
-            }
-            Err(error) => {
-                self.failed(&error);
             }
         }
+    }
+
+    fn store_is_well(&mut self) {
+        if self.stats.store_problem.take().is_some() {
+            tracing::info!("events can be stored again");
+        }
+        self.retry_at = None;
     }
 
     fn failed(&mut self, error: &StoreError) -> String {

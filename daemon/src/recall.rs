@@ -183,7 +183,14 @@ fn is_same(decided: &Event, stored: &Event) -> bool {
 }
 
 fn fresh(config: &Config, shards: usize, now: Timestamp) -> Engine {
-    Engine::with_methods(config.engine.clone(), Methods::built_in(), shards, now)
+    let mut engine = Engine::with_methods(config.engine.clone(), Methods::built_in(), shards, now);
+    engine.use_threads(threads());
+    engine
+}
+
+/// As many as there are cores.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Memory as a snapshot knows it. A part that cannot be used is set aside, and what the journal knows stands in for it.
@@ -211,7 +218,10 @@ fn from_snapshot(config: &Config, store: &Store, snapshot: Snapshot, now: Timest
         }
         replaced = lost.len();
         let error = match Engine::restore(config.engine.clone(), Methods::built_in(), SHARDS, &parts, now) {
-            Ok(engine) => break engine,
+            Ok(mut engine) => {
+                engine.use_threads(threads());
+                break engine;
+            }
             Err(error) => error,
         };
         let part = match &error {

@@ -33,6 +33,7 @@ use homeostat::event::Settled;
 use homeostat::execute::Verification;
 use homeostat::feedback::{LoopKind, ParameterKind, Verdict};
 use homeostat::knowledge::claims::Claims;
+use homeostat::knowledge::window::Tier;
 use homeostat::monitor::Fate;
 use homeostat::plan::guard::Refusal;
 use homeostat::plan::state::{EvidenceKind, SystemState};
@@ -97,6 +98,10 @@ struct LoopFigures {
 pub struct Measured {
     fates: Vec<(Fate, u64)>,
     series: BTreeMap<(&'static str, bool), u64>,
+    /// How many remember how much, in the order of the tiers; and about how many bytes all take, of how many.
+    tiers: [u64; Tier::ALL.len()],
+    series_bytes: u64,
+    series_bytes_max: u64,
     window_samples: u64,
     judged: u64,
     breached: u64,
@@ -143,6 +148,9 @@ impl Measured {
         let mut measured = Measured {
             fates: knowledge.fates().iter().collect(),
             series: BTreeMap::new(),
+            tiers: [0; Tier::ALL.len()],
+            series_bytes: 0,
+            series_bytes_max: knowledge.memory_for_series(),
             window_samples: 0,
             judged: 0,
             breached: 0,
@@ -191,7 +199,11 @@ impl Measured {
             last_cycle: knowledge.last_cycle().secs(),
             now: view.now,
         };
-        for series in knowledge.series() {
+        let mut books: Vec<&Book> = Vec::new();
+        for series in knowledge.series_as_they_lie() {
+            measured.tiers[series.tier() as usize] += 1;
+            measured.series_bytes += series.bytes();
+            books.extend(series.versus().map(|(_, book)| book));
             *measured.series.entry((series.kind().as_str(), series.watched())).or_default() += 1;
             let tally = series.tally();
             measured.window_samples += series.window().len() as u64;
@@ -204,7 +216,6 @@ impl Measured {
                 measured.thresholds_inactive += u64::from(!series.active());
             }
         }
-        let books: Vec<&Book> = knowledge.series().filter_map(|series| Some(series.versus()?.1)).collect();
         measured.ab = (!books.is_empty()).then(|| report(&books));
         for of in LoopKind::ALL {
             let memory = knowledge.loop_memory(of);
@@ -246,6 +257,16 @@ pub fn families(m: &Measured, totals: &mut Totals, tallies: &Tallies) -> Vec<Fam
         }
     }
     all.gauge("homeostat_window_samples", "Samples held in all windows.").put([], m.window_samples as f64);
+    let tiers = all.gauge("homeostat_series_tier", "Series held, by how much is remembered of their samples.");
+    for (tier, count) in Tier::ALL.into_iter().zip(m.tiers) {
+        tiers.put([("tier", tier.as_str())], count as f64);
+    }
+    all.gauge("homeostat_series_bytes", "About how much memory all series take.").put([], m.series_bytes as f64);
+    all.gauge(
+        "homeostat_series_bytes_max",
+        "How much they may take, of limits.memory_max; over it some remember less.",
+    )
+    .put([], m.series_bytes_max as f64);
     let (forgotten, refused_series, refused_changes) = m.losses;
     all.counter("homeostat_series_forgotten_total", "Series that ended or gave way to a new one.")
         .put([], forgotten as f64);

@@ -38,6 +38,8 @@ export function words(known, unit) {
   }
   const left = [w.masked > 0 && `${plural(w.masked, 'sample')} of alerts`, w.set_aside > 0 && `${plural(w.set_aside, 'sample')} of deploys and maintenance`, w.level_since && `what came before ${clock(w.level_since)}, when its level shifted`].filter(Boolean);
   said.push(`Its window holds ${plural(w.samples, 'sample')}${w.span_s ? ` of ${span(Math.round(w.span_s))}` : ''}${w.used === null ? '' : `; ${w.used === w.samples ? 'all' : number(w.used)} were used`}${left.length ? `. Not learned from: ${left.join(', and ')}` : ''}.`);
+  const less = { hourly: 'how the samples of each hour were distributed', faded: 'how its samples were distributed, older ones for less', bounds: 'how its samples were distributed, and bounds alone say what is an alert' }[w.tier];
+  if (less) said.push(`Memory is short, so it is remembered ${less}.`);
   if (alert) said.push(`It is in alert since ${clock(alert)} (${sinceNow(alert)}).`);
   if (known.during) said.push(`${known.during.kind} until ${clock(known.during.until)}: ${known.during.name}.`.replace(/^./, (first) => first.toUpperCase()));
   const shift = shifted(known);

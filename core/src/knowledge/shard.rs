@@ -53,6 +53,10 @@ impl Shard {
         if place.generation == id.generation { place.series.as_deref_mut() } else { None }
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &Series> {
+        self.slots.iter().filter_map(|place| place.series.as_deref())
+    }
+
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Series> {
         self.slots.iter_mut().filter_map(|place| place.series.as_deref_mut())
     }

@@ -58,6 +58,9 @@ pub fn explain(args: &ExplainArgs, out: &Out) -> Result<Done, Failed> {
     if let Some(window) = part("window") {
         let (samples, span) = (text(window, "samples"), text(window, "span_s"));
         pairs.push(("samples", format!("{samples} over {span} s, the newest of {}", text(window, "newest"))));
+        if let Some(tier) = window.get("tier").and_then(Value::as_str).filter(|tier| *tier != "exact") {
+            pairs.push(("remembers", format!("{tier}: memory is short, see limits.memory_max")));
+        }
     }
     if let Some(row) = part("during") {
         pairs.push(("calendar", in_force(row)));

@@ -44,6 +44,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     let (series, watched, active) =
         (text(&statistics, "series"), text(&statistics, "watched_series"), text(&statistics, "active_recommendations"));
     pairs.push(("series", format!("{series} known, {watched} watched, {active} judged by what was learned")));
+    pairs.extend(less(&statistics));
     pairs.extend(refusals(&statistics));
     pairs.push(("anomaly_rate", text(&statistics, "anomaly_rate")));
     pairs.push(("alerts", budget(&statistics)));
@@ -143,6 +144,18 @@ pub fn leaves(state: &Value) -> Option<(&'static str, String)> {
 }
 
 /// Changes that the guard held back, with its reasons, when it held back any.
+/// Series that memory is too short for.
+fn less(statistics: &Value) -> Option<(&'static str, String)> {
+    let tiers = statistics.get("series_by_tier")?.as_object()?;
+    let less: Vec<String> = ["hourly", "faded", "bounds"]
+        .iter()
+        .filter_map(|tier| Some((tier, tiers.get(*tier)?.as_u64().filter(|count| *count > 0)?)))
+        .map(|(tier, count)| format!("{count} {tier}"))
+        .collect();
+    let text = || format!("of some less is remembered ({}): limits.memory_max is short", less.join(", "));
+    (!less.is_empty()).then(|| ("memory", text()))
+}
+
 fn refusals(statistics: &Value) -> Option<(&'static str, String)> {
     let refused = statistics.get("changes_refused")?.as_u64().filter(|count| *count > 0)?;
     let reasons: Vec<String> = statistics

@@ -12,6 +12,7 @@ use homeostat::feedback::weights::{Feature, Spoke};
 use homeostat::knowledge::Knowledge;
 use homeostat::knowledge::histogram::BUCKETS_MAX;
 use homeostat::knowledge::series::Series;
+use homeostat::knowledge::window::Tier;
 use homeostat::plan::import::IMPORTED;
 use homeostat::series::SeriesName;
 use homeostat::stats::Trend;
@@ -29,6 +30,9 @@ pub struct WindowRow {
     #[schemars(with = "Option<String>")]
     newest: Option<Timestamp>,
     span_s: f64,
+    /// How much is remembered of its samples: exact, hourly, faded or bounds. And about how many bytes the series takes.
+    tier: &'static str,
+    bytes: u64,
     /// Samples the threshold was learned from; null while nothing was learned.
     used: Option<usize>,
     /// Samples of the window that belong to alerts: left out when it is learned, as long as they are few.
@@ -314,6 +318,8 @@ impl Explained {
                 oldest: window.oldest().map(|(at, _)| at),
                 newest: window.newest().map(|(at, _)| at),
                 span_s: window.span().secs(),
+                tier: window.tier().as_str(),
+                bytes: series.bytes(),
                 used: learned.map(|threshold| threshold.supporting.statistics.count),
                 masked: series.masked(),
                 set_aside: series.set_aside(knowledge.config().learning.min_data_points),
@@ -450,6 +456,18 @@ fn rests_on(series: &Series, knowledge: &Knowledge, threshold: &Threshold, now: 
     sentences
 }
 
+/// What a tier means for a series that is in it.
+fn remembers(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Exact => "Every sample of its window is remembered.",
+        Tier::Hourly => "Memory is short: of each hour it is remembered how its samples were distributed.",
+        Tier::Faded => "Memory is short: it is remembered how its samples were distributed, older ones for less.",
+        Tier::Bounds => {
+            "Memory is short: it is remembered how its samples were distributed, and bounds alone say what is an alert."
+        }
+    }
+}
+
 /// What would move the confidence: time or number of samples, pages, steadiness, trend, agreement of the strategies, trust.
 fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now: Timestamp) -> Vec<String> {
     let learning = &knowledge.config().learning;
@@ -509,6 +527,8 @@ fn would_change(series: &Series, knowledge: &Knowledge, confidence_min: f64, now
         if claim.outlook.recent_pages > 0.5 {
             say("It alerted in the last day or so; each day without an alert raises it.".to_owned());
         }
+    } else if series.tier() != Tier::Exact {
+        say(format!("{} Raise limits.memory_max to have it remember more.", remembers(series.tier())));
     } else if held < learning.window_len {
         let room = learning.window_len - held;
         say(format!("More independent samples raise it: the window has room for {room} more."));

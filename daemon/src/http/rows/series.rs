@@ -21,6 +21,8 @@ pub struct SeriesRow {
     /// How many its window holds, and the time from the oldest to the newest.
     samples: usize,
     span_s: f64,
+    /// How much is remembered of its samples: exact, hourly, faded or bounds.
+    tier: &'static str,
     /// The strategy that is asked for; the one that was chosen stands in its threshold.
     #[schemars(with = "String")]
     strategy: StrategyName,
@@ -51,6 +53,7 @@ impl SeriesRow {
             kind: series.kind().as_str(),
             samples: window.len(),
             span_s: window.span().secs(),
+            tier: series.tier().as_str(),
             strategy: series.strategy().clone(),
             watched: series.watched(),
             owner: series.owner().map(str::to_owned),

@@ -58,6 +58,8 @@ pub struct HistoryCounts {
 pub struct Statistics {
     series: usize,
     watched_series: usize,
+    /// How many remember how much of their samples, by tier: exact, hourly, faded, bounds.
+    series_by_tier: BTreeMap<&'static str, usize>,
     /// Those that have learning.min_data_points samples.
     series_with_enough_data: usize,
     /// Held in all windows.
@@ -123,6 +125,7 @@ impl Statistics {
         let mut statistics = Statistics {
             series: knowledge.series_count(),
             watched_series: 0,
+            series_by_tier: BTreeMap::new(),
             series_with_enough_data: 0,
             samples: 0,
             recommendations: 0,
@@ -134,7 +137,7 @@ impl Statistics {
             shared_budgets: budgets.iter().filter_map(SharedBudget::of).collect(),
             confidence_outcomes: ConfidenceOutcomes::of(
                 knowledge.claims(),
-                knowledge.series().filter(|series| series.claim().is_some()).count() as u64,
+                knowledge.series_as_they_lie().filter(|series| series.claim().is_some()).count() as u64,
             ),
             history: HistoryCounts {
                 signals: knowledge.signals().len(),
@@ -154,7 +157,8 @@ impl Statistics {
                 .collect(),
             fates: fates(knowledge.fates()),
         };
-        for series in knowledge.series() {
+        for series in knowledge.series_as_they_lie() {
+            *statistics.series_by_tier.entry(series.tier().as_str()).or_default() += 1;
             let (held, tally) = (series.window().len(), series.tally());
             statistics.watched_series += usize::from(series.watched());
             statistics.series_with_enough_data += usize::from(held >= enough);
