@@ -11,6 +11,7 @@ use crate::execute::{self, Change, Knob, Outcome, Setting};
 use crate::feedback::subscription::{Subscriber, Subscription, subscribe};
 use crate::feedback::weights::Spoke;
 use crate::feedback::{Adjustment, FeedbackLoop, LoopKind, Signal};
+use crate::knowledge::batch::{READ_AHEAD, Waits};
 use crate::knowledge::histogram::Derived;
 use crate::knowledge::proposals::{Answer, NotAnswered};
 use crate::knowledge::series::{Noticed, Series};
@@ -31,8 +32,8 @@ use std::sync::Arc;
 /// Cycles brought forward keep this distance, so that a flood of reasons does not become a flood of cycles.
 const CYCLE_GAP_MIN: Span = Span::from_secs(1);
 
-/// So many samples are read ahead at once: what they touch fits the nearest cache.
-const READ_AHEAD: usize = 32;
+/// So many samples are taken in side by side before what they say is told.
+const AT_ONCE: usize = 65_536;
 
 /// A forced state ends after this long unless said otherwise.
 pub const FORCED_FOR: Span = Span::minutes(15);
@@ -52,6 +53,8 @@ pub struct Engine {
 pub struct Observed {
     pub events: Vec<Event>,
     pub fates: Fates,
+    /// Samples that were neither admitted nor folded, by their place among those that were given, ascending. Of history nothing.
+    pub turned_away: Vec<(usize, Fate)>,
 }
 
 /// What came of one turn of the loop. The engine's own knobs are turned already; a change of another system's knob is
@@ -149,34 +152,83 @@ impl Engine {
     }
 
     /// Judges and remembers samples, in their order. Alerts leave at once.
+    ///
+    /// Many at once are taken in on as many threads as there are to use; what comes of them is the same.
     pub fn observe(&mut self, samples: &[Sample], now: Timestamp) -> Observed {
-        self.observe_each(samples, now, |_, _, _| {})
+        let mut observed = self.observed();
+        for (some, first) in samples.chunks(AT_ONCE).zip((0..).step_by(AT_ONCE)) {
+            match self.knowledge.record_batch(some, now) {
+                Some((fates, waits)) => {
+                    observed.fates += &fates;
+                    self.take_up(some, first, &waits, now, &mut observed);
+                }
+                None => self.take_each(some, first, now, &mut observed, &mut |_, _, _| {}),
+            }
+        }
+        observed
     }
 
-    /// The same, and shows each sample's fate and judgement as it passes.
+    /// The same one by one, and shows each sample's fate and judgement as it passes.
     pub fn observe_each(
         &mut self,
         samples: &[Sample],
         now: Timestamp,
         mut each: impl FnMut(&Sample, Fate, &Judged),
     ) -> Observed {
-        let mut observed = Observed { events: std::mem::take(&mut self.outbox), fates: Fates::default() };
-        for some in samples.chunks(READ_AHEAD) {
+        let mut observed = self.observed();
+        self.take_each(samples, 0, now, &mut observed, &mut each);
+        observed
+    }
+
+    fn observed(&mut self) -> Observed {
+        Observed { events: std::mem::take(&mut self.outbox), ..Observed::default() }
+    }
+
+    /// Takes samples in, one after the other; the first of them is the caller's `first`.
+    fn take_each(
+        &mut self,
+        samples: &[Sample],
+        first: usize,
+        now: Timestamp,
+        observed: &mut Observed,
+        each: &mut impl FnMut(&Sample, Fate, &Judged),
+    ) {
+        for (some, begins) in samples.chunks(READ_AHEAD).zip((first..).step_by(READ_AHEAD)) {
             self.knowledge.read_ahead(some);
-            for sample in some {
+            for (sample, place) in some.iter().zip(begins..) {
                 let noticed = self.knowledge.record(sample, now);
                 observed.fates.add(noticed.fate);
-                if noticed.onset || noticed.end {
-                    self.alert(sample, &noticed, now, &mut observed.events);
-                }
+                self.heard_of(sample, place, &noticed, now, observed);
                 each(sample, noticed.fate, &noticed.judged);
-                // Only what was held back can have made a histogram whole.
-                if noticed.fate == Fate::Folded {
-                    self.derive(now, &mut observed.events);
-                }
             }
         }
-        observed
+    }
+
+    /// What waited for its turn has it now: what was noticed is told, and what was not taken in is.
+    fn take_up(&mut self, samples: &[Sample], first: usize, waits: &[Waits], now: Timestamp, observed: &mut Observed) {
+        for Waits { place, noticed } in waits {
+            let sample = &samples[*place];
+            let noticed = noticed.unwrap_or_else(|| {
+                let noticed = self.knowledge.record(sample, now);
+                observed.fates.add(noticed.fate);
+                noticed
+            });
+            self.heard_of(sample, first + place, &noticed, now, observed);
+        }
+    }
+
+    /// What one sample says to more than its series.
+    #[inline]
+    fn heard_of(&mut self, sample: &Sample, place: usize, noticed: &Noticed, now: Timestamp, observed: &mut Observed) {
+        if noticed.onset || noticed.end {
+            self.alert(sample, noticed, now, &mut observed.events);
+        }
+        match noticed.fate {
+            Fate::Admitted => {}
+            // Only what was held back can have made a histogram whole.
+            Fate::Folded => self.derive(now, &mut observed.events),
+            fate => observed.turned_away.push((place, fate)),
+        }
     }
 
     /// Judges and remembers what histograms gave. These samples are not the caller's, and not among the fates it is told.
@@ -275,13 +327,13 @@ impl Engine {
             return self.backfill_buckets(&samples, now);
         }
         let fates = self.knowledge.backfill(series, history, now);
-        Observed { events: std::mem::take(&mut self.outbox), fates }
+        Observed { fates, ..self.observed() }
     }
 
     /// The same for the buckets of histograms, of any number of them, all in order of time: what they say together is
     /// learned from, never judged, never paged.
     pub fn backfill_buckets(&mut self, samples: &[Sample], now: Timestamp) -> Observed {
-        let mut observed = Observed { events: std::mem::take(&mut self.outbox), fates: Fates::default() };
+        let mut observed = self.observed();
         for sample in samples {
             observed.fates.add(self.knowledge.backfill_bucket(sample, now));
         }

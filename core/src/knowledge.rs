@@ -5,6 +5,7 @@
 
 pub mod alerts;
 mod apply;
+pub(crate) mod batch;
 pub mod claims;
 mod door;
 pub(crate) mod fence;
@@ -84,9 +85,6 @@ const VERDICTS_AGE_MAX: Span = Span::hours(24);
 
 /// A series idle for this long may give way to a new one.
 const IDLE: Span = Span::minutes(5);
-
-/// Series nearer to one another than this are about as near in memory.
-const SLOTS_NEAR: u32 = 256;
 
 /// A change that is out, with what its expectation is measured from.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -487,18 +485,6 @@ impl Knowledge {
 
     // --- the door for samples ---------------------------------------------------------------------------------------
 
-    /// Reads what the samples' series hold, so that it is near when they are recorded. Where a batch jumps among many series
-    /// most of it lies in far memory; asked for together the answers overlap, while each `record` waits for the one before.
-    /// A batch in the order in which its series were named needs no help: the processor sees that itself.
-    #[inline]
-    pub(crate) fn read_ahead(&self, samples: &[Sample]) {
-        let jumps = |pair: &&[Sample]| pair[0].series.slot.abs_diff(pair[1].series.slot) > SLOTS_NEAR;
-        if samples.windows(2).filter(jumps).count() > samples.len() / 2 {
-            let touched = samples.iter().filter_map(|sample| self.get(sample.series)).map(Series::touched);
-            std::hint::black_box(touched.fold(0, |all, one| all ^ one));
-        }
-    }
-
     #[inline]
     pub(crate) fn record(&mut self, sample: &Sample, now: Timestamp) -> Noticed {
         let noticed = self.record_derived(sample, now);
@@ -515,10 +501,7 @@ impl Knowledge {
             Some(series) if matches!(series.door, Door::Bucket) => {
                 Noticed::only(series.fold(sample.at, sample.value, now, Some(&admission), &mut self.histograms))
             }
-            Some(series) => {
-                let detector = self.methods.detector(&series.settings.strategy);
-                series.record(sample.at, sample.value, now, &admission, detector)
-            }
+            Some(series) => series.record(sample.at, sample.value, now, &admission, &self.methods),
             None => Noticed::unknown(),
         };
         self.general.hurry |= noticed.ripe || noticed.onset;
@@ -638,6 +621,8 @@ impl Knowledge {
         series.set_share(self.general.share_of(&series, &self.config));
         series.set_weights(&self.general.fleet);
         series.share_settings(&mut self.settings);
+        series.set_detects(&self.methods);
+        series.alone = !matches!(series.door, Door::Bucket) && series.derived_from.is_none();
         let shard = (series.name.hash64() % self.shards.len() as u64) as u16;
         let name = series.name.clone();
         let id = self.shards[usize::from(shard)].insert(shard, series);
@@ -674,9 +659,10 @@ impl Knowledge {
         }
         self.config = config;
         self.settings.clear();
-        let Knowledge { shards, config, settings, .. } = self;
+        let Knowledge { shards, config, settings, methods, .. } = self;
         for series in shards.iter_mut().flat_map(Shard::iter_mut) {
             series.refresh(config);
+            series.set_detects(methods);
             series.share_settings(settings);
         }
         self.share_budget();

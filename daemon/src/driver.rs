@@ -216,8 +216,17 @@ impl Driver {
         loop {
             let now = self.clock.now();
             match inbox.recv_timeout(self.wait(now)) {
-                Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-                Ok(input) => self.handle(input),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Ok(input) => {
+                    let mut next = Some(input);
+                    while let Some(input) = next.take() {
+                        match input {
+                            Input::Stop => return self.finish(),
+                            Input::Receive(received) => next = self.receive(*received, inbox),
+                            input => self.handle(input),
+                        }
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.turn();
@@ -335,8 +344,7 @@ impl Driver {
                 let _ = reply.send(kept);
             }
             Input::Feed(feed) => self.feed(*feed, now),
-            Input::Receive(received) => self.receive(*received, now),
-            Input::Stop => unreachable!("the loop ends on it before it handles anything"),
+            Input::Receive(_) | Input::Stop => unreachable!("the loop does by itself what they ask"),
         }
     }
 

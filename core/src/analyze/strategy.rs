@@ -80,6 +80,15 @@ pub enum DetectorState {
 }
 
 impl DetectorState {
+    /// Reads from most places that a step will, so that they are near then.
+    #[inline]
+    pub(crate) fn touched(&self) -> u64 {
+        match self {
+            DetectorState::Numbers { numbers, .. } => numbers.first().map_or(0, |number| number.to_bits()),
+            DetectorState::Auto(state) => state.touched(),
+        }
+    }
+
     /// About how many bytes it takes beside itself.
     pub(crate) fn bytes(&self) -> usize {
         match self {
@@ -304,6 +313,16 @@ impl Methods {
 
     pub fn strategy(&self, name: &str) -> Option<&dyn Strategy> {
         self.strategies().find(|strategy| strategy.name() == name)
+    }
+
+    /// Where a detector stands, for those who look it up often.
+    pub(crate) fn detector_at(&self, name: &str) -> Option<u16> {
+        self.detectors.iter().position(|detector| detector.name() == name).map(|at| at as u16)
+    }
+
+    #[inline]
+    pub(crate) fn detector_of(&self, at: Option<u16>) -> Option<&dyn Detector> {
+        self.detectors.get(usize::from(at?)).map(|detector| &**detector)
     }
 
     pub fn detector(&self, name: &str) -> Option<&dyn Detector> {

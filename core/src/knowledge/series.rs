@@ -13,7 +13,7 @@ use super::general::Pool;
 use crate::analyze::claim::most_pages;
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
-use crate::analyze::strategy::{AlertLevel, Asked, Detector, DetectorState};
+use crate::analyze::strategy::{AlertLevel, Asked, Detector, DetectorState, Methods};
 use crate::budget::{ALERT_SIGMAS, Budget};
 use crate::calendar::{During, Moment, Reckoning};
 use crate::config::{Config, Kind, StrategyName};
@@ -130,18 +130,30 @@ pub struct Series {
     fence: Option<Fence>,
     pub(crate) tally: Tally,
     alarm: Alarm,
+    /// Where its detector stands among the methods, when its strategy is one.
+    #[serde(skip)]
+    detects: Option<u16>,
+    /// Its samples say nothing to others: it is no bucket, and not made of any.
+    #[serde(skip)]
+    pub(crate) alone: bool,
+    #[serde(skip)]
+    present: Present,
+    pub(crate) detector: Option<DetectorState>,
+    /// The one that judges.
+    pub(crate) in_force: Option<Arc<Threshold>>,
     pub(crate) alert_since: Option<Timestamp>,
+    #[serde(default)]
+    alerts: Alerts,
     /// Static bounds beside it, and what both would have paged for.
     #[serde(default)]
     versus: Option<Box<Live>>,
     /// What alert rules elsewhere are served of it, in the order of the settings' rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     releases: Vec<Release>,
-    pub(crate) detector: Option<DetectorState>,
-    /// The one that judges.
-    pub(crate) in_force: Option<Arc<Threshold>>,
     pub(crate) fates: Fates,
     distinct: Distinct,
+    #[serde(skip)]
+    asked: Asked,
     pub(crate) last_breach: Option<(Timestamp, f64)>,
     pub(crate) name: SeriesName,
     pub(crate) declared: Option<Kind>,
@@ -160,10 +172,6 @@ pub struct Series {
     /// Its name says that its value is a moment, or nothing at all.
     #[serde(skip)]
     is_info: bool,
-    #[serde(skip)]
-    asked: Asked,
-    #[serde(skip)]
-    present: Present,
     /// The latest threshold that was learned.
     pub(crate) learned: Option<Arc<Threshold>>,
     /// How the strategies did up to then, with the bounds that each would have set then.
@@ -198,8 +206,6 @@ pub struct Series {
     /// Samples that are not learned from.
     #[serde(default)]
     masks: Masks,
-    #[serde(default)]
-    alerts: Alerts,
     /// When the alert began that a person called true last.
     #[serde(default)]
     excused: Option<Timestamp>,
@@ -262,6 +268,8 @@ impl Series {
             implied: Vec::new(),
             tally: Tally::default(),
             alarm: Alarm::default(),
+            detects: None,
+            alone: false,
             alert_since: None,
             versus: None,
             releases: Vec::new(),
@@ -284,6 +292,11 @@ impl Series {
         series.set_versus();
         series.set_releases();
         series
+    }
+
+    /// Finds its detector among the methods.
+    pub(crate) fn set_detects(&mut self, methods: &Methods) {
+        self.detects = methods.detector_at(&self.settings.strategy);
     }
 
     /// Holds what the configuration says of it together with others of which it says the same.

@@ -18,7 +18,7 @@ use tokio::sync::{broadcast, oneshot};
 pub(super) const INBOX_LEN: usize = 1024;
 
 /// Why the driver did not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Refused {
     #[error("events cannot be stored at present ({0}): nothing was changed; make room and try again")]
     NotStored(String),

@@ -39,13 +39,6 @@ pub struct Feed {
     done: SyncSender<()>,
 }
 
-/// A sample that was turned away, and why.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct NotTaken {
-    pub sample: Sample,
-    pub fate: Fate,
-}
-
 impl Handle {
     /// Hands over what a source read, and waits until it was taken in.
     pub fn feed(&self, fed: Fed, place: Option<(String, Timestamp)>) -> Result<(), Refused> {
@@ -101,18 +94,13 @@ impl Driver {
         self.observe_samples(&samples, now);
     }
 
-    /// Judges samples and remembers them. Answers with those that were turned away, in their order.
-    pub(super) fn observe_samples(&mut self, samples: &[Sample], now: Timestamp) -> Vec<NotTaken> {
+    /// Judges samples and remembers them. Answers with those that were turned away, by their place, in their order.
+    pub(super) fn observe_samples(&mut self, samples: &[Sample], now: Timestamp) -> Vec<(usize, Fate)> {
         let begun = Instant::now();
-        let mut not_taken = Vec::new();
-        let observed = self.engine.observe_each(samples, now, |sample, fate, _| {
-            if !matches!(fate, Fate::Admitted | Fate::Folded) {
-                not_taken.push(NotTaken { sample: *sample, fate });
-            }
-        });
+        let observed = self.engine.observe(samples, now);
         self.stats.observe_seconds_total += begun.elapsed().as_secs_f64();
         self.commit(observed.events);
-        not_taken
+        observed.turned_away
     }
 
     /// Writes samples down before they are judged: a kill loses nothing of them when this returns.

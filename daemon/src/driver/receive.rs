@@ -3,7 +3,8 @@
 //! A series that is known costs one look into the table; only what nobody knows is taken apart, checked and given a name. The answer
 //! comes after the samples are in, so that what is acknowledged is taken.
 
-use super::intake::NotTaken;
+mod entries;
+
 use super::{Driver, Handle, Input, Refused};
 use crate::prometheus::text::{Families, Type};
 use crate::receive::batch::Told;
@@ -11,15 +12,20 @@ use crate::receive::desk::Room;
 use crate::receive::labels::{Refusal, called, shown};
 use crate::receive::replicas::{Heard, Member, Replicas};
 use crate::receive::{Batch, Outcome, Receive, Why};
+use entries::{Entries, Entry};
 use homeostat::config::Kind;
 use homeostat::engine::Engine;
 use homeostat::knowledge::SeriesId;
 use homeostat::monitor::{Fate, Sample};
 use homeostat::time::{Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
+
+/// No more requests are taken in together once they have so many samples.
+const SAMPLES_AT_ONCE: usize = 32_768;
 
 /// Senders that are told apart; further ones share one account.
 const SENDERS_MAX: usize = 10_000;
@@ -57,22 +63,12 @@ impl Handle {
 /// What is known of those who send, and of what they send. It holds no samples, and is built anew after a start.
 #[derive(Default)]
 pub(super) struct Table {
-    entries: HashMap<u64, Entry, BuildHasherDefault<Seeded>>,
+    entries: Entries,
     /// What families were said to be, by requests that say it beside their series.
     families: Families,
     replicas: Replicas,
     numbers: HashMap<IpAddr, u32>,
     senders: Vec<Sender>,
-}
-
-/// A series as it is sent.
-#[derive(Clone, Copy)]
-struct Entry {
-    /// None while only replicas send it that another one stands for.
-    id: Option<SeriesId>,
-    member: Option<Member>,
-    /// Who brought it.
-    sender: u32,
 }
 
 #[derive(Default)]
@@ -84,45 +80,82 @@ struct Sender {
     label: String,
 }
 
-/// Keys are hashes already, with a seed that nobody outside knows.
-#[derive(Default)]
-struct Seeded(u64);
-
-impl Hasher for Seeded {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are numbers")
-    }
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
-    }
-}
-
 impl Driver {
-    pub(super) fn receive(&mut self, received: Received, now: Timestamp) {
-        let Received { batch, sender, room, reply } = received;
-        let outcome = self.take(&batch, sender, now);
-        // Whoever sent it may be gone.
-        let _ = reply.send((batch, outcome));
-        drop(room);
+    /// Takes a request in, and with it those that wait behind it: all are looked up, written down and judged at once. Answers with
+    /// what else came after them.
+    pub(super) fn receive(&mut self, first: Received, inbox: &Receiver<Input>) -> Option<Input> {
+        let mut samples = first.batch.samples();
+        let mut requests = vec![first];
+        let mut other = None;
+        while samples < SAMPLES_AT_ONCE {
+            match inbox.try_recv() {
+                Ok(Input::Receive(received)) => {
+                    samples += received.batch.samples();
+                    requests.push(*received);
+                }
+                Ok(input) => {
+                    other = Some(input);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let now = self.clock.now();
+        let outcomes = self.take(&requests, now);
+        for (Received { batch, room, reply, .. }, outcome) in requests.into_iter().zip(outcomes) {
+            // Whoever sent it may be gone.
+            let _ = reply.send((batch, outcome));
+            drop(room);
+        }
+        other
     }
 
-    fn take(&mut self, batch: &Batch, sender: IpAddr, now: Timestamp) -> Result<Outcome, Refused> {
+    fn take(&mut self, requests: &[Received], now: Timestamp) -> Vec<Result<Outcome, Refused>> {
+        let mut samples = Vec::with_capacity(requests.iter().map(|request| request.batch.samples()).sum());
+        let mut outcomes: Vec<(Outcome, Range<usize>)> = Vec::with_capacity(requests.len());
         // What cannot be stored is not acknowledged: the sender keeps it.
-        self.storable()?;
+        let taken = self.storable().and_then(|()| {
+            outcomes.extend(requests.iter().map(|request| self.look_up(request, now, &mut samples)));
+            self.write_down(&samples, now)?;
+            let turned_away = self.observe_samples(&samples, now);
+            // Sent again, they are the same samples once more.
+            self.storable().map(|()| turned_away)
+        });
+        let mut turned_away = match taken {
+            Ok(turned_away) => turned_away.into_iter().peekable(),
+            Err(refused) => return requests.iter().map(|_| Err(refused.clone())).collect(),
+        };
+        for (outcome, range) in &mut outcomes {
+            outcome.taken += range.len() as u64;
+            while let Some((place, fate)) = turned_away.next_if(|(place, _)| *place < range.end) {
+                let sample = &samples[place];
+                if let Some((why, what)) = self.refused(sample, fate) {
+                    outcome.taken -= 1;
+                    outcome.refuse(why, 1, || {
+                        let series = self.engine.knowledge().get(sample.series);
+                        let name = series.map_or_else(|| "?".to_owned(), |series| shown(series.name().as_str()));
+                        format!("the timestamp {} of {name} {what}", sample.at)
+                    });
+                }
+            }
+        }
+        outcomes.into_iter().map(|(outcome, _)| Ok(outcome)).collect()
+    }
+
+    /// Appends the samples of a request; what is known of it before they are judged, and which of `samples` are its.
+    fn look_up(&mut self, request: &Received, now: Timestamp, samples: &mut Vec<Sample>) -> (Outcome, Range<usize>) {
+        let Received { batch, sender, .. } = request;
         let Driver { engine, settings, started_with, received: table, .. } = self;
         let senders = &started_with.daemon.receive;
         for (family, told) in batch.families() {
             table.families.tell(family, told);
         }
         table.make_room(engine, settings.engine.limits.series_max);
-        let (mut outcome, mut samples) = (Outcome::default(), Vec::with_capacity(batch.samples()));
+        let (mut outcome, first) = (Outcome::default(), samples.len());
         let mut in_order = true;
         for told in batch.series() {
             let count = told.samples().len() as u64;
-            match table.find(&told, engine, senders, sender, now, &mut outcome.failovers) {
+            match table.find(&told, engine, senders, *sender, now, &mut outcome.failovers) {
                 Ok(Some(series)) => {
                     in_order &= count == 1;
                     samples.extend(told.samples().map(|(at, value)| Sample { series, at, value }));
@@ -135,24 +168,9 @@ impl Driver {
         }
         // Series with several samples stand one behind the other; what is made of many series wants one moment after the other.
         if !in_order {
-            samples.sort_by_key(|sample| sample.at);
+            samples[first..].sort_by_key(|sample| sample.at);
         }
-        self.write_down(&samples, now)?;
-        let not_taken = self.observe_samples(&samples, now);
-        // Sent again, they are the same samples once more.
-        self.storable()?;
-        outcome.taken += samples.len() as u64;
-        for NotTaken { sample, fate } in not_taken {
-            if let Some((why, what)) = self.refused(&sample, fate) {
-                outcome.taken -= 1;
-                outcome.refuse(why, 1, || {
-                    let series = self.engine.knowledge().get(sample.series);
-                    let name = series.map_or_else(|| "?".to_owned(), |series| shown(series.name().as_str()));
-                    format!("the timestamp {} of {name} {what}", sample.at)
-                });
-            }
-        }
-        Ok(outcome)
+        (outcome, first..samples.len())
     }
 
     /// Whether a sender is told that a sample was not taken, and in which words. What says nothing, or the same as before, is taken.
@@ -184,7 +202,7 @@ impl Table {
         now: Timestamp,
         failovers: &mut u64,
     ) -> Result<Option<SeriesId>, Refusal> {
-        let known = self.entries.get(&told.hash()).copied();
+        let known = self.entries.find(told.hash());
         let heard = match known.and_then(|entry| entry.member) {
             None => true,
             Some(member) => self.hears(member, now, failovers),
@@ -210,7 +228,7 @@ impl Table {
         if let (None, Some(member)) = (known, member)
             && !self.hears(member, now, failovers)
         {
-            self.entries.insert(told.hash(), Entry { id: None, member: Some(member), sender });
+            self.entries.put(Entry { hash: told.hash(), id: None, member: Some(member), sender });
             return Ok(None);
         }
         let id = match engine.knowledge().id(&called.name) {
@@ -227,7 +245,7 @@ impl Table {
                 id
             }
         };
-        self.entries.insert(told.hash(), Entry { id: Some(id), member, sender });
+        self.entries.put(Entry { hash: told.hash(), id: Some(id), member, sender });
         Ok(Some(id))
     }
 
@@ -290,7 +308,7 @@ impl Table {
         if sender.counted_at.is_some_and(|at| now.since(at) < COUNT_AGAIN) {
             return;
         }
-        let ids = self.entries.values().filter(|entry| entry.sender == number).filter_map(|entry| entry.id);
+        let ids = self.entries.iter().filter(|entry| entry.sender == number).filter_map(|entry| entry.id);
         let held: BTreeSet<SeriesId> = ids.filter(|id| engine.knowledge().get(*id).is_some()).collect();
         sender.counted_at = Some(now);
         sender.series = held.len() as u64;
@@ -319,10 +337,10 @@ impl Table {
         if self.entries.len() <= most {
             return;
         }
-        self.entries.retain(|_, entry| entry.id.is_some_and(|id| engine.knowledge().get(id).is_some()));
+        self.entries.retain(|entry| entry.id.is_some_and(|id| engine.knowledge().get(id).is_some()));
         // Whoever sends one series in more ways than that has them looked up anew.
         if self.entries.len() > most / 2 {
-            self.entries.clear();
+            self.entries = Entries::default();
         }
     }
 }

@@ -34,6 +34,10 @@ const WRITTEN: [HeaderName; 3] = [
     HeaderName::from_static("x-prometheus-remote-write-exemplars-written"),
 ];
 
+/// A body that is larger than this, uncompressed, is taken apart on a thread of its own: others are not kept waiting for it. Smaller ones
+/// are done with before a thread would have woken up.
+const APART: usize = 1 << 20;
+
 /// When a sender whose request cannot be taken now is asked to try again, in seconds.
 const SOON: u64 = 1;
 
@@ -116,11 +120,11 @@ async fn take(
     }
     let mut batch = app.desk.batch();
     // A large body takes as long as thousands of small ones: others are not kept waiting for it.
-    let (batch, room, read) = apart(&app.desk, move || {
+    let read = move || {
         let read = decode(&body, version, max, seed, &mut batch);
         (batch, room, read)
-    })
-    .await?;
+    };
+    let (batch, room, read) = if len > APART { apart(&app.desk, read).await? } else { read() };
     let read = read.map_err(No::from).and_then(|()| may_send(&app.desk, sender, &batch));
     if let Err(no) = read {
         app.desk.done_with(batch);

@@ -45,6 +45,7 @@ impl<'a> Message<'a> {
     }
 
     /// The next field and its number; none at the end.
+    #[inline]
     pub fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Wrong> {
         if self.at == self.end {
             return Ok(None);
@@ -101,8 +102,33 @@ impl<'a> Message<'a> {
         Ok(*array)
     }
 
+    /// Passes over fields with this key, one behind the other, whose lengths take a byte each. Where they stand.
+    #[inline]
+    pub fn run(&mut self, key: u8) -> Range<usize> {
+        let first = self.at;
+        while self.at + 1 < self.end && self.all[self.at] == key && self.all[self.at + 1] < 0x80 {
+            let end = self.at + 2 + usize::from(self.all[self.at + 1]);
+            if end > self.end {
+                break;
+            }
+            self.at = end;
+        }
+        first..self.at
+    }
+
     #[inline]
     fn varint(&mut self) -> Result<u64, Wrong> {
+        // Keys and lengths mostly have one byte.
+        match self.all.get(self.at) {
+            Some(byte) if *byte < 0x80 && self.at < self.end => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.longer_varint(),
+        }
+    }
+
+    fn longer_varint(&mut self) -> Result<u64, Wrong> {
         let mut value = 0;
         for (n, byte) in self.bytes().iter().take(10).enumerate() {
             // Of the tenth byte one bit fits; others are lost, as everywhere.

@@ -86,6 +86,9 @@ fn narrow(range: &Range<usize>) -> Range<u32> {
     range.start as u32..range.end as u32
 }
 
+/// How the field `labels` of a series of 1.0 begins.
+const LABELS: u8 = 1 << 3 | 2;
+
 /// `timeseries = 1 { labels = 1, samples = 2, exemplars = 3, histograms = 4 }, metadata = 3 { type = 1, metric_family_name = 2 }`
 fn one(arena: &[u8], seed: u64, batch: &mut Batch, spill: &mut Vec<u8>) -> Result<(), NotRead> {
     batch.form = Form::Pairs;
@@ -98,7 +101,8 @@ fn one(arena: &[u8], seed: u64, batch: &mut Batch, spill: &mut Vec<u8>) -> Resul
                 let mut series = value.message().map_err(place(""))?;
                 let first = batch.samples.len();
                 // Labels stand together, before the samples: then where they stand says all.
-                let mut labels: Option<Range<usize>> = None;
+                let run = series.run(LABELS);
+                let mut labels = (!run.is_empty()).then_some(run);
                 let mut scattered: Option<usize> = None;
                 let mut at = series.at();
                 while let Some((field, value)) = series.next().map_err(place(""))? {

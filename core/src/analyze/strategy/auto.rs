@@ -78,6 +78,12 @@ impl State {
         }
     }
 
+    /// Reads from most places that a step will, so that they are near then.
+    #[inline]
+    pub(crate) fn touched(&self) -> u64 {
+        u64::from(self.scorer.touched() ^ self.decider.touched()) ^ self.last as u64
+    }
+
     /// Bytes that it takes in memory.
     pub const fn size() -> usize {
         size_of::<State>()

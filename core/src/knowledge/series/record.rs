@@ -2,7 +2,7 @@
 
 use super::{Noticed, Series};
 use crate::analyze::learn::alert_sigmas;
-use crate::analyze::strategy::{Asked, Baseline, Detector};
+use crate::analyze::strategy::{Asked, Baseline, Detector, DetectorState, Methods};
 use crate::knowledge::door::{Admission, CONFIRM_SAMPLES, Door, Row, counts, history_turned_away, late, turned_away};
 use crate::knowledge::fence::Fence;
 use crate::knowledge::histogram::Histograms;
@@ -27,7 +27,8 @@ impl Series {
         let newest = self.window.newest().map_or(0, |(at, value)| at.millis() as u64 ^ value.to_bits());
         let upper = self.fence.map_or(0, |fence| fence.upper.to_bits());
         let own = self.tally.judged ^ self.fates.of(Fate::Admitted) ^ self.distinct.count() as u64;
-        newest ^ upper ^ own
+        let detector = self.detector.as_ref().map_or(0, DetectorState::touched);
+        newest ^ upper ^ own ^ self.present.until as u64 ^ u64::from(self.asked.young) ^ detector
     }
 
     /// One sample: what becomes of it, what is said of it, and only then is it learned from.
@@ -38,9 +39,9 @@ impl Series {
         value: f64,
         now: Timestamp,
         admission: &Admission,
-        detector: Option<&dyn Detector>,
+        methods: &Methods,
     ) -> Noticed {
-        let mut noticed = self.enter(at, value, now, admission, detector);
+        let mut noticed = self.enter(at, value, now, admission, methods.detector_of(self.detects));
         self.fates.add(noticed.fate);
         if noticed.fate == Fate::Stale {
             self.end(&mut noticed);

@@ -16,7 +16,10 @@ const DECIMALS_MAX: u8 = 9;
 const BITS: u8 = 0xff;
 
 /// Whole numbers up to here are exact as doubles, and so is what they are over a power of ten.
-const EXACT: f64 = (1_u64 << 53) as f64;
+const EXACT: f64 = (1_u64 << 51) as f64;
+
+/// Doubles from here on differ by one at least.
+const NO_PARTS: f64 = (3_u64 << 51) as f64;
 
 const POWERS: [f64; DECIMALS_MAX as usize + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
@@ -24,7 +27,7 @@ const POWERS: [f64; DECIMALS_MAX as usize + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 
 pub(super) fn pack(samples: &[(i64, f64)]) -> Box<[u8]> {
     let mut numbers = [0_i64; BLOCK];
     let numbers = &mut numbers[..samples.len()];
-    let mut bytes = Vec::with_capacity(32 + 16 * samples.len());
+    let mut bytes = Vec::with_capacity(48 + 16 * samples.len());
     bytes.push((samples.len() - 1) as u8);
     let (first, last) = (samples[0].0, samples[samples.len() - 1].0);
     let step = last.wrapping_sub(first) / (samples.len() as i64 - 1).max(1);
@@ -118,7 +121,8 @@ fn take<'a>(from: &mut &'a [u8]) -> Option<&'a u8> {
 /// The value as a whole number over a power of ten, where that gives the same bits.
 fn whole(value: f64, decimals: u8) -> Option<i64> {
     let power = POWERS[usize::from(decimals)];
-    let whole = (value * power).round();
+    // The nearest whole number, as a double that large has no others.
+    let whole = value * power + NO_PARTS - NO_PARTS;
     let same = whole.abs() < EXACT && (whole as i64 as f64 / power).to_bits() == value.to_bits();
     same.then_some(whole as i64)
 }
@@ -140,19 +144,23 @@ fn pack_numbers(numbers: &[i64], to: &mut Vec<u8>) {
     let width = 64 - numbers.iter().map(above).max().unwrap_or(0).leading_zeros();
     varint::put(varint::zigzag(least), to);
     to.push(width as u8);
-    let (mut held, mut bits) = (0_u128, 0);
+    let first = to.len();
+    let len = (numbers.len() * width as usize).div_ceil(8);
+    to.resize(first + len + 8, 0);
+    let packed = &mut to[first..];
+    let mut bit = 0;
     for number in numbers {
-        held |= u128::from(above(number)) << bits;
-        bits += width;
-        while bits >= 8 {
-            to.push(held as u8);
-            held >>= 8;
-            bits -= 8;
+        let (at, shift) = (bit / 8, bit % 8);
+        if let Some(eight) = packed[at..].first_chunk_mut::<8>() {
+            *eight = (u64::from_le_bytes(*eight) | above(number) << shift).to_le_bytes();
         }
+        // Of a number so wide some bits may lie in a ninth byte.
+        if width as usize + shift > 64 {
+            packed[at + 8] |= (above(number) >> (64 - shift)) as u8;
+        }
+        bit += width as usize;
     }
-    if bits > 0 {
-        to.push(held as u8);
-    }
+    to.truncate(first + len);
 }
 
 /// Numbers as they were packed.

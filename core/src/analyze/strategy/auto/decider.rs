@@ -243,6 +243,14 @@ fn toward(mean: &mut f32, value: f32, rate: f32) {
 }
 
 impl Decider {
+    /// Reads from its first, its last, and what each distance is held against.
+    #[inline]
+    pub fn touched(&self) -> u32 {
+        let counted =
+            self.histograms.iter().zip(&self.tails).map(|(histogram, tail)| histogram.touched() ^ tail.touched());
+        counted.fold(self.count ^ self.near_error.to_bits() ^ self.run.to_bits(), |all, one| all ^ one)
+    }
+
     pub fn new(first: f64) -> Decider {
         let exact = first;
         let first = first as f32;

@@ -179,6 +179,12 @@ fn toward(mean: &mut f32, value: f32, rate: f32) {
 }
 
 impl Scorer {
+    /// Reads from its first, and from behind the day.
+    #[inline]
+    pub fn touched(&self) -> u32 {
+        self.count ^ self.spread.to_bits() ^ self.day_error.to_bits() ^ u32::from(self.states.last)
+    }
+
     pub fn new(first: f32) -> Scorer {
         Scorer {
             count: 0,

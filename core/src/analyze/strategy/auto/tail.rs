@@ -35,6 +35,11 @@ pub(super) struct Tail {
 }
 
 impl Tail {
+    #[inline]
+    pub fn touched(&self) -> u32 {
+        self.from.to_bits()
+    }
+
     /// `apart`: what a gap sets apart from the tail is no part of it.
     pub fn fit<const BINS: usize>(histogram: &Histogram<BINS>, apart: bool) -> Tail {
         let total = histogram.total();
