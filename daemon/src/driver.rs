@@ -10,6 +10,8 @@ mod receive;
 
 pub use handle::{Handle, Refused, Reloaded};
 pub use intake::{Fed, Past, Reading};
+#[cfg(test)]
+pub use receive::late;
 
 use crate::calendar::Watch;
 use crate::config::{self, Config};

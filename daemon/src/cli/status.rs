@@ -55,6 +55,9 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     if proposals > 0 {
         pairs.push(("proposals", format!("{proposals} wait for an answer; `homeostat proposals` shows them")));
     }
+    if let Some(problem) = statistics.get("store_problem").and_then(Value::as_str) {
+        pairs.push(("events", format!("cannot be stored: {problem}")));
+    }
     pairs.extend(start(&statistics));
     pairs.extend(evidence(&state));
     for name in

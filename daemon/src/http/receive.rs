@@ -6,7 +6,7 @@
 
 use crate::access::Peer;
 use crate::access::slow::network;
-use crate::driver::{self, Refused};
+use crate::driver::{self, Handle, Refused};
 use crate::http::App;
 use crate::http::api::no_params;
 use crate::receive::batch::Batch;
@@ -58,6 +58,9 @@ impl No {
 
 impl From<NotRead> for No {
     fn from(error: NotRead) -> No {
+        if error == NotRead::NoRoom {
+            return No::busy(error.to_string());
+        }
         let status = if error.is_too_large() { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
         No::new(status, error.to_string())
     }
@@ -111,14 +114,16 @@ async fn take(
     *bytes = body.len() as u64;
     let (max, seed) = (app.desk.settings.body_uncompressed_max, app.desk.seed);
     let len = uncompressed_len(&body, max)?;
-    if !room.for_body(len as u64) {
-        return Err(No::busy("other requests have the memory that is meant for them"));
+    // Once as it is, and once more where its labels are scattered and laid together.
+    if !room.more(2 * len as u64) {
+        return Err(No::busy(NotRead::NoRoom.to_string()));
     }
     let mut batch = app.desk.batch();
+    batch.lend(room);
     // A large body takes as long as thousands of small ones: others are not kept waiting for it.
-    let (batch, room, read) = apart(&app.desk, move || {
+    let (mut batch, read) = apart(&app.desk, move || {
         let read = decode(&body, version, max, seed, &mut batch);
-        (batch, room, read)
+        (batch, read)
     })
     .await?;
     let read = read.map_err(No::from).and_then(|()| may_send(&app.desk, sender, &batch));
@@ -129,7 +134,8 @@ async fn take(
     let set_aside = SetAside { histograms: batch.histograms };
     app.desk.tally.histograms.fetch_add(batch.histograms, Ordering::Relaxed);
     app.desk.tally.exemplars.fetch_add(batch.exemplars, Ordering::Relaxed);
-    let outcome = hand_over(app, protocol, batch, room, sender).await?;
+    let room = batch.give_back().unwrap_or_else(|| app.desk.room(sender));
+    let outcome = hand_over(&app.handle, &app.desk, protocol, batch, room, sender).await?;
     Ok((outcome, set_aside))
 }
 
@@ -151,18 +157,19 @@ pub(super) fn may_send(desk: &Desk, sender: IpAddr, batch: &Batch) -> Result<(),
 
 /// Hands a request to the driver, and counts what came of it.
 pub(super) async fn hand_over(
-    app: &App,
+    handle: &Handle,
+    desk: &Desk,
     protocol: Protocol,
     batch: Batch,
     room: Room,
     sender: IpAddr,
 ) -> Result<Outcome, No> {
-    let (batch, outcome) = app.handle.receive(batch, room, sender).await;
+    let (batch, outcome) = handle.receive(batch, room, sender).await;
     if let Some(batch) = batch {
-        app.desk.done_with(batch);
+        desk.done_with(batch);
     }
     let outcome = outcome?;
-    app.desk.tally.came_of(protocol, &outcome);
+    desk.tally.came_of(protocol, &outcome);
     Ok(outcome)
 }
 
@@ -220,7 +227,7 @@ pub(super) async fn whole_body(desk: &Desk, request: Request<Body>, room: &mut R
             return Err(too_large());
         }
         if !room.more(piece.len() as u64) {
-            return Err(No::busy("other requests have the memory that is meant for them"));
+            return Err(No::busy(NotRead::NoRoom.to_string()));
         }
         body.extend_from_slice(&piece);
     }

@@ -113,6 +113,8 @@ pub struct Statistics {
     /// What became of all samples that ever came.
     fates: BTreeMap<&'static str, u64>,
     start: StartRow,
+    /// Why events cannot be stored at present; null: they can.
+    store_problem: Option<String>,
 }
 
 /// A budget of those series that a rule with `share_budget` names.
@@ -178,6 +180,7 @@ impl Statistics {
                 .collect(),
             fates: fates(knowledge.fates()),
             start: StartRow::of(&view.stats.begun),
+            store_problem: view.stats.store_problem.clone(),
         };
         for series in knowledge.series() {
             let (held, tally) = (series.window().len(), series.tally());
