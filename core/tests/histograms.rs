@@ -269,6 +269,95 @@ fn one_bucket_that_is_no_number_costs_its_own_scrape_alone() {
     assert_eq!(held.len(), 3);
 }
 
+/// A sender with several shards sends the buckets of one histogram in several requests side by side, each bucket in order by itself.
+#[test]
+fn buckets_that_come_in_several_requests_lose_nothing_while_no_shard_is_two_scrapes_behind() {
+    const LIMITS: [&str; 4] = ["0.1", "0.5", "1", "+Inf"];
+    for seed in 1..=30 {
+        let mut chance = Chance(seed);
+        let shard: Vec<u64> = LIMITS.iter().map(|_| chance.below(3)).collect();
+        let count = |limit: usize, scrape: i64| [5.0, 8.0, 10.0, 10.0][limit] * scrape as f64;
+        let (mut sharded, mut whole) = (Scraped::new(8), Scraped::new(8));
+        for limit in LIMITS {
+            sharded.intern(&bucket(limit));
+        }
+        // How far each shard has come; none is ever more than one scrape ahead of another, or two at the very moment.
+        let mut sent = [0_i64; 3];
+        while sent.iter().any(|sent| *sent < 40) {
+            let least = *sent.iter().min().expect("three");
+            let next = chance.below(3) as usize;
+            if sent[next] > least || sent[next] == 40 {
+                continue;
+            }
+            sharded.now = START + SCRAPE * sent[next] as u64;
+            for (limit, le) in LIMITS.iter().enumerate().filter(|(limit, _)| shard[*limit] as usize == next) {
+                let fate = sharded.send(&bucket(le), count(limit, sent[next]));
+                assert_eq!(fate, Fate::Folded, "seed {seed}: {le} of {}", sent[next]);
+            }
+            sent[next] += 1;
+        }
+        for scrape in 0..40 {
+            let buckets: Vec<(&str, f64)> =
+                LIMITS.iter().enumerate().map(|(limit, le)| (*le, count(limit, scrape))).collect();
+            whole.scrape(&buckets);
+        }
+        assert_eq!(sharded.held(P50).len(), 39, "seed {seed}");
+        for text in [P50, P99, RATE] {
+            assert_eq!(sharded.held(text), whole.held(text), "seed {seed}: {text}");
+        }
+    }
+}
+
+#[test]
+fn what_comes_when_two_later_moments_have_begun_is_left_out_and_counted() {
+    let mut scraped = Scraped::new(8);
+    steady(&mut scraped, 4);
+    let begin = scraped.now;
+    let send = |scraped: &mut Scraped, scrape: u64, le: &str, count: f64| {
+        scraped.now = begin + SCRAPE * scrape;
+        scraped.send(&bucket(le), count)
+    };
+    for scrape in 0..3 {
+        assert_eq!(send(&mut scraped, scrape, "0.1", 5.0 * (4 + scrape) as f64), Fate::Folded);
+    }
+    let before = scraped.engine.knowledge().fates().of(Fate::OutOfOrder);
+    for le in ["1", "+Inf"] {
+        assert_eq!(send(&mut scraped, 0, le, 40.0), Fate::OutOfOrder, "its moment is over");
+    }
+    assert_eq!(scraped.engine.knowledge().fates().of(Fate::OutOfOrder), before + 2);
+    // The two that are open are as good as ever, and the one that was cut short costs nothing but itself.
+    for scrape in [1, 2] {
+        for le in ["1", "+Inf"] {
+            assert_eq!(send(&mut scraped, scrape, le, 10.0 * (4 + scrape) as f64), Fate::Folded);
+        }
+    }
+    let held: Vec<f64> = scraped.held(P50).iter().map(|(at, _)| *at).collect();
+    assert_eq!(held, [10.0, 20.0, 30.0, 50.0, 60.0]);
+}
+
+/// A moment that another shard has not begun yet comes after one that is later: it is put before it.
+#[test]
+fn a_moment_that_begins_late_is_taken_while_there_is_room() {
+    let mut scraped = Scraped::new(8);
+    steady(&mut scraped, 3);
+    let begin = scraped.now;
+    for (scrape, le, count) in
+        [(1, "0.1", 20.0), (0, "1", 30.0), (0, "+Inf", 30.0), (0, "0.1", 15.0), (1, "1", 40.0), (1, "+Inf", 40.0)]
+    {
+        scraped.now = begin + SCRAPE * scrape;
+        assert_eq!(scraped.send(&bucket(le), count), Fate::Folded, "{scrape} {le}");
+    }
+    assert_eq!(scraped.held(P50).last(), Some(&(40.0, 0.1)));
+    assert_eq!(scraped.held(P50).len(), 4);
+    // Half a scrape between the two that are open has no place.
+    scraped.now = begin + SCRAPE * 2;
+    scraped.send(&bucket("0.1"), 25.0);
+    scraped.now = begin + SCRAPE * 3;
+    scraped.send(&bucket("0.1"), 30.0);
+    scraped.now = begin + SCRAPE * 2 + Span::from_secs(5);
+    assert_eq!(scraped.send(&bucket("0.1"), 27.0), Fate::OutOfOrder);
+}
+
 #[test]
 fn without_the_bucket_that_holds_all_there_is_nothing_to_say() {
     let mut scraped = Scraped::new(8);

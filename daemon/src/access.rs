@@ -7,12 +7,14 @@
 pub mod audit;
 pub mod connections;
 mod file;
+mod rarely;
 mod role;
 pub mod secret;
 pub mod slow;
 mod tls;
 
 pub use file::{ClientAuth, Policy, expiry, read};
+pub use rarely::Rarely;
 pub use role::{Role, Roles};
 pub use tls::subject;
 
@@ -34,6 +36,10 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Passwords that are checked at once: each keeps a processor busy for tenths of a second.
 const CHECKS_MAX: usize = 1;
 
+/// Refused tries of somebody that are kept a minute, and failed handshakes of an address that are told.
+const TRIES: u32 = 10;
+const HANDSHAKES: u32 = 3;
+
 /// A header that says who one is and is longer than this is not looked at.
 const CREDENTIALS_LEN_MAX: usize = 4096;
 
@@ -43,11 +49,13 @@ pub struct Who {
     /// As the audit and the log tell it: `token ci`, `user alice`, `client CN=prometheus`, `anyone`.
     pub name: Arc<str>,
     pub roles: Roles,
+    /// When that ends; what goes on longer than a request has to end by then.
+    pub until: Option<Timestamp>,
 }
 
 impl Who {
     fn new(name: String, roles: Roles) -> Who {
-        Who { name: name.into(), roles }
+        Who { name: name.into(), roles, until: None }
     }
 
     /// Where nobody is asked.
@@ -205,6 +213,9 @@ pub struct Gate {
     checking: Mutex<HashMap<IpAddr, Weak<Semaphore>>>,
     /// Grows when another version of the file comes into force.
     changed: watch::Sender<u64>,
+    /// Refused tries by who made them, and handshakes that failed by where they came from: each can be had without end.
+    pub tries: Mutex<Rarely<Arc<str>>>,
+    pub handshakes: Mutex<Rarely<IpAddr>>,
     pub tally: Arc<Tally>,
 }
 
@@ -237,6 +248,7 @@ impl Gate {
             Some(path) => read(path)?,
         };
         check(http, http.access.is_some().then_some(&policy))?;
+        warn_of(&policy);
         Ok(Gate {
             path: http.access.clone(),
             exposed: !http.listen.is_loopback() && !http.insecure,
@@ -248,6 +260,8 @@ impl Gate {
             slow: Mutex::default(),
             checking: Mutex::default(),
             changed: watch::channel(0).0,
+            tries: Mutex::new(Rarely::new(TRIES)),
+            handshakes: Mutex::new(Rarely::new(HANDSHAKES)),
             tally: Arc::default(),
         })
     }
@@ -302,6 +316,7 @@ impl Gate {
                 let was_spoiled = problem.take().is_some();
                 self.tally.spoiled.store(false, Ordering::Relaxed);
                 if policy.version != self.policy().version {
+                    warn_of(&policy);
                     let (tokens, users, clients) = (policy.tokens.len(), policy.users.len(), policy.clients.len());
                     *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
                     self.changed.send_modify(|version| *version += 1);
@@ -432,6 +447,21 @@ impl Gate {
     }
 }
 
+/// Says which of the files that hold secrets everybody on this machine can read.
+fn warn_of(policy: &Policy) {
+    for path in &policy.loose {
+        tracing::warn!("{}", loose(path));
+    }
+}
+
+/// What is wrong with such a file, and what to do.
+pub fn loose(path: &Path) -> String {
+    let path = path.display();
+    format!(
+        "everybody on this machine can read {path}, and it holds secrets: `chmod o-rwx` it, and make what is in it anew"
+    )
+}
+
 fn of_certificate(policy: &Policy, peer: &Peer) -> Result<Who, Denied> {
     let asked = policy.tls.as_ref().map_or(ClientAuth::None, |tls| tls.clients);
     let Some(subject) = peer.client.as_ref().filter(|_| asked != ClientAuth::None) else {
@@ -460,7 +490,7 @@ fn of_token(policy: &Policy, presented: &Digest, now: Timestamp) -> Result<Who, 
     let token = found.ok_or(Denied::WrongToken)?;
     match token.expires.filter(|at| *at <= now) {
         Some(at) => Err(Denied::Expired(Arc::clone(&token.name), at)),
-        None => Ok(Who::new(format!("token {}", token.name), token.roles)),
+        None => Ok(Who { until: token.expires, ..Who::new(format!("token {}", token.name), token.roles) }),
     }
 }
 

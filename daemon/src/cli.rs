@@ -6,8 +6,10 @@
 mod ab;
 mod access;
 mod audit;
+mod backup;
 mod bench;
 mod calibrate;
+mod check;
 mod client;
 mod completions;
 mod config;
@@ -49,7 +51,7 @@ Examples:
   homeostat feedback host_load1 false       tell it that the last breach did not matter
 
 Without a command it runs, as with `homeostat run`.
-Exit codes: 0 done; 1 done and found something (--strict); 2 wrong use or configuration; 3 the world failed."
+Exit codes: 0 done; 1 done and found something (--strict, check); 2 wrong use or configuration; 3 the world failed."
 )]
 pub struct Cli {
     /// How answers are printed
@@ -108,6 +110,10 @@ enum Command {
     Access(access::AccessArgs),
     /// Show who changed what, as the running daemon kept it
     Audit(audit::AuditArgs),
+    /// Copy the data folder, while the daemon runs or not
+    Backup(backup::BackupArgs),
+    /// Check whether a data folder or a backup is whole
+    Check(check::CheckArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -171,6 +177,8 @@ pub fn main() -> ExitCode {
         Command::Tune(args) => tune::tune(&args, &out),
         Command::Access(args) => access::access(&args, &out),
         Command::Audit(args) => audit::audit(&args, &out),
+        Command::Backup(args) => backup::backup(&args, &out),
+        Command::Check(args) => check::check(&args, &out),
         Command::Completions(args) => completions::completions(&args),
     };
     match done {

@@ -10,13 +10,15 @@ mod receive;
 
 pub use handle::{Handle, Refused, Reloaded};
 pub use intake::{Fed, Past, Reading};
+#[cfg(test)]
+pub use receive::late;
 
 use crate::calendar::Watch;
 use crate::config::{self, Config};
 use crate::source::feed::{FileFeed, Place};
 use crate::source::host::{Host, Usage};
 use crate::store::samples::SampleLog;
-use crate::store::{Store, StoreError};
+use crate::store::{Begun, Store, StoreError};
 use crate::telemetry::Counts;
 use handle::{INBOX_LEN, Input};
 use homeostat::engine::Engine;
@@ -91,6 +93,8 @@ pub struct Stats {
     /// How often a calendar's file could not be read again, and what is wrong now, by the calendar's place.
     pub calendar_errors: u64,
     pub calendar_problems: Vec<(usize, String)>,
+    /// How the life before ended, and what was brought back of it.
+    pub begun: Begun,
 }
 
 /// What a query sees.
@@ -117,6 +121,8 @@ pub struct Start {
     pub reached: BTreeMap<String, Timestamp>,
     /// What is wrong with files of calendars, by place.
     pub calendar_problems: Vec<(usize, String)>,
+    /// How the life before ended, and what was brought back of it.
+    pub begun: Begun,
 }
 
 /// The state of the driver's thread.
@@ -181,6 +187,7 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
         started_at: now,
         calendar_errors: calendars.errors,
         calendar_problems: calendars.problems.clone(),
+        begun: start.begun,
         ..Stats::default()
     };
     let mut driver = Driver {
@@ -604,7 +611,13 @@ impl Driver {
         self.retry_at = None;
         self.commit(Vec::new());
         let now = self.clock.now();
+        let before = self.stats.snapshots;
         self.snapshot(now);
+        if self.stats.snapshots > before
+            && let Err(error) = self.store.ends()
+        {
+            tracing::warn!("the store does not say that it was stopped in order: {error}");
+        }
         if !self.backlog.is_empty() {
             tracing::error!(events = self.backlog.len(), "stopped with events that could not be stored");
         }

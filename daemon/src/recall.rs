@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::driver;
 use crate::source::feed::Place;
 use crate::store::samples::{self, Entry, SampleLog};
-use crate::store::{self, Journal, Snapshot, Store, StoreError};
+use crate::store::{self, Begun, Ended, Journal, Snapshot, Store, StoreError};
 use homeostat::analyze::strategy::Methods;
 use homeostat::engine::Engine;
 use homeostat::event::Event;
@@ -31,6 +31,8 @@ pub struct Memory {
     pub places: Vec<Place>,
     /// How far queries were asked, by what each is known by.
     pub reached: BTreeMap<String, Timestamp>,
+    /// How the life before ended, and what was brought back.
+    pub begun: Begun,
 }
 
 /// What a snapshot held.
@@ -40,6 +42,8 @@ struct Taken {
     reached: BTreeMap<String, Timestamp>,
     /// The first segment of samples that it does not hold.
     from: u64,
+    /// Parts that could not be used, each in a sentence.
+    lost: Vec<String>,
 }
 
 /// The store, and memory as it knows it. A file that the disk has damaged is set aside, and what can be read of it taken over.
@@ -49,28 +53,50 @@ pub fn remember(config: &Config, data: &Path, now: Timestamp) -> Result<(Store, 
         let memory = bring_back(config, &store, data, now)?;
         Ok((store, memory))
     };
+    let mut salvage = None;
     let recalled = match recall() {
         Err(StoreError::Damaged { path, reason }) => {
             let salvaged = store::salvage(data).map_err(|error| error.to_string())?;
-            tracing::error!(
-                "{} is damaged ({reason}); it was set aside as {}. Taken over: {} events. {}. Nothing has to be done; to have \
-                 all back, stop homeostat and bring back a copy. Check the disk",
+            let told = format!(
+                "{} is damaged ({reason}); it was set aside as {}. Taken over: {} events. {}",
                 path.display(),
                 salvaged.aside.display(),
                 salvaged.events,
                 salvaged.lost()
             );
+            tracing::error!(
+                "{told}. Nothing has to be done; to have all back, stop homeostat and bring back a copy. Check the disk"
+            );
+            salvage = Some(told);
             recall()
         }
         recalled => recalled,
     };
-    recalled.map_err(|error| error.to_string())
+    let (mut store, mut memory) = recalled.map_err(|error| error.to_string())?;
+    memory.begun.found.splice(0..0, salvage);
+    let Begun { ended, found, .. } = &memory.begun;
+    match ended {
+        Ended::Never | Ended::Stopped => {}
+        _ => tracing::info!("the life before: {ended}; {} was found damaged or torn off", found_of(found)),
+    }
+    // Where that cannot be written it is told as the first thing that cannot be stored.
+    if let Err(error) = store.begins() {
+        tracing::warn!("the store does not say that it is in use: {error}");
+    }
+    Ok((store, memory))
+}
+
+fn found_of(found: &[String]) -> String {
+    if found.is_empty() { "nothing".to_owned() } else { format!("this: {}", found.join("; ")) }
 }
 
 /// Memory as the store knows it: the last snapshot, and what came after it, events and samples in the order they came in.
 fn bring_back(config: &Config, store: &Store, data: &Path, now: Timestamp) -> Result<Memory, StoreError> {
-    let Taken { mut engine, places, reached, from } = match store.read_snapshot()? {
-        None => Taken { engine: fresh(config, SHARDS, now), places: Vec::new(), reached: BTreeMap::new(), from: 0 },
+    let Taken { mut engine, places, reached, from, lost: mut found } = match store.read_snapshot()? {
+        None => {
+            let engine = fresh(config, SHARDS, now);
+            Taken { engine, places: Vec::new(), reached: BTreeMap::new(), from: 0, lost: Vec::new() }
+        }
         Some(snapshot) => from_snapshot(config, store, snapshot, now)?,
     };
     let mut replay = Replay::new(&mut engine, store, now);
@@ -93,9 +119,11 @@ fn bring_back(config: &Config, store: &Store, data: &Path, now: Timestamp) -> Re
              a record nobody was told of; else check the disk",
             path.display()
         );
+        found.push(format!("{bytes} bytes of {} that are no whole record", path.display()));
     }
     let samples = SampleLog::open(data, from, config.daemon.store.sync_interval)?;
-    Ok(Memory { engine, samples, untold, places, reached })
+    let begun = Begun { ended: store.ended(), events, samples: recalled.samples, found };
+    Ok(Memory { engine, samples, untold, places, reached, begun })
 }
 
 /// Brings memory up to date. Samples are judged again as they were; what that decides stands in the journal already, all but the
@@ -243,10 +271,12 @@ fn from_snapshot(config: &Config, store: &Store, snapshot: Snapshot, now: Timest
         bytes.and_then(|(_, bytes)| serde_json::from_slice(bytes).ok()).unwrap_or_default()
     }
     let from = held(&parts, driver::SAMPLES);
-    Ok(match lost.is_empty() {
-        true => Taken { engine, places: held(&parts, driver::FILES), reached: held(&parts, driver::QUERIES), from },
-        false => Taken { engine, places: Vec::new(), reached: BTreeMap::new(), from },
-    })
+    let (places, reached) = match lost.is_empty() {
+        true => (held(&parts, driver::FILES), held(&parts, driver::QUERIES)),
+        false => (Vec::new(), BTreeMap::new()),
+    };
+    let lost = lost.iter().map(|(part, _)| format!("part {part} of the snapshot")).collect();
+    Ok(Taken { engine, places, reached, from, lost })
 }
 
 fn tell_lost(store: &Store, part: &str, aside: Option<&Path>) {

@@ -3,10 +3,19 @@
 //! One SQLite file in one folder that one process holds at a time. Write-ahead log and full synchronisation: an append is
 //! on disk when it returns. A snapshot carries the number of the last event it knows; a restart replays those after it.
 
+mod backup;
+mod begun;
+mod check;
+#[cfg(test)]
+mod forms;
 mod kept;
+mod look;
 mod salvage;
 pub mod samples;
 
+pub use backup::{NotCopied, backup};
+pub use begun::{Begun, Ended};
+pub use check::check;
 pub use salvage::salvage;
 
 use homeostat::event::{EVENT_VERSION, Event, Stored};
@@ -18,6 +27,7 @@ use std::collections::VecDeque;
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Version of the file's form. A file of a later one is refused; an earlier one is brought up by [`MIGRATIONS`].
 const STORE_VERSION: u32 = 4;
@@ -52,6 +62,10 @@ const MIGRATIONS: [&str; STORE_VERSION as usize] = [
 /// A file beside the store that says of it that it is damaged.
 const MARK: &str = "homeostat.db.is-damaged";
 
+/// How often a folder that is held is asked for again, and what lies between.
+const LOOKS: usize = 5;
+const LOOK: Duration = Duration::from_millis(10);
+
 /// Why the store does not do what it should, with the place and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -84,6 +98,7 @@ pub struct Store {
     _lock: File,
     last_seq: u64,
     snapshot_seq: u64,
+    ended: Ended,
 }
 
 /// Which events are wanted; the first `limit` of them in the order asked for.
@@ -139,7 +154,8 @@ impl Store {
                 .map_err(sql)
         };
         let (last_seq, snapshot_seq) = (counter("seq")?, counter("snapshot_seq")?);
-        Ok(Store { connection, last_seq, snapshot_seq, _lock: lock, path })
+        let ended = begun::look(&path, &connection, last_seq)?;
+        Ok(Store { connection, last_seq, snapshot_seq, ended, _lock: lock, path })
     }
 
     /// Has the next start set the file aside: damage that a write met may be where no reading comes by.
@@ -332,7 +348,15 @@ fn lock<F: FnOnce(std::io::Error) -> StoreError>(dir: &Path, io: &impl Fn(&Path)
     let path = dir.join("lock");
     let mut file =
         File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io(&path))?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    for _ in 0..LOOKS {
+        // Who only asks whether it is held has it for an instant.
+        if matches!(locked, Err(TryLockError::WouldBlock)) {
+            std::thread::sleep(LOOK);
+            locked = file.try_lock();
+        }
+    }
+    match locked {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();

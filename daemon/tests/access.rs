@@ -1,6 +1,8 @@
 //! The door, over real sockets: who is let in and to what, what is told to whom is not, and what they leave behind.
 
 mod common;
+#[path = "access/endless.rs"]
+mod endless;
 #[path = "access/hostile.rs"]
 mod hostile;
 

@@ -59,6 +59,10 @@ struct Memory {
     before: Option<Scrape>,
     /// The one that is coming in.
     coming: Option<Scrape>,
+    /// One of a later moment, while that one is held open: a sender's buckets may come in several requests side by side, each in
+    /// order by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    later: Option<Scrape>,
     /// The last scrape lacked buckets and was put aside.
     cut_short: bool,
 }
@@ -150,35 +154,74 @@ impl Histogram {
             self.memory = Memory::default();
             return Fate::Folded;
         }
-        let Memory { before, coming, .. } = &mut self.memory;
-        let newest = coming.as_ref().or(before.as_ref()).map(|scrape| scrape.at);
-        if newest.is_some_and(|newest| at < newest) {
-            return Fate::OutOfOrder;
-        }
-        // The first bucket of a later moment ends the one that is coming in: what it lacks by now comes no more.
-        if newest.is_some_and(|newest| at > newest) {
-            self.close(derived);
-        }
-        let Memory { before, coming, .. } = &mut self.memory;
-        let scrape = match (before, coming) {
-            (_, Some(coming)) => coming,
+        if let Some(before) = &mut self.memory.before {
             // A bucket nobody had heard of came after the others of its moment: the next scrape can build on it.
-            (Some(before), None) if before.at == at => return before.insert(limit, count),
-            (_, coming @ None) => coming.insert(Scrape { at, counts: Vec::with_capacity(self.limits.len()) }),
+            if before.at == at && self.memory.coming.is_none() {
+                return before.insert(limit, count);
+            }
+            if at <= before.at {
+                return Fate::OutOfOrder;
+            }
+        }
+        self.make_way(at, derived);
+        let Memory { coming, later, .. } = &mut self.memory;
+        let room = self.limits.len();
+        let begun = || Scrape { at, counts: Vec::with_capacity(room) };
+        let scrape = match (coming, later) {
+            (coming @ None, _) => coming.insert(begun()),
+            (Some(coming), _) if coming.at == at => coming,
+            (Some(_), Some(later)) if later.at == at => later,
+            (Some(coming), later @ None) if coming.at < at => later.insert(begun()),
+            // Its moment was over before it began.
+            (Some(coming), later @ None) => {
+                *later = Some(std::mem::replace(coming, begun()));
+                coming
+            }
+            // Between two moments that are open, or before both: there is no third.
+            (Some(_), Some(_)) => return Fate::OutOfOrder,
         };
         let fate = scrape.insert(limit, count);
-        // Every bucket that is known has come: waiting for the next moment would only delay the judgement by a scrape.
-        // Buckets that the sender gave up stay known until they are forgotten; until then the next moment has to tell.
-        if scrape.counts.len() == self.limits.len() {
-            self.close(derived);
-        }
+        self.close_whole(derived);
         fate
     }
 
-    /// The scrape that is coming in is as whole as it gets.
+    /// Ends scrapes that are coming in where a sample of moment `at` says that no more of them will come.
+    fn make_way(&mut self, at: Timestamp, derived: &mut Vec<Derived>) {
+        while let Memory { before, coming: Some(coming), later, .. } = &self.memory
+            && at > coming.at
+        {
+            let over = match later {
+                // Two moments are held open at most.
+                Some(later) => at > later.at,
+                // It has what the one before had: buckets that the sender gave up stay known until they are forgotten, and are
+                // not waited for.
+                None => before.as_ref().is_some_and(|before| before.limits().eq(coming.limits())),
+            };
+            if !over {
+                return;
+            }
+            self.close(derived);
+        }
+    }
+
+    /// Every bucket that is known has come: waiting for the next moment would only delay the judgement by a scrape. Senders keep
+    /// the order of each bucket, so that nothing more comes of a moment before one that is whole, either.
+    fn close_whole(&mut self, derived: &mut Vec<Derived>) {
+        let known = self.limits.len();
+        let whole = |scrape: &Option<Scrape>| scrape.as_ref().is_some_and(|scrape| scrape.counts.len() == known);
+        if whole(&self.memory.later) {
+            self.close(derived);
+        }
+        while whole(&self.memory.coming) {
+            self.close(derived);
+        }
+    }
+
+    /// The scrape that is coming in is as whole as it gets; the later one comes in now.
     fn close(&mut self, derived: &mut Vec<Derived>) {
         let memory = &mut self.memory;
         let Some(scrape) = memory.coming.take() else { return };
+        memory.coming = memory.later.take();
         let Some(before) = &memory.before else {
             memory.before = Some(scrape);
             return;
@@ -272,7 +315,8 @@ impl Histograms {
             return;
         }
         histogram.limits.remove(at);
-        for scrape in [&mut histogram.memory.before, &mut histogram.memory.coming].into_iter().flatten() {
+        let Memory { before, coming, later, .. } = &mut histogram.memory;
+        for scrape in [before, coming, later].into_iter().flatten() {
             if let Ok(at) = scrape.find(part.limit) {
                 scrape.counts.remove(at);
             }

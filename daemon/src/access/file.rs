@@ -13,6 +13,7 @@ use ring::digest::{Context, SHA256};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ const NAMES_MAX: usize = 1000;
 
 /// A name of somebody, in characters: it stands in the log and the audit.
 const NAME_LEN_MAX: usize = 200;
+
+/// The bit of a file's mode that lets everybody read it.
+const OTHERS_READ: u32 = 0o004;
 
 /// A token that is shorter can be guessed; `homeostat access hash --token` makes longer ones.
 const TOKEN_LEN_MIN: usize = 16;
@@ -39,6 +43,8 @@ pub struct Policy {
     pub clients: BTreeMap<String, Roles>,
     /// Names are listed, if only by an empty list: nobody gets in without one.
     pub lists_names: bool,
+    /// Files with secrets in them that everybody on this machine can read.
+    pub loose: Vec<PathBuf>,
 }
 
 pub struct Tls {
@@ -92,9 +98,13 @@ impl Policy {
 
 /// Reads the file and all that it names. The error has the place and what to do, and no value.
 pub fn read(path: &Path) -> Result<Policy, String> {
-    let mut files = Files { folder: path.parent().unwrap_or(Path::new("")).to_owned(), sum: Context::new(&SHA256) };
+    let mut files = Files {
+        folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+        sum: Context::new(&SHA256),
+        loose: Vec::new(),
+    };
     let shown = path.display();
-    let text = files.text(path).map_err(|problem| format!("{shown}: {problem}"))?;
+    let text = files.secret(path).and_then(text_of).map_err(|problem| format!("{shown}: {problem}"))?;
     let at = |(line, column): (u64, u64), problem: &str| format!("{shown} line {line} column {column}: {problem}");
     let node = Node::parse(&text).map_err(|error| match error.place {
         // What is quoted there may be part of a secret.
@@ -104,6 +114,7 @@ pub fn read(path: &Path) -> Result<Policy, String> {
     let mut policy =
         Reader { files: &mut files }.policy(&node).map_err(|Wrong { place, problem }| at(place, &problem))?;
     policy.version = secret::finished(files.sum);
+    policy.loose = files.loose;
     Ok(policy)
 }
 
@@ -111,6 +122,8 @@ pub fn read(path: &Path) -> Result<Policy, String> {
 struct Files {
     folder: PathBuf,
     sum: Context,
+    /// As in [`Policy`].
+    loose: Vec<PathBuf>,
 }
 
 impl Files {
@@ -127,13 +140,23 @@ impl Files {
         Ok(bytes)
     }
 
-    fn text(&mut self, path: &Path) -> Result<String, String> {
-        String::from_utf8(self.bytes(path)?).map_err(|_| format!("{} is not UTF-8", path.display()))
+    /// What nobody else is to read: whether they can is noted.
+    fn secret(&mut self, path: &Path) -> Result<(PathBuf, Vec<u8>), String> {
+        let bytes = self.bytes(path)?;
+        let mode = path.metadata().map_or(0, |about| about.permissions().mode());
+        if mode & OTHERS_READ != 0 && !self.loose.iter().any(|known| known == path) {
+            self.loose.push(path.to_owned());
+        }
+        Ok((path.to_owned(), bytes))
     }
 
     fn within(&self, path: &str) -> PathBuf {
         self.folder.join(path)
     }
+}
+
+fn text_of((path, bytes): (PathBuf, Vec<u8>)) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))
 }
 
 struct Wrong {
@@ -251,8 +274,12 @@ impl Reader<'_> {
         let (min, max) = (version("min_version")?, version("max_version")?);
         let mut file = |(node, path): (&Node, &str), key: &str| -> Checked<(PathBuf, Vec<u8>)> {
             let path = self.files.within(path);
-            match self.files.bytes(&path) {
-                Ok(bytes) => Ok((path, bytes)),
+            let read = match key {
+                "key_file" => self.files.secret(&path),
+                _ => self.files.bytes(&path).map(|bytes| (path, bytes)),
+            };
+            match read {
+                Ok(read) => Ok(read),
                 Err(problem) => wrong(node, format!("tls_server_config.{key}: {problem}")),
             }
         };
@@ -340,7 +367,7 @@ impl Reader<'_> {
     fn token_file(&mut self, node: &Node, place: &str) -> Checked<Digest> {
         let key = format!("{place}.token_file");
         let path = self.files.within(text(node, &key, "a path")?);
-        let held = match self.files.text(&path) {
+        let held = match self.files.secret(&path).and_then(text_of) {
             Ok(held) => held,
             Err(problem) => return wrong(node, format!("{key}: {problem}")),
         };

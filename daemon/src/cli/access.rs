@@ -147,13 +147,21 @@ fn check(args: &CheckArgs, out: &Out) -> Result<Done, Failed> {
     if out.is_json() {
         let row = |row: &Vec<String>| json!({ "who": row[0], "roles": row[1], "ends": row[2] });
         let who: Vec<_> = rows.iter().map(row).collect();
-        out.data(&json!({ "who": who, "tls": policy.tls.is_some(), "missing_for_others": policy.missing() }))?;
+        out.data(&json!({
+            "who": who,
+            "tls": policy.tls.is_some(),
+            "missing_for_others": policy.missing(),
+            "readable_by_all": policy.loose,
+        }))?;
         return Ok(Done::Quietly);
     }
     out.table(&["who", "roles", "ends"], &rows)?;
     match policy.missing() {
         None => {}
         Some(missing) => out.text(&format!("for an address that others can reach it lacks {missing}"))?,
+    }
+    for path in &policy.loose {
+        out.text(&access::loose(path))?;
     }
     Ok(Done::Quietly)
 }

@@ -99,7 +99,7 @@ async fn serve(
     let mut signals = Signals::new().map_err(|error| world(&error))?;
     let gate = Arc::new(Gate::open(&config.daemon.http).map_err(Failed::Use)?);
     let (store, memory) = recall::remember(&config, data, driver::now()).map_err(Failed::World)?;
-    let Memory { engine, samples, untold, places, mut reached } = memory;
+    let Memory { engine, samples, untold, places, mut reached, begun } = memory;
     let listener = bind(&config.daemon.http.listen).await?;
     let address = listener.local_addr().map_err(|error| world(&error))?;
     let files = config.daemon.files.iter().enumerate().map(|(at, source)| {
@@ -109,7 +109,8 @@ async fn serve(
     let host = Host::new(&config.daemon.host);
     let promql = source::promql::prepare(&config, data, &mut reached).map_err(Failed::Use)?;
     let scrape = source::scrape::prepare(&config.daemon.scrape, driver::now()).map_err(Failed::Use)?;
-    let start = Start { settings: config, engine, store, samples, untold, host, files, reached, calendar_problems };
+    let start =
+        Start { settings: config, engine, store, samples, untold, host, files, reached, calendar_problems, begun };
     let served = start.settings.clone();
     let (handle, thread) = driver::spawn(start).map_err(|error| world(&error))?;
     let webhooks = crate::webhook::spawn(&served.daemon.webhooks, &handle).map_err(|error| world(&error))?;

@@ -56,6 +56,10 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     if proposals > 0 {
         pairs.push(("proposals", format!("{proposals} wait for an answer; `homeostat proposals` shows them")));
     }
+    if let Some(problem) = statistics.get("store_problem").and_then(Value::as_str) {
+        pairs.push(("events", format!("cannot be stored: {problem}")));
+    }
+    pairs.extend(start(&statistics));
     pairs.extend(evidence(&state));
     for name in
         ["monitoring_interval_s", "analysis_depth", "planning_lookahead_s", "execution_parallelism", "learning_rate"]
@@ -141,6 +145,21 @@ pub fn leaves(state: &Value) -> Option<(&'static str, String)> {
         None => return None,
     };
     Some(("leaves at", said))
+}
+
+/// How the life before ended, and what was found and brought back; an orderly stop says nothing.
+fn start(statistics: &Value) -> Vec<(&'static str, String)> {
+    let Some(start) = statistics.get("start") else { return Vec::new() };
+    let found: Vec<&str> = start["found"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let ordinary = matches!(start["before"].as_str(), Some("first_start" | "stopped"));
+    if ordinary && found.is_empty() {
+        return Vec::new();
+    }
+    let (events, samples) = (text(start, "events"), text(start, "samples"));
+    let said = format!("{}; {events} events and {samples} samples were brought back", text(start, "said"));
+    let nothing = found.is_empty().then(|| "no damage was found".to_owned());
+    let found = found.into_iter().map(|found| format!("lost: {found}"));
+    [said].into_iter().chain(nothing).chain(found).map(|said| ("before the start", said)).collect()
 }
 
 /// Changes that the guard held back, with its reasons, when it held back any.

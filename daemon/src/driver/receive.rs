@@ -202,7 +202,9 @@ impl Table {
         now: Timestamp,
         failovers: &mut u64,
     ) -> Result<Option<SeriesId>, Refusal> {
+        // A replica that was forgotten is looked for anew, as if its series had never come.
         let known = self.entries.find(told.hash());
+        let known = known.filter(|entry| entry.member.is_none_or(|member| self.replicas.knows(member)));
         let heard = match known.and_then(|entry| entry.member) {
             None => true,
             Some(member) => self.hears(member, now, failovers),
@@ -342,6 +344,34 @@ impl Table {
         if self.entries.len() > most / 2 {
             self.entries = Entries::default();
         }
+    }
+}
+
+/// A driver that takes one request when it is told to, for tests of who hands it over.
+#[cfg(test)]
+pub struct Late(std::cell::RefCell<Option<Received>>, std::sync::mpsc::Receiver<Input>);
+
+#[cfg(test)]
+pub fn late() -> (Handle, Late) {
+    let (inbox, receiver) = std::sync::mpsc::sync_channel(1);
+    let (live, _) = tokio::sync::broadcast::channel(1);
+    (Handle { inbox, live }, Late(std::cell::RefCell::default(), receiver))
+}
+
+#[cfg(test)]
+impl Late {
+    /// Whether a request was handed over.
+    pub fn waits(&self) -> bool {
+        if let Ok(Input::Receive(received)) = self.1.try_recv() {
+            *self.0.borrow_mut() = Some(*received);
+        }
+        self.0.borrow().is_some()
+    }
+
+    /// Takes it. Whoever sent it may be gone.
+    pub fn take(&self) {
+        let received = self.0.borrow_mut().take().expect("it was handed over");
+        let _ = received.reply.send((received.batch, Ok(Outcome::default())));
     }
 }
 

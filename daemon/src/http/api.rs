@@ -1,5 +1,6 @@
 //! The handlers: read what is asked, ask the driver, answer.
 
+use crate::access::Who;
 use crate::config::AT_START;
 use crate::driver::View;
 use crate::http::problem::Problem;
@@ -12,12 +13,12 @@ use crate::http::{App, assets, events, openapi, rows};
 use crate::log;
 use crate::telemetry;
 use crate::view::ThresholdRow;
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use homeostat::engine::FORCED_FOR;
 use homeostat::event::Stored;
 use homeostat::feedback::LoopKind;
@@ -139,7 +140,12 @@ pub async fn ab(State(app): State<App>, uri: Uri) -> Answer<Json<Listed<AbRow>>>
 }
 
 /// A list, or a stream for who accepts one.
-pub async fn events(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Answer<Response> {
+pub async fn events(
+    State(app): State<App>,
+    Extension(who): Extension<Who>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Answer<Response> {
     let (page, params) = page(&uri, List::Events, &["kind", "series", "after"])?;
     let filter = events::Filter { kind: params.one("kind")?.map(str::to_owned), series: params.series("series")? };
     let after = params.number("after", 0)?;
@@ -158,7 +164,8 @@ pub async fn events(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Ans
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many event streams are open; close one and try again")
     })?;
     let follow = events::Follow::start(&app.handle, resumed).await?;
-    Ok(events::stream(follow, page, filter, permit, app.stopping.clone()))
+    let ends = events::Ends { stopping: app.stopping.clone(), until: who.until };
+    Ok(events::stream(follow, page, filter, permit, ends))
 }
 
 // --- single things ----------------------------------------------------------------------------------------------------
@@ -285,6 +292,10 @@ pub async fn ready(State(app): State<App>, uri: Uri) -> Answer<String> {
     let problem = app.handle.query(|view| view.stats.store_problem.clone()).await?;
     Ok(match problem {
         None => "ready\n".to_owned(),
+        // Paths and reasons are for those who were let in.
+        Some(_) if app.gate.policy().authenticates() => {
+            "ready, but events cannot be stored at present; /api/v1/statistics tells why\n".to_owned()
+        }
         Some(problem) => format!("ready, but events cannot be stored at present: {problem}\n"),
     })
 }

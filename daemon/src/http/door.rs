@@ -13,7 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 /// No route takes a longer body: one that is announced so need not come. Each has its own limit below this.
@@ -46,11 +46,12 @@ impl Door {
 /// Lets a request pass that may, and records it where it changes something.
 pub async fn pass(State(door): State<Door>, request: Request, next: Next) -> Response {
     let needs = door.needs(request.method());
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let who = match enter(&door.app, &parts, needs).await {
         Ok(who) => who,
         Err(refused) => return refused,
     };
+    parts.extensions.insert(who.clone());
     let changes = parts.method == Method::POST && needs != Needs::Role(Role::Write);
     if !changes {
         return next.run(Request::from_parts(parts, body)).await;
@@ -59,7 +60,10 @@ pub async fn pass(State(door): State<Door>, request: Request, next: Next) -> Res
     let announced = body.size_hint().lower();
     if announced > ANNOUNCED_MAX {
         record.status = StatusCode::PAYLOAD_TOO_LARGE.as_u16();
-        keep(&door.app, record).await;
+        if let Some(before) = told(&door.app, &who) {
+            record.what = not_kept(before);
+            keep(&door.app, record).await;
+        }
         let text = format!("a body of {announced} bytes is announced; at most {} MiB are taken", ANNOUNCED_MAX >> 20);
         return closing(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text).into_response());
     }
@@ -91,11 +95,13 @@ pub async fn enter(app: &App, request: &Parts, needs: Needs) -> Result<Who, Resp
     let who = who.map_err(|denied| unauthorized(app, peer, &denied))?;
     if !who.roles.has(role) {
         app.gate.tally.refused(Refusal::Role);
-        tracing::info!(who = %who.name, peer = %peer.address, "refused: {} {}", request.method, request.uri.path());
-        if request.method == Method::POST {
-            let mut record = begun(request, &who);
-            record.status = StatusCode::FORBIDDEN.as_u16();
-            keep(app, record).await;
+        if let Some(before) = told(app, &who) {
+            tracing::info!(who = %who.name, peer = %peer.address, "refused: {} {}", request.method, request.uri.path());
+            if request.method == Method::POST {
+                let mut record = begun(request, &who);
+                (record.status, record.what) = (StatusCode::FORBIDDEN.as_u16(), not_kept(before));
+                keep(app, record).await;
+            }
         }
         let (name, needed) = (&who.name, role.as_str());
         let text = format!("{name} lacks the role {needed} (it has {}); give it in the access file", who.roles);
@@ -105,6 +111,16 @@ pub async fn enter(app: &App, request: &Parts, needs: Needs) -> Result<Who, Resp
         held.let_in();
     }
     Ok(who)
+}
+
+/// Whether a refused try of somebody is told, and how many were not since the last one that was. All are counted.
+fn told(app: &App, who: &Who) -> Option<u64> {
+    let mut tries = app.gate.tries.lock().unwrap_or_else(PoisonError::into_inner);
+    tries.tell(Arc::clone(&who.name), driver::now())
+}
+
+fn not_kept(before: u64) -> Option<String> {
+    (before > 0).then(|| format!("{before} more tries were refused since the record before, and are not kept"))
 }
 
 fn unauthorized(app: &App, peer: &Peer, denied: &Denied) -> Response {

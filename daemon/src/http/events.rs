@@ -3,7 +3,7 @@
 //! A listener is subscribed first and reads the journal second, so that nothing falls between the two; what comes twice
 //! is known by its number. One that lags behind the live channel goes back to the journal and comes again.
 
-use crate::driver::{Handle, Refused};
+use crate::driver::{self, Handle, Refused};
 use crate::http::problem::Problem;
 use crate::http::query::{List, Page, Rows, Token, take};
 use crate::store::{StoreError, Wanted};
@@ -11,6 +11,7 @@ use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use homeostat::event::Stored;
 use homeostat::series::SeriesName;
+use homeostat::time::Timestamp;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,20 +147,46 @@ impl Follow {
     }
 }
 
-/// Server-sent events: the number as id, the event in its envelope as data. Ends when the client goes or the daemon stops.
+/// By when a stream ends.
+pub struct Ends {
+    /// Becomes true when the daemon stops.
+    pub stopping: watch::Receiver<bool>,
+    /// When whoever listens may no more.
+    pub until: Option<Timestamp>,
+}
+
+impl Ends {
+    async fn come(&mut self) {
+        let left = self.until.map(|until| Duration::from_millis(until.since(driver::now()).millis()));
+        let over = async {
+            match left {
+                Some(left) => tokio::time::sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // The sender going away means the same.
+            _ = self.stopping.wait_for(|stopping| *stopping) => {}
+            () = over => {}
+        }
+    }
+}
+
+/// Server-sent events: the number as id, the event in its envelope as data. Ends when the client goes, may listen
+/// no more, or the daemon stops.
 pub fn stream(
     mut follow: Follow,
     page: Page,
     filter: Filter,
     permit: OwnedSemaphorePermit,
-    mut stopping: watch::Receiver<bool>,
+    mut ends: Ends,
 ) -> Response {
     let (to, messages) = mpsc::channel::<Result<sse::Event, serde_json::Error>>(WAITING);
     tokio::spawn(async move {
         let _permit = permit;
         loop {
             let stored = tokio::select! {
-                _ = stopping.wait_for(|stopping| *stopping) => break,
+                () = ends.come() => break,
                 () = to.closed() => break,
                 next = follow.next() => match next {
                     Some(stored) => stored,
@@ -172,7 +199,7 @@ pub fn stream(
             let message =
                 serde_json::to_string(&*stored).map(|text| sse::Event::default().id(stored.seq.to_string()).data(text));
             tokio::select! {
-                _ = stopping.wait_for(|stopping| *stopping) => break,
+                () = ends.come() => break,
                 sent = to.send(message) => if sent.is_err() { break },
             }
         }

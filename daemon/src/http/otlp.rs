@@ -3,23 +3,28 @@
 //! <https://opentelemetry.io/docs/specs/otlp/#otlphttp>. What was refused of a request that is otherwise taken is told in its answer;
 //! errors are a `google.rpc.Status`. A sender tries again on 429, 502, 503 and 504 alone.
 
-use crate::driver;
+use crate::driver::{self, Handle};
 use crate::http::App;
 use crate::http::api::no_params;
 use crate::http::receive::{No, apart, hand_over, may_send, sender, text_of, whole_body};
-use crate::receive::Protocol;
 use crate::receive::batch::Batch;
 use crate::receive::desk::{Desk, Room};
 use crate::receive::labels::shown;
+use crate::receive::otlp::delta::Deltas;
 use crate::receive::otlp::{self, Left, Reading};
 use crate::receive::proto::{put, put_varint};
+use crate::receive::remote_write::NotRead;
+use crate::receive::{Outcome, Protocol};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use flate2::read::MultiGzDecoder;
 use std::io::Read as _;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tokio::sync::OwnedMutexGuard;
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 
@@ -68,8 +73,8 @@ async fn take(app: &App, request: Request<Body>, bytes: &mut u64) -> Result<Left
         return Err(busy());
     }
     let labels_max = usize::try_from(labels_max).unwrap_or(usize::MAX);
-    let read = read(&app.desk, body, labels_max).await?;
-    let Read { batch, mut left, deltas } = read;
+    let read = read(&app.desk, body, labels_max, room).await?;
+    let Read { mut batch, mut left, deltas } = read;
     if let Err(no) = may_send(&app.desk, sender, &batch) {
         app.desk.done_with(batch);
         return Err(no);
@@ -78,24 +83,44 @@ async fn take(app: &App, request: Request<Body>, bytes: &mut u64) -> Result<Left
     app.desk.tally.histograms.fetch_add(exponential, Ordering::Relaxed);
     app.desk.tally.exemplars.fetch_add(batch.exemplars, Ordering::Relaxed);
     app.desk.tally.came_of(Protocol::Otlp, &left.outcome(exponential));
-    let outcome = hand_over(app, Protocol::Otlp, batch, room, sender).await?;
-    if let Some(mut deltas) = deltas {
-        deltas.done();
-    }
+    let room = batch.give_back().unwrap_or_else(|| app.desk.room(sender));
+    let outcome = handed(app.handle.clone(), Arc::clone(&app.desk), batch, deltas, room, sender).await?;
     left.add(&outcome);
     Ok(left)
+}
+
+/// Hands a request over, and has its sums count once it was taken: by itself, so that a sender that goes away before the answer
+/// has them counted as its samples are.
+async fn handed(
+    handle: Handle,
+    desk: Arc<Desk>,
+    batch: Batch,
+    deltas: Option<OwnedMutexGuard<Deltas>>,
+    room: Room,
+    sender: IpAddr,
+) -> Result<Outcome, No> {
+    let work = async move {
+        let outcome = hand_over(&handle, &desk, Protocol::Otlp, batch, room, sender).await?;
+        if let Some(mut deltas) = deltas {
+            deltas.done();
+        }
+        Ok(outcome)
+    };
+    let failed = |_| No::new(StatusCode::INTERNAL_SERVER_ERROR, "the request was not taken by a mistake of our own");
+    tokio::spawn(work).await.map_err(failed)?
 }
 
 /// A request taken apart, and the sums that it added to, where it did.
 struct Read {
     batch: Batch,
     left: Left,
-    deltas: Option<tokio::sync::OwnedMutexGuard<otlp::delta::Deltas>>,
+    deltas: Option<OwnedMutexGuard<Deltas>>,
 }
 
 /// Sums are held for one request at a time, and only for one that has differences: that is seen as it is read.
-async fn read(desk: &Desk, body: Vec<u8>, labels_max: usize) -> Result<Read, No> {
+async fn read(desk: &Desk, body: Vec<u8>, labels_max: usize, room: Room) -> Result<Read, No> {
     let (mut batch, seed, now) = (desk.batch(), desk.seed, driver::now());
+    batch.lend(room);
     let (body, mut batch, read) = apart(desk, move || {
         let read = otlp::decode(&body, Reading { seed, labels_max, now, deltas: None }, &mut batch);
         (body, batch, read)
@@ -105,7 +130,7 @@ async fn read(desk: &Desk, body: Vec<u8>, labels_max: usize) -> Result<Read, No>
         Ok(left) => return Ok(Read { batch, left, deltas: None }),
         Err(otlp::No::NotRead(error)) => error,
         Err(otlp::No::Deltas) => {
-            let mut deltas = std::sync::Arc::clone(&desk.deltas).lock_owned().await;
+            let mut deltas = Arc::clone(&desk.deltas).lock_owned().await;
             let (again, deltas, read) = apart(desk, move || {
                 let read =
                     otlp::decode(&body, Reading { seed, labels_max, now, deltas: Some(&mut deltas) }, &mut batch);
@@ -127,7 +152,7 @@ async fn read(desk: &Desk, body: Vec<u8>, labels_max: usize) -> Result<Read, No>
 }
 
 fn busy() -> No {
-    No::busy("other requests have the memory that is meant for them")
+    No::busy(NotRead::NoRoom.to_string())
 }
 
 /// How the body is packed; another form than protobuf is refused, with what to do about it.
@@ -160,7 +185,7 @@ fn unpacked(body: Vec<u8>, packed: Packed, max: u64, room: &mut Room) -> Result<
         No::new(StatusCode::PAYLOAD_TOO_LARGE, text)
     };
     if packed == Packed::Plain {
-        return match (body.len() as u64 <= max, room.for_body(body.len() as u64)) {
+        return match (body.len() as u64 <= max, room.more(body.len() as u64)) {
             (false, _) => Err(too_large()),
             (true, false) => Err(busy()),
             (true, true) => Ok(body),
@@ -177,7 +202,7 @@ fn unpacked(body: Vec<u8>, packed: Packed, max: u64, room: &mut Room) -> Result<
         if all.len() as u64 + len as u64 > max {
             return Err(too_large());
         }
-        if !room.for_body(len as u64) {
+        if !room.more(len as u64) {
             return Err(busy());
         }
         all.extend_from_slice(&piece[..len]);
@@ -211,4 +236,33 @@ fn status(no: No) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receive::Receive;
+    use homeostat::time::Timestamp;
+
+    #[tokio::test]
+    async fn a_sender_that_goes_away_before_the_answer_has_its_differences_counted_once() {
+        let (handle, taken) = driver::late();
+        let desk = Arc::new(Desk::open(&Receive::default(), 10));
+        let sender = IpAddr::from([10, 0, 0, 1]);
+        let at = |secs: i64| Timestamp::from_secs(1_700_000_000 + secs);
+        let mut deltas = Arc::clone(&desk.deltas).lock_owned().await;
+        deltas.begin();
+        assert_eq!(deltas.add(1, at(10), 5.0, at(10)), Ok(5.0));
+        let (batch, room) = (desk.batch(), desk.room(sender));
+        let waits = tokio::spawn(handed(handle, Arc::clone(&desk), batch, Some(deltas), room, sender));
+        while !taken.waits() {
+            tokio::task::yield_now().await;
+        }
+        waits.abort();
+        assert!(waits.await.is_err_and(|error| error.is_cancelled()));
+        taken.take();
+        let mut deltas = desk.deltas.lock().await;
+        deltas.begin();
+        assert_eq!(deltas.add(1, at(20), 2.0, at(20)), Ok(7.0), "what the engine holds is what the next is added to");
+    }
 }

@@ -6,7 +6,7 @@
 
 use crate::access::Peer;
 use crate::access::slow::network;
-use crate::driver::{self, Refused};
+use crate::driver::{self, Handle, Refused};
 use crate::http::App;
 use crate::http::api::no_params;
 use crate::receive::batch::Batch;
@@ -62,6 +62,9 @@ impl No {
 
 impl From<NotRead> for No {
     fn from(error: NotRead) -> No {
+        if error == NotRead::NoRoom {
+            return No::busy(error.to_string());
+        }
         let status = if error.is_too_large() { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
         No::new(status, error.to_string())
     }
@@ -115,16 +118,17 @@ async fn take(
     *bytes = body.len() as u64;
     let (max, seed) = (app.desk.settings.body_uncompressed_max, app.desk.seed);
     let len = uncompressed_len(&body, max)?;
-    if !room.for_body(len as u64) {
-        return Err(No::busy("other requests have the memory that is meant for them"));
+    // Once as it is, and once more where its labels are scattered and laid together.
+    if !room.more(2 * len as u64) {
+        return Err(No::busy(NotRead::NoRoom.to_string()));
     }
     let mut batch = app.desk.batch();
-    // A large body takes as long as thousands of small ones: others are not kept waiting for it.
+    batch.lend(room);
     let read = move || {
         let read = decode(&body, version, max, seed, &mut batch);
-        (batch, room, read)
+        (batch, read)
     };
-    let (batch, room, read) = if len > APART { apart(&app.desk, read).await? } else { read() };
+    let (mut batch, read) = if len > APART { apart(&app.desk, read).await? } else { read() };
     let read = read.map_err(No::from).and_then(|()| may_send(&app.desk, sender, &batch));
     if let Err(no) = read {
         app.desk.done_with(batch);
@@ -133,7 +137,8 @@ async fn take(
     let set_aside = SetAside { histograms: batch.histograms };
     app.desk.tally.histograms.fetch_add(batch.histograms, Ordering::Relaxed);
     app.desk.tally.exemplars.fetch_add(batch.exemplars, Ordering::Relaxed);
-    let outcome = hand_over(app, protocol, batch, room, sender).await?;
+    let room = batch.give_back().unwrap_or_else(|| app.desk.room(sender));
+    let outcome = hand_over(&app.handle, &app.desk, protocol, batch, room, sender).await?;
     Ok((outcome, set_aside))
 }
 
@@ -155,18 +160,19 @@ pub(super) fn may_send(desk: &Desk, sender: IpAddr, batch: &Batch) -> Result<(),
 
 /// Hands a request to the driver, and counts what came of it.
 pub(super) async fn hand_over(
-    app: &App,
+    handle: &Handle,
+    desk: &Desk,
     protocol: Protocol,
     batch: Batch,
     room: Room,
     sender: IpAddr,
 ) -> Result<Outcome, No> {
-    let (batch, outcome) = app.handle.receive(batch, room, sender).await;
+    let (batch, outcome) = handle.receive(batch, room, sender).await;
     if let Some(batch) = batch {
-        app.desk.done_with(batch);
+        desk.done_with(batch);
     }
     let outcome = outcome?;
-    app.desk.tally.came_of(protocol, &outcome);
+    desk.tally.came_of(protocol, &outcome);
     Ok(outcome)
 }
 
@@ -224,7 +230,7 @@ pub(super) async fn whole_body(desk: &Desk, request: Request<Body>, room: &mut R
             return Err(too_large());
         }
         if !room.more(piece.len() as u64) {
-            return Err(No::busy("other requests have the memory that is meant for them"));
+            return Err(No::busy(NotRead::NoRoom.to_string()));
         }
         body.extend_from_slice(&piece);
     }

@@ -4,6 +4,7 @@
 //! and the reading of that. How many there are at once is in `access::connections`.
 
 use crate::access::connections::{Came, Connections, Held, Place};
+use crate::access::slow::network;
 use crate::access::{self, Gate, Peer, Refusal};
 use axum::Router;
 use hyper::body::Incoming;
@@ -13,8 +14,8 @@ use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -133,9 +134,14 @@ async fn connection(stream: TcpStream, address: IpAddr, router: Router, gate: Ar
             }
             failed => {
                 gate.tally.handshakes_failed.fetch_add(1, Ordering::Relaxed);
-                match failed {
-                    Ok(Err(error)) => tracing::debug!(%address, "TLS handshake: {error}"),
-                    _ => tracing::debug!(%address, "TLS handshake: not done after {} s", HEAD_TIMEOUT.as_secs()),
+                let why = match failed {
+                    Ok(Err(error)) => error.to_string(),
+                    _ => format!("not done after {} s", HEAD_TIMEOUT.as_secs()),
+                };
+                let mut handshakes = gate.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
+                match handshakes.tell(network(address), crate::driver::now()) {
+                    Some(before) => tracing::info!(%address, before, "a TLS handshake failed: {why}"),
+                    None => tracing::debug!(%address, "a TLS handshake failed: {why}"),
                 }
             }
         }
@@ -157,6 +163,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin>(
     let service = Told { router: TowerToHyperService::new(router), peer, held: Arc::clone(&place.held) };
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX);
+    // Who has said everything may say so, and still wants the answer.
+    builder.half_close(true);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(Prompt::new(stream)), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -1,5 +1,6 @@
 //! What all requests of senders share: their memory, their quotas, what came of them.
 
+use super::batch::APART_MAX;
 use super::otlp::delta::Deltas;
 use super::quota::Quota;
 use super::{Batch, Receive, Tally};
@@ -17,9 +18,6 @@ const KEPT_BYTES: usize = 4 << 20;
 
 /// Memory that requests take at once, in bytes, at least: two of the largest fit in any case.
 const ROOM_MIN: u64 = 256 << 20;
-
-/// What is made of a body takes so many times as much as the body, at most.
-const TAKEN_APART: u64 = 3;
 
 /// Room is taken in such pieces, in bytes.
 const PIECE: u64 = 1024;
@@ -60,7 +58,8 @@ pub struct Room {
 impl Desk {
     /// `series_max` differences are summed up at most.
     pub fn open(settings: &Receive, series_max: usize) -> Desk {
-        let largest = settings.body_max + TAKEN_APART * settings.body_uncompressed_max;
+        // As it was sent, uncompressed, its labels written out, and what it is taken apart into.
+        let largest = settings.body_max + 2 * settings.body_uncompressed_max + APART_MAX;
         let bytes = ROOM_MIN.max(2 * largest).next_multiple_of(2 * PIECE);
         let pieces = usize::try_from(bytes / PIECE).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -98,6 +97,7 @@ impl Desk {
 
     /// Takes a batch back, for another request.
     pub fn done_with(&self, mut batch: Batch) {
+        drop(batch.give_back());
         batch.clear(KEPT_BYTES);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < KEPT {
@@ -115,9 +115,10 @@ impl Desk {
 }
 
 impl Room {
-    /// Takes memory for a body of so many bytes, uncompressed, and for what is made of it. False: others have it.
-    pub fn for_body(&mut self, bytes: u64) -> bool {
-        self.more(TAKEN_APART * bytes)
+    /// How many bytes it has.
+    #[cfg(test)]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Takes so many bytes more. False: others have them.
@@ -160,7 +161,9 @@ mod tests {
     #[test]
     fn requests_take_no_more_memory_together_than_there_is_room_for() {
         let desk = Desk::open(&Receive::default(), 10);
-        let largest = desk.settings.body_uncompressed_max;
+        let largest = desk.settings.body_max + 2 * desk.settings.body_uncompressed_max + APART_MAX;
+        let half = (desk.memory.bytes / 2) >> 20;
+        assert!(half << 20 >= largest, "the largest request fits into what one may have");
         let sender = |n: u8| IpAddr::from([10, 0, 0, n]);
         // Each comes with small requests without end: the first has half, and as much is left for others.
         let fill = |n: u8| {
@@ -171,15 +174,15 @@ mod tests {
             all.collect::<Vec<Room>>()
         };
         let first = fill(1);
-        assert_eq!(first.len(), 128, "half of 256 MiB");
+        assert_eq!(first.len() as u64, half);
         let mut other = desk.room(sender(2));
-        assert!(other.for_body(largest), "the largest request of another fits");
+        assert!(other.more(largest), "the largest request of another fits");
         assert!(!desk.room(sender(1)).more(1));
         let rest = fill(3);
-        assert_eq!(rest.len(), 32);
+        assert_eq!(rest.len() as u64, ((half << 20) - largest) >> 20);
         assert!(!desk.room(sender(4)).more(1));
         drop((first, rest, other));
-        assert_eq!(fill(5).len(), 128, "what is done with gives its room back");
+        assert_eq!(fill(5).len() as u64, half, "what is done with gives its room back");
         assert!(desk.memory.held.lock().expect("no other thread").is_empty());
     }
 }

@@ -10,7 +10,7 @@ mod names;
 mod value;
 
 use super::Why;
-use super::batch::{Batch, Form, Point, Row, SAMPLES_MAX};
+use super::batch::{Batch, Form, NoRoom, Point, Row, SAMPLES_MAX};
 use super::labels::shown;
 use super::proto::{Message, Value, Wrong, put};
 use super::remote_write::NotRead;
@@ -73,6 +73,12 @@ enum Bad {
 impl From<Wrong> for Bad {
     fn from(wrong: Wrong) -> Bad {
         Bad::Wire(wrong)
+    }
+}
+
+impl From<NoRoom> for Bad {
+    fn from(no_room: NoRoom) -> Bad {
+        Bad::Whole(No::NotRead(no_room.into()))
     }
 }
 
@@ -460,9 +466,9 @@ impl Walk<'_> {
             _ => number,
         };
         let labels = begins as u32..arena.len() as u32;
-        self.batch.samples.push(Point { at, value: number });
+        self.batch.put_sample(Point { at, value: number })?;
         let (samples_end, element) = (self.batch.samples.len() as u32, (self.left.points + self.left.refused) as u32);
-        self.batch.series.push(Row { hash, labels, samples_end, element, told });
+        self.batch.put_series(Row { hash, labels, samples_end, element, told })?;
         Ok(())
     }
 }

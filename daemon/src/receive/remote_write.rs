@@ -3,7 +3,7 @@
 //! <https://prometheus.io/docs/specs/prw/remote_write_spec/> and `…/remote_write_spec_2_0/`. The wire form of 2.0 is that of the
 //! specification since its fourth release candidate; what earlier ones wrote elsewhere is refused by name rather than misread.
 
-use super::batch::{Batch, Form, Point, Row, SAMPLES_MAX, SYMBOLS_MAX};
+use super::batch::{Batch, Form, NoRoom, Point, Row, SAMPLES_MAX, SYMBOLS_MAX};
 use super::labels::LABELS_MAX;
 use super::proto::{self, Message, Value, Wrong};
 use crate::prometheus::text::Type;
@@ -39,6 +39,14 @@ pub enum NotRead {
     Malformed { place: String, problem: String },
     #[error("the request has over {max} {what}; send fewer at once")]
     TooMany { what: &'static str, max: usize },
+    #[error("other requests have the memory that is meant for them")]
+    NoRoom,
+}
+
+impl From<NoRoom> for NotRead {
+    fn from(_: NoRoom) -> NotRead {
+        NotRead::NoRoom
+    }
 }
 
 impl NotRead {
@@ -128,7 +136,7 @@ fn one(arena: &[u8], seed: u64, batch: &mut Batch, spill: &mut Vec<u8>) -> Resul
                         None => &arena[labels.clone()],
                     };
                     let hash = xxh3_64_with_seed(bytes, seed);
-                    batch.push(hash, narrow(&labels), element, Type::Unknown);
+                    batch.push(hash, narrow(&labels), element, Type::Unknown)?;
                 }
                 element = element.saturating_add(1);
             }
@@ -147,7 +155,7 @@ fn one(arena: &[u8], seed: u64, batch: &mut Batch, spill: &mut Vec<u8>) -> Resul
                     return Err(NotRead::TooMany { what: "metadata", max: FAMILIES_MAX });
                 }
                 if (1..=FAMILY_LEN_MAX).contains(&name.len()) {
-                    batch.families.push((narrow(&name), told));
+                    batch.put_family(narrow(&name), told)?;
                 }
                 metadata = metadata.saturating_add(1);
             }
@@ -256,7 +264,7 @@ fn two(arena: &[u8], seed: u64, batch: &mut Batch, spill: &mut Vec<u8>) -> Resul
             }
         }
         if batch.samples.len() > first {
-            batch.push(xxh3_64_with_seed(&hashes, seed), narrow(&refs.unwrap_or_default()), element, told);
+            batch.push(xxh3_64_with_seed(&hashes, seed), narrow(&refs.unwrap_or_default()), element, told)?;
         }
         element = element.saturating_add(1);
     }
@@ -278,8 +286,7 @@ fn symbols(arena: &[u8], seed: u64, batch: &mut Batch) -> Result<(), NotRead> {
                 if at == SYMBOLS_MAX {
                     return Err(NotRead::TooMany { what: "symbols", max: SYMBOLS_MAX });
                 }
-                batch.symbols.push(narrow(&symbol.range()));
-                batch.symbol_hashes.push(xxh3_64_with_seed(symbol.bytes(), seed));
+                batch.put_symbol(narrow(&symbol.range()), xxh3_64_with_seed(symbol.bytes(), seed))?;
             }
             1..=3 => {
                 let what =
@@ -295,6 +302,7 @@ fn symbols(arena: &[u8], seed: u64, batch: &mut Batch) -> Result<(), NotRead> {
 enum NoSample {
     Wrong(Wrong),
     TooMany,
+    NoRoom,
 }
 
 impl NoSample {
@@ -302,6 +310,7 @@ impl NoSample {
         match self {
             NoSample::Wrong(wrong) => NotRead::Malformed { place: place(), problem: wrong.to_string() },
             NoSample::TooMany => NotRead::TooMany { what: "samples", max: SAMPLES_MAX },
+            NoSample::NoRoom => NotRead::NoRoom,
         }
     }
 }
@@ -328,12 +337,11 @@ fn sample(value: Value<'_>, batch: &mut Batch) -> Result<(), NoSample> {
             _ => {}
         }
     }
-    batch.samples.push(point);
-    Ok(())
+    batch.put_sample(point).map_err(|NoRoom| NoSample::NoRoom)
 }
 
 impl Batch {
-    fn push(&mut self, hash: u64, labels: Range<u32>, element: u32, told: Type) {
-        self.series.push(Row { hash, labels, samples_end: self.samples.len() as u32, element, told });
+    fn push(&mut self, hash: u64, labels: Range<u32>, element: u32, told: Type) -> Result<(), NoRoom> {
+        self.put_series(Row { hash, labels, samples_end: self.samples.len() as u32, element, told })
     }
 }

@@ -28,14 +28,14 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-const MAGIC: &[u8; 8] = b"HOMEOSMP";
+pub(super) const MAGIC: &[u8; 8] = b"HOMEOSMP";
 
 /// The form of a segment; one of a later form is not read.
-const FORM: u32 = 1;
+pub(super) const FORM: u32 = 1;
 
 /// Bytes before the first record, and before the body of each.
-const HEAD: usize = 12;
-const RECORD_HEAD: usize = 8;
+pub(super) const HEAD: usize = 12;
+pub(super) const RECORD_HEAD: usize = 8;
 
 /// The most bytes the body of a record may have. Appends are split to stay far below it.
 const BODY_MAX: usize = 64 << 20;
@@ -331,7 +331,7 @@ pub fn recall(store_dir: &Path, from: u64, mut each: impl FnMut(Entry)) -> Resul
 
 /// Reads the body of the next record, of which no more than `left` bytes can be there; false: there is none that is whole and is
 /// what was written.
-fn next_record(from: &mut impl Read, left: u64, body: &mut Vec<u8>) -> std::io::Result<bool> {
+pub(super) fn next_record(from: &mut impl Read, left: u64, body: &mut Vec<u8>) -> std::io::Result<bool> {
     let mut head = [0; RECORD_HEAD];
     if !filled(from, &mut head)? {
         return Ok(false);
@@ -345,7 +345,7 @@ fn next_record(from: &mut impl Read, left: u64, body: &mut Vec<u8>) -> std::io::
 }
 
 /// Whether there were as many bytes.
-fn filled(from: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<bool> {
+pub(super) fn filled(from: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<bool> {
     match from.read_exact(bytes) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
@@ -353,7 +353,7 @@ fn filled(from: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<bool> {
     }
 }
 
-fn decode(body: &[u8], segment: u64) -> Option<Entry> {
+pub(super) fn decode(body: &[u8], segment: u64) -> Option<Entry> {
     let mut left = body;
     let seq = u64::from_le_bytes(take(&mut left)?);
     let now = i64::from_le_bytes(take(&mut left)?);
@@ -398,7 +398,7 @@ fn take<const N: usize>(left: &mut &[u8]) -> Option<[u8; N]> {
     Some(*taken)
 }
 
-fn sum(body: &[u8]) -> u32 {
+pub(super) fn sum(body: &[u8]) -> u32 {
     xxhash_rust::xxh3::xxh3_64(body) as u32
 }
 
@@ -415,7 +415,7 @@ fn begin(dir: &Path, number: u64) -> Result<File, StoreError> {
 }
 
 /// The segments that are there, in order. Other files are nobody's business.
-fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
+pub(super) fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|error| io_error(dir, error))? {
         let path = entry.map_err(|error| io_error(dir, error))?.path();

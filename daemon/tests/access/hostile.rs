@@ -88,7 +88,7 @@ fn who_dawdles_is_cut_off_and_who_may_not_enter_need_not_be_listened_to() {
         send("GET /-/ready HTTP/1.1\r\nHost: local"),
         send(&format!("{head}X-Filler: {}", "x".repeat(1000))),
     ];
-    // Half of them is closed: nobody waits for an answer there.
+    // Half of them is closed before all was said: what is missing comes no more.
     let half = send(&format!("{head}{}Content-Length: 10\r\n\r\n{{", bearer(OPERATE)));
     half.shutdown(Shutdown::Write).expect("open");
     let closed = send("");

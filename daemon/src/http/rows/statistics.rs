@@ -2,6 +2,7 @@
 
 use crate::driver::View;
 use crate::http::rows::fates;
+use crate::store::Begun;
 use homeostat::knowledge::Shared;
 use homeostat::knowledge::claims::{Claims, Tenth};
 use homeostat::plan::guard::Refusal;
@@ -53,6 +54,28 @@ pub struct HistoryCounts {
     events: u64,
 }
 
+/// How the life before ended, and what was brought back of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StartRow {
+    /// first_start, stopped, broken_off, backup, or not_told by an earlier version.
+    before: &'static str,
+    /// The same in words.
+    said: String,
+    /// Taken in again from journal and samples, after what the snapshot holds.
+    events: u64,
+    samples: u64,
+    /// What was damaged or torn off.
+    found: Vec<String>,
+}
+
+impl StartRow {
+    fn of(begun: &Begun) -> StartRow {
+        let Begun { ended, events, samples, found } = begun;
+        let (before, said) = (ended.as_str(), ended.to_string());
+        StartRow { before, said, events: *events, samples: *samples, found: found.clone() }
+    }
+}
+
 /// How learning stands.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Statistics {
@@ -91,6 +114,9 @@ pub struct Statistics {
     changes_refused_because: BTreeMap<&'static str, u64>,
     /// What became of all samples that ever came.
     fates: BTreeMap<&'static str, u64>,
+    start: StartRow,
+    /// Why events cannot be stored at present; null: they can.
+    store_problem: Option<String>,
 }
 
 /// A budget of those series that a rule with `share_budget` names.
@@ -156,6 +182,8 @@ impl Statistics {
                 .into_iter()
                 .collect(),
             fates: fates(knowledge.fates()),
+            start: StartRow::of(&view.stats.begun),
+            store_problem: view.stats.store_problem.clone(),
         };
         for series in knowledge.series_as_they_lie() {
             *statistics.series_by_tier.entry(series.tier().as_str()).or_default() += 1;

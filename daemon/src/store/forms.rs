@@ -1,0 +1,152 @@
+//! Stores of every earlier form, as the statements of their time made them, brought up to the present one. Nothing of them is lost.
+
+use super::{MIGRATIONS, STORE_VERSION, Store, StoreError, Wanted, check, sum};
+use crate::config::Config;
+use homeostat::analyze::strategy::Methods;
+use homeostat::engine::Engine;
+use homeostat::event::Event;
+use homeostat::monitor::Sample;
+use homeostat::series::SeriesName;
+use homeostat::time::Timestamp;
+use rusqlite::{Connection, params};
+use std::path::Path;
+
+/// What made each form out of the one before, as it was released. These stay as they are: a store that was made by them is still
+/// out there.
+const RELEASED: [&str; 4] = [
+    "create table events (seq integer primary key, at integer not null, v integer not null, kind text not null, series text,
+         body text not null) strict;
+     create index events_by_kind on events (kind, seq);
+     create index events_by_series on events (series, seq) where series is not null;
+     create table snapshot (part text primary key, body blob not null) strict;
+     create table counters (name text primary key, value integer not null) strict;
+     insert into counters values ('seq', 0), ('snapshot_seq', 0);",
+    "alter table snapshot add column sum integer;",
+    "create table kept (name text primary key, body blob not null) strict;
+     create table verdicts (id integer primary key autoincrement, name text not null unique, at integer not null,
+         body text not null) strict;",
+    "create table audit (id integer primary key autoincrement, at integer not null, body text not null) strict;",
+];
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_700_000_000 + secs)
+}
+
+fn name() -> SeriesName {
+    SeriesName::parse(r#"load{job="a"}"#).expect("a name")
+}
+
+/// Memory with one series of 150 samples.
+fn engine() -> Engine {
+    let mut engine = Engine::new(Config::default().engine, at(0));
+    let series = engine.intern(&name(), None, at(0)).expect("room");
+    for n in 0..150 {
+        let _ = engine.observe(&[Sample { series, at: at(n * 10), value: (n % 7) as f64 }], at(n * 10));
+    }
+    engine
+}
+
+/// A store of a form with events, a snapshot, and what else that form had room for.
+fn of_form(dir: &Path, form: usize) {
+    let connection = Connection::open(dir.join("homeostat.db")).expect("a file");
+    connection.execute_batch("pragma journal_mode = wal").expect("a log");
+    for step in &RELEASED[..form] {
+        connection.execute_batch(step).expect("as it was released");
+    }
+    connection.execute_batch(&format!("pragma user_version = {form}")).expect("a form");
+    let event = Event::SeriesAdded { series: name(), declared: None, derived_from: None };
+    let body = serde_json::to_string(&event).expect("plain data");
+    for seq in 1..=3 {
+        let insert = "insert into events (seq, at, v, kind, series, body) values (?1, ?2, 1, ?3, ?4, ?5)";
+        connection.execute(insert, params![seq, at(seq).millis(), event.kind(), name().as_str(), body]).expect("room");
+    }
+    for (part, body) in engine().snapshot() {
+        let insert =
+            if form > 1 { "insert into snapshot values (?1, ?2, ?3)" } else { "insert into snapshot values (?1, ?2)" };
+        match form > 1 {
+            true => connection.execute(insert, params![part, body, sum(&body)]),
+            false => connection.execute(insert, params![part, body]),
+        }
+        .expect("room");
+    }
+    connection.execute_batch("update counters set value = 3 where name = 'seq'").expect("a counter");
+    connection.execute_batch("update counters set value = 2 where name = 'snapshot_seq'").expect("a counter");
+    if form > 2 {
+        connection.execute_batch("insert into kept values ('page/a', x'01')").expect("room");
+        connection
+            .execute_batch(r#"insert into verdicts (name, at, body) values ('v', 5, '{"alert":"x"}')"#)
+            .expect("room");
+    }
+    if form > 3 {
+        connection.execute_batch(r#"insert into audit (at, body) values (5, '{"who":"x"}')"#).expect("room");
+    }
+}
+
+#[test]
+fn a_store_of_every_earlier_form_is_brought_up_with_all_that_it_holds() {
+    assert_eq!(RELEASED.len(), STORE_VERSION as usize, "a new form needs its statement here, and its rows above");
+    for form in 1..=RELEASED.len() {
+        let dir = tempfile::tempdir().expect("a folder");
+        of_form(dir.path(), form);
+        let report = check(dir.path(), true, at(5000), &mut |_| {}).expect("an earlier form can be looked at");
+        assert_eq!((report.form as usize, report.problems.len()), (form, 0), "{report:?}");
+        let mut store = Store::open(dir.path()).unwrap_or_else(|error| panic!("form {form}: {error}"));
+        assert_eq!((store.last_seq(), store.ended().as_str()), (3, "not_told"), "form {form}");
+        let events = store.events(&Wanted { limit: 10, ..Wanted::default() }).expect("readable");
+        assert_eq!(events.iter().map(|stored| stored.seq).collect::<Vec<_>>(), [1, 2, 3], "form {form}");
+        let snapshot = store.read_snapshot().expect("readable").expect("one was written");
+        assert!(snapshot.damaged.is_empty(), "form {form}");
+        let restored = Engine::restore(Config::default().engine, Methods::built_in(), 8, &snapshot.parts, at(5000));
+        let restored = restored.unwrap_or_else(|error| panic!("form {form}: {error}"));
+        let series = restored.knowledge().find(&name()).expect("it is there");
+        assert_eq!(series.window().len(), engine().knowledge().find(&name()).map_or(0, |series| series.window().len()));
+        assert_eq!(store.kept("page/a").expect("readable").is_some(), form > 2, "form {form}");
+        assert_eq!(store.has_verdict("v").expect("readable"), form > 2, "form {form}");
+        assert_eq!(store.audit(None, None, 10).expect("readable").len(), usize::from(form > 3), "form {form}");
+        // What is new is there to be used.
+        store.keep("page/b", Some(b"x")).expect("room");
+        store.keep_audit(at(1), "{}").expect("room");
+        drop(store);
+        let report = check(dir.path(), true, at(5000), &mut |_| {}).expect("readable");
+        assert_eq!((report.form, report.problems.len()), (STORE_VERSION, 0), "form {form}: {report:?}");
+    }
+}
+
+/// A store that was brought up is the one that is made new.
+#[test]
+fn what_is_brought_up_has_the_tables_of_what_is_new() {
+    let schema = |connection: &Connection| -> Vec<String> {
+        let mut select =
+            connection.prepare("select sql from sqlite_schema where sql is not null order by name").expect("sql");
+        let rows = select.query_map([], |row| row.get::<_, String>(0)).expect("rows");
+        rows.map(|row| row.expect("text").split_whitespace().collect::<String>()).collect()
+    };
+    let new = Connection::open_in_memory().expect("memory");
+    MIGRATIONS.iter().for_each(|step| new.execute_batch(step).expect("a form"));
+    let released = Connection::open_in_memory().expect("memory");
+    RELEASED.iter().for_each(|step| released.execute_batch(step).expect("a form"));
+    assert_eq!(schema(&new), schema(&released));
+}
+
+#[test]
+fn a_newer_form_of_the_store_and_of_a_snapshot_is_refused_by_name_and_left_as_it_is() {
+    let dir = tempfile::tempdir().expect("a folder");
+    of_form(dir.path(), 4);
+    let path = dir.path().join("homeostat.db");
+    Connection::open(&path).and_then(|store| store.execute_batch("pragma user_version = 5")).expect("a later form");
+    let before = std::fs::read(&path).expect("readable");
+    let Err(error) = Store::open(dir.path()) else { panic!("a newer form") };
+    assert!(matches!(error, StoreError::Newer { found: 5, .. }), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("form 5") && said.contains("use that version, or another folder with --data"), "{said}");
+    assert!(before == std::fs::read(&path).expect("readable"), "not a byte is another");
+    // The head of a part: a map of two, the version first.
+    let mut parts = engine().snapshot();
+    let (_, general) = &mut parts[0];
+    let at_version = general.windows(7).position(|seven| seven == b"version").expect("named") + 7;
+    assert_eq!(general[at_version], 1, "the present one");
+    general[at_version] = 2;
+    let refused = Engine::restore(Config::default().engine, Methods::built_in(), 8, &parts, at(5000)).err();
+    let said = refused.expect("a later form").to_string();
+    assert!(said.contains("newer version (form 2") && said.contains("use that version"), "{said}");
+}
