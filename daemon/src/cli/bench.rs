@@ -4,6 +4,7 @@
 //! more. Times are processor time of this thread, the least of several rounds. Memory is the growth of what the process
 //! holds, its resident size, over many copies; so the works about memory come first, when nothing has been freed yet.
 
+mod beside;
 mod cold;
 mod daemon;
 mod durable;
@@ -26,6 +27,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::any::Any;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use sysinfo::System;
 
 #[derive(clap::Args)]
@@ -34,6 +36,7 @@ Examples:
   homeostat bench                              what is measured in a minute or two
   homeostat bench --all                        everything: half an hour, and up to 8 GB of memory
   homeostat bench --work learn                 the works whose name contains this text, also such as take long
+  homeostat bench --beside /usr/bin/prometheus side by side with a Prometheus
   homeostat bench --output json > bench.json   for comparing two machines, or two versions
 
 Each work is measured beside a naive version of it in the same run; `ratio` says how many times better ours is, above 1 also
@@ -48,6 +51,9 @@ pub struct BenchArgs {
     /// Also the works that take minutes or gigabytes; what this machine has no room for is left out, and said to be
     #[arg(long)]
     all: bool,
+    /// Instead of all that: the same stream and the same windows for us and for this Prometheus (the program; promtool beside it)
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["all", "work"])]
+    beside: Option<PathBuf>,
 }
 
 /// One work that can be measured, with what is asked of it.
@@ -89,6 +95,13 @@ struct Rows {
 }
 
 pub fn bench(args: &BenchArgs, out: &Out) -> Result<Done, Failed> {
+    if cfg!(debug_assertions) {
+        eprintln!("homeostat: this is no release build; its figures say little");
+    }
+    if let Some(program) = &args.beside {
+        beside::beside(program, out)?;
+        return Ok(Done::Quietly);
+    }
     let named = |work: &&Work| args.work.iter().any(|text| work.name.contains(text.as_str()));
     let wanted: Vec<&Work> = match (args.all, args.work.is_empty()) {
         (true, _) => works().chain(long_works()).collect(),
@@ -101,9 +114,6 @@ pub fn bench(args: &BenchArgs, out: &Out) -> Result<Done, Failed> {
             "--work: no name contains this text; the names are\n  {}",
             names.join("\n  ")
         )));
-    }
-    if cfg!(debug_assertions) {
-        eprintln!("homeostat: this is no release build; its figures say little");
     }
     let rows = measure(&wanted)?;
     match out.is_json() {

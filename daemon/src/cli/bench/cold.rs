@@ -178,9 +178,29 @@ fn relearned() -> Result<Option<Measured>, Failed> {
     let all = values(WINDOWS * SAMPLES);
     let mut scratch = Scratch::default();
     let begun = processor_seconds();
-    (0..TIMES).for_each(|_| learn_each(&all, SAMPLES, &mut scratch));
+    (0..TIMES).for_each(|_| learn_each(&all, SAMPLES, "adaptive", &mut scratch));
     let ours = processor_seconds() - begun;
     let begun = processor_seconds();
     all[..WINDOWS / 20 * SAMPLES].chunks_exact(SAMPLES).for_each(|window| _ = black_box(naive_learn(window)));
     times(1.0, ours, (processor_seconds() - begun) * 20.0 * TIMES as f64)
+}
+
+/// What it takes to learn from windows of so many samples, one after the other, in processor seconds for all of them.
+pub struct Learned {
+    pub sigma: f64,
+    pub percentile: f64,
+    pub adaptive: f64,
+    pub statistics: f64,
+}
+
+pub fn windows_learned(all: &[f64], samples: usize) -> Learned {
+    let mut scratch = Scratch::default();
+    let mut by = |strategy| super::seconds(1, || learn_each(all, samples, strategy, &mut scratch));
+    let (sigma, percentile, adaptive) = (by("sigma"), by("percentile"), by("adaptive"));
+    let statistics = super::seconds(1, || {
+        for window in all.chunks_exact(samples) {
+            black_box(Statistics::of(window, sort_into(window, &mut scratch)));
+        }
+    });
+    Learned { sigma, percentile, adaptive, statistics }
 }

@@ -100,7 +100,11 @@ fn alerted(series: usize) -> Result<Option<Measured>, Failed> {
         std::thread::sleep(due.saturating_sub(begun.elapsed()));
     }
     let known = || seen.lock().unwrap_or_else(PoisonError::into_inner).took.len();
-    until("all alerts were told", Duration::from_secs(30), || Ok(known() >= ALERTS))?;
+    let all_told = until("all alerts were told", Duration::from_secs(30), || Ok(known() >= ALERTS));
+    if all_told.is_err() {
+        let (told, began) = (known(), daemon.metric("homeostat_alerts_total")?);
+        return Err(Failed::World(format!("of {ALERTS} series {told} alerts were told, and {began} began")));
+    }
     let learned = daemon.learned_in_cycles()?;
     if learned < 2 * all as u64 {
         return Err(Failed::World(format!("only {learned} of {all} series were learned anew while alerts were told")));

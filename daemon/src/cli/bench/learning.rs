@@ -148,10 +148,10 @@ pub fn naive_learn(values: &[f64]) -> (f64, f64) {
 }
 
 /// Learns windows of so many samples each, one after the other.
-pub fn learn_each(all: &[f64], samples: usize, scratch: &mut Scratch) {
+pub fn learn_each(all: &[f64], samples: usize, strategy: &'static str, scratch: &mut Scratch) {
     let at: Vec<i64> = (0..samples as i64).map(|n| 1_700_000_000_000 + n * 10_000).collect();
     let methods = Methods::built_in();
-    let adaptive = "adaptive".into();
+    let strategy = strategy.into();
     let request = |values| Request {
         kind: Kind::Gauge,
         at: &at,
@@ -161,7 +161,7 @@ pub fn learn_each(all: &[f64], samples: usize, scratch: &mut Scratch) {
         set_aside: 0,
         reckoning: &homeostat::calendar::PLAIN,
         methods: &methods,
-        wanted: &adaptive,
+        wanted: &strategy,
         keep: None,
         sensitivity: Sensitivity::DEFAULT,
         default_sensitivity: Sensitivity::DEFAULT,
@@ -183,7 +183,7 @@ fn hundred_series(samples: usize) -> Result<Option<Measured>, Failed> {
     const SERIES: usize = 100;
     let all = values(SERIES * samples);
     let mut scratch = Scratch::default();
-    let ours = seconds(1, || learn_each(&all, samples, &mut scratch));
+    let ours = seconds(1, || learn_each(&all, samples, "adaptive", &mut scratch));
     let reference = seconds(1, || all.chunks_exact(samples).for_each(|values| _ = black_box(naive_learn(values))));
     times(MS, ours, reference)
 }

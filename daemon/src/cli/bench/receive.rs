@@ -106,7 +106,8 @@ pub fn least(series: usize) -> usize {
 }
 
 /// A daemon that has seen so many series and learned them all, who sends to it, and when the next
-/// sample is: there is room for so many rounds more before now.
+/// sample is: there is
+/// room for so many rounds more before now. Samples to learn from span minutes: younger bounds make no alerts.
 pub fn learned(
     series: usize,
     strategy: &str,
@@ -119,9 +120,9 @@ pub fn learned(
     let mut sender = Sender::new(&daemon.address, series)?;
     let before = least + 10;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
-    let mut at = now - (rounds + before) as i64 * step_ms;
+    let mut at = now - rounds as i64 * step_ms - before as i64 * STEP_MS;
     for _ in 0..before {
-        at += step_ms;
+        at += STEP_MS;
         sender.round(at)?;
     }
     daemon.learned(series)?;

@@ -37,10 +37,14 @@ const MEASURED: u64 = 2_000_000;
 fn scraped() -> Result<Option<Measured>, Failed> {
     let texts: Arc<Vec<String>> = Arc::new((0..TEXTS).map(text).collect());
     let asked = Arc::new(AtomicU64::new(0));
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| broken("this machine has no free port", &error))?;
-    let address = listener.local_addr().map_err(|error| broken("this machine has no free port", &error))?;
-    serve(listener, Arc::clone(&texts), Arc::clone(&asked));
-    let targets: Vec<String> = (0..TARGETS).map(|n| format!("'http://{address}/{n}'")).collect();
+    // One port each: targets are told apart by where they are.
+    let mut targets = Vec::new();
+    for _ in 0..TARGETS {
+        let listener = TcpListener::bind("127.0.0.1:0").and_then(|port| Ok((port.local_addr()?, port)));
+        let (address, listener) = listener.map_err(|error| broken("this machine has no free port", &error))?;
+        serve(listener, Arc::clone(&texts), Arc::clone(&asked));
+        targets.push(format!("'{address}'"));
+    }
     let sources = format!(
         "scrape:\n- {{job: frontend, interval: 1s, samples_max: {LINES}, targets: [{}]}}\n",
         targets.join(", ")
