@@ -115,12 +115,15 @@ pub fn bench(args: &BenchArgs, out: &Out) -> Result<Done, Failed> {
             names.join("\n  ")
         )));
     }
-    let rows = measure(&wanted)?;
+    let (rows, failed) = measure(&wanted);
     match out.is_json() {
         true => out.json(&Rows { rows })?,
         false => print(&rows, out)?,
     }
-    Ok(Done::Quietly)
+    match failed {
+        0 => Ok(Done::Quietly),
+        _ => Err(Failed::World(format!("{failed} of {} works could not be measured, as told above", wanted.len()))),
+    }
 }
 
 /// What is measured unless something else is asked for, in two minutes.
@@ -155,27 +158,35 @@ fn room(what: &str, bytes: f64) -> Result<bool, Failed> {
     Ok(available >= needed)
 }
 
-fn measure(wanted: &[&Work]) -> Result<Vec<Row>, Failed> {
+/// The rows of what was measured, and how many could not be: what was measured for minutes is not lost for another.
+fn measure(wanted: &[&Work]) -> (Vec<Row>, usize) {
     let bar = match std::io::stderr().is_terminal() {
         true => indicatif::ProgressBar::new(wanted.len() as u64),
         false => indicatif::ProgressBar::hidden(),
     };
     bar.set_style(indicatif::ProgressStyle::with_template("{pos}/{len} {wide_msg}").expect("a template that is right"));
     let mut kept = Vec::new();
-    let mut rows = Vec::new();
+    let (mut rows, mut failed) = (Vec::new(), 0);
     for work in wanted {
         bar.set_message(work.name);
-        if let Some(measured) = (work.measure)()? {
-            match measured.keep {
-                Some(held) => kept.push(held),
-                None => kept.clear(),
+        match (work.measure)() {
+            Ok(Some(measured)) => {
+                match measured.keep {
+                    Some(held) => kept.push(held),
+                    None => kept.clear(),
+                }
+                rows.push(row(work, measured.ours, measured.reference));
             }
-            rows.push(row(work, measured.ours, measured.reference));
+            Ok(None) => {}
+            Err(error) => {
+                failed += 1;
+                bar.suspend(|| eprintln!("homeostat: {}: {error}", work.name));
+            }
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    Ok(rows)
+    (rows, failed)
 }
 
 fn row(work: &Work, figure: f64, reference_figure: f64) -> Row {

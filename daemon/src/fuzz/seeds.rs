@@ -15,11 +15,19 @@ use prost::Message as _;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-#[allow(dead_code, reason = "the tests of the running daemon take the rest")]
+#[allow(
+    dead_code,
+    clippy::duplicate_mod,
+    reason = "the tests of the running daemon take the rest, those of receivers too"
+)]
 #[path = "../../tests/common/messages.rs"]
 pub mod messages;
 
-#[allow(dead_code, reason = "the tests of the running daemon take the rest")]
+#[allow(
+    dead_code,
+    clippy::duplicate_mod,
+    reason = "the tests of the running daemon take the rest, those of receivers too"
+)]
 #[path = "../../tests/common/metrics.rs"]
 pub mod metrics;
 
@@ -133,7 +141,6 @@ fn made() -> Vec<(&'static str, String, Vec<u8>)> {
         count: 3,
         sum: 4.5,
         quantiles: vec![metrics::Quantile { quantile: 0.5, value: 1.0 }],
-        ..metrics::Summary::default()
     };
     let mut of_summary = metrics::gauge("s", "s", Vec::new());
     (of_summary.gauge, of_summary.summary) = (None, Some(metrics::SummaryData { data_points: vec![summary] }));

@@ -87,17 +87,6 @@ fn remote_write(bytes: &[u8], version: Version) {
             (Err(refusal), Ok(called)) => panic!("{} is called so, and {}", called.name, refusal.message),
         }
     }
-    let rows = |batch: &Batch| -> Vec<(Vec<(Vec<u8>, Vec<u8>)>, Vec<(i64, u64)>)> {
-        let row = |told: crate::receive::batch::Told<'_>| {
-            let mut labels = Vec::new();
-            let _: Result<(), Refusal> = told.labels(|name, value| {
-                labels.push((name.to_vec(), value.to_vec()));
-                Ok(())
-            });
-            (labels, told.samples().map(|(at, value)| (at.millis(), value.to_bits())).collect())
-        };
-        batch.series().map(row).collect()
-    };
     if again.len() < batch.series().count() {
         return;
     }
@@ -105,7 +94,22 @@ fn remote_write(bytes: &[u8], version: Version) {
     let written = messages::packed(&messages::one(again));
     decode(&written, Version::One, 16 * BODY_MAX, HASH, &mut batch_again)
         .expect("what was read can be written and read");
-    assert_eq!(rows(&batch_again), rows(&batch), "what was written again says something else");
+    assert_eq!(sent(&batch_again), sent(&batch), "what was written again says something else");
+}
+
+/// Labels of a series, and its samples to the bit.
+type Sent = (Vec<(Vec<u8>, Vec<u8>)>, Vec<(i64, u64)>);
+
+fn sent(batch: &Batch) -> Vec<Sent> {
+    let one = |told: crate::receive::batch::Told<'_>| {
+        let mut labels = Vec::new();
+        let _: Result<(), Refusal> = told.labels(|name, value| {
+            labels.push((name.to_vec(), value.to_vec()));
+            Ok(())
+        });
+        (labels, told.samples().map(|(at, value)| (at.millis(), value.to_bits())).collect())
+    };
+    batch.series().map(one).collect()
 }
 
 fn otlp(bytes: &[u8]) {

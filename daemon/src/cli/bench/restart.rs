@@ -64,16 +64,19 @@ fn held(daemon: &Daemon, series: usize) -> Result<(), Failed> {
     }
 }
 
+/// A name, and a window.
+type Held = (String, Vec<(i64, f64)>);
+
 /// Seconds to read back what was written as JSON.
 fn naive(series: usize, samples: usize) -> f64 {
     let one = |n: usize| {
         let window: Vec<(i64, f64)> = (0..samples).map(|at| (at as i64, (n * 31 + at * 17) as f64 / 1e3)).collect();
         (name(n), window)
     };
-    let all: Vec<(String, Vec<(i64, f64)>)> = (0..series).map(one).collect();
+    let all: Vec<Held> = (0..series).map(one).collect();
     let text = serde_json::to_vec(&all).expect("names and numbers are JSON");
     let begun = Instant::now();
-    let read: Result<Vec<(String, Vec<(i64, f64)>)>, _> = serde_json::from_slice(black_box(&text));
+    let read = serde_json::from_slice::<Vec<Held>>(black_box(&text));
     black_box(read.is_ok());
     begun.elapsed().as_secs_f64()
 }
