@@ -6,7 +6,7 @@
 
 pub mod audit;
 pub mod connections;
-mod file;
+pub mod file;
 mod rarely;
 mod role;
 pub mod secret;

@@ -5,7 +5,7 @@
 //! was read of it before, and says so in the log, the metrics and the API. One that is spoiled at a start says the same, and
 //! is tried again: better to watch without a holiday than not at all.
 
-mod ical;
+pub mod ical;
 mod rule;
 
 use homeostat::calendar::{Calendar, ENTRIES_MAX, Entry, Occasion};

@@ -6,6 +6,8 @@ mod calendar;
 mod cli;
 mod config;
 mod driver;
+#[cfg(test)]
+mod fuzz;
 mod http;
 mod log;
 mod page;

@@ -4,12 +4,21 @@
 //! more. Times are processor time of this thread, the least of several rounds. Memory is the growth of what the process
 //! holds, its resident size, over many copies; so the works about memory come first, when nothing has been freed yet.
 
+mod beside;
+mod cold;
+mod daemon;
+mod durable;
+mod latency;
 mod learning;
 mod loops;
 mod memory;
+mod program;
 mod receive;
 mod replay;
+mod restart;
 mod samples;
+mod scrape;
+mod sender;
 mod states;
 
 use super::output::{Out, number};
@@ -18,21 +27,33 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::any::Any;
 use std::io::IsTerminal;
+use std::path::PathBuf;
+use sysinfo::System;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  homeostat bench                              everything, in a minute or two
-  homeostat bench --work learn                 the works whose name contains this text
+  homeostat bench                              what is measured in a minute or two
+  homeostat bench --all                        everything: half an hour, and up to 8 GB of memory
+  homeostat bench --work learn                 the works whose name contains this text, also such as take long
+  homeostat bench --beside /usr/bin/prometheus side by side with a Prometheus
   homeostat bench --output json > bench.json   for comparing two machines, or two versions
 
 Each work is measured beside a naive version of it in the same run; `ratio` says how many times better ours is, above 1 also
-where more is better. A goal is met at most where the unit is a time or a size, and at least where it is a rate (…/s).
+where more is better. A goal is met at most where the unit is a time or a size, and at least where it is a rate (…/s,
+…/sync). Of works with a daemon of its own it is that daemon's processor time, user and system; figures of restarts and of alerts are
+wall time.
 Use a release build on an otherwise idle machine.")]
 pub struct BenchArgs {
-    /// Only the works whose name contains this text
-    #[arg(long, value_name = "TEXT")]
-    work: Option<String>,
+    /// Only the works whose name contains this text; several times: one of them
+    #[arg(long, value_name = "TEXT", conflicts_with = "all")]
+    work: Vec<String>,
+    /// Also the works that take minutes or gigabytes; what this machine has no room for is left out, and said to be
+    #[arg(long)]
+    all: bool,
+    /// Instead of all that: the same stream and the same windows for us and for this Prometheus (the program; promtool beside it)
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["all", "work"])]
+    beside: Option<PathBuf>,
 }
 
 /// One work that can be measured, with what is asked of it.
@@ -74,56 +95,102 @@ struct Rows {
 }
 
 pub fn bench(args: &BenchArgs, out: &Out) -> Result<Done, Failed> {
-    let all = || {
-        [memory::WORKS, samples::WORKS, learning::WORKS, states::WORKS, loops::WORKS, replay::WORKS, receive::WORKS]
-            .into_iter()
-            .flatten()
+    if cfg!(debug_assertions) {
+        eprintln!("homeostat: this is no release build; its figures say little");
+    }
+    if let Some(program) = &args.beside {
+        beside::beside(program, out)?;
+        return Ok(Done::Quietly);
+    }
+    let named = |work: &&Work| args.work.iter().any(|text| work.name.contains(text.as_str()));
+    let wanted: Vec<&Work> = match (args.all, args.work.is_empty()) {
+        (true, _) => works().chain(long_works()).collect(),
+        (false, true) => works().collect(),
+        (false, false) => works().chain(long_works()).filter(named).collect(),
     };
-    let wanted: Vec<&Work> =
-        all().filter(|work| args.work.as_ref().is_none_or(|text| work.name.contains(text.as_str()))).collect();
     if wanted.is_empty() {
-        let names: Vec<&str> = all().map(|work| work.name).collect();
+        let names: Vec<&str> = works().chain(long_works()).map(|work| work.name).collect();
         return Err(Failed::Use(format!(
             "--work: no name contains this text; the names are\n  {}",
             names.join("\n  ")
         )));
     }
-    if cfg!(debug_assertions) {
-        eprintln!("homeostat: this is no release build; its figures say little");
-    }
-    let rows = measure(&wanted)?;
+    let (rows, failed) = measure(&wanted);
     match out.is_json() {
         true => out.json(&Rows { rows })?,
         false => print(&rows, out)?,
     }
-    Ok(Done::Quietly)
+    match failed {
+        0 => Ok(Done::Quietly),
+        _ => Err(Failed::World(format!("{failed} of {} works could not be measured, as told above", wanted.len()))),
+    }
 }
 
-fn measure(wanted: &[&Work]) -> Result<Vec<Row>, Failed> {
+/// What is measured unless something else is asked for, in two minutes.
+fn works() -> impl Iterator<Item = &'static Work> {
+    let lists = [
+        memory::WORKS,
+        samples::WORKS,
+        learning::WORKS,
+        cold::WORKS,
+        states::WORKS,
+        loops::WORKS,
+        replay::WORKS,
+        durable::WORKS,
+        receive::WORKS,
+    ];
+    lists.into_iter().flatten()
+}
+
+/// What takes minutes or gigabytes, and is measured when it is asked for.
+fn long_works() -> impl Iterator<Item = &'static Work> {
+    [cold::LONG, receive::LONG, scrape::LONG, latency::LONG, restart::LONG].into_iter().flatten()
+}
+
+/// Whether this machine has so many bytes of memory to spare; that it has not is told.
+fn room(what: &str, bytes: f64) -> Result<bool, Failed> {
+    let mut system = System::new().map_err(|error| Failed::World(error.to_string()))?;
+    system.refresh_memory();
+    let (needed, available) = (bytes / 1e9, system.available_memory() as f64 / 1e9);
+    if available < needed {
+        eprintln!("{what} are left out: that takes {needed:.1} GB, and {available:.1} are available");
+    }
+    Ok(available >= needed)
+}
+
+/// The rows of what was measured, and how many could not be: what was measured for minutes is not lost for another.
+fn measure(wanted: &[&Work]) -> (Vec<Row>, usize) {
     let bar = match std::io::stderr().is_terminal() {
         true => indicatif::ProgressBar::new(wanted.len() as u64),
         false => indicatif::ProgressBar::hidden(),
     };
     bar.set_style(indicatif::ProgressStyle::with_template("{pos}/{len} {wide_msg}").expect("a template that is right"));
     let mut kept = Vec::new();
-    let mut rows = Vec::new();
+    let (mut rows, mut failed) = (Vec::new(), 0);
     for work in wanted {
         bar.set_message(work.name);
-        if let Some(measured) = (work.measure)()? {
-            match measured.keep {
-                Some(held) => kept.push(held),
-                None => kept.clear(),
+        match (work.measure)() {
+            Ok(Some(measured)) => {
+                match measured.keep {
+                    Some(held) => kept.push(held),
+                    None => kept.clear(),
+                }
+                rows.push(row(work, measured.ours, measured.reference));
             }
-            rows.push(row(work, measured.ours, measured.reference));
+            Ok(None) => {}
+            Err(error) => {
+                failed += 1;
+                bar.suspend(|| eprintln!("homeostat: {}: {error}", work.name));
+            }
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    Ok(rows)
+    (rows, failed)
 }
 
 fn row(work: &Work, figure: f64, reference_figure: f64) -> Row {
-    let more_is_better = work.unit.ends_with("/s");
+    let more_is_better = work.unit.ends_with("/s") || work.unit.ends_with("/sync");
     let (ratio, met) = match more_is_better {
         true => (figure / reference_figure, figure >= work.goal),
         false => (reference_figure / figure, figure <= work.goal),

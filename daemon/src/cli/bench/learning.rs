@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::Path;
 
-const SORT: &str = "a comparing sort and three passes";
+pub const SORT: &str = "a comparing sort and three passes";
 const EACH_ITSELF: &str = "each strategy for itself: sort, bounds, sort again to test";
 
 pub const WORKS: &[Work] = &[
@@ -98,7 +98,7 @@ fn statistics(windows: &[Vec<f64>]) -> Result<Option<Measured>, Failed> {
 }
 
 /// Mean, deviation and, sorted, the values.
-fn naive_statistics(values: &[f64]) -> (f64, f64, Vec<f64>) {
+pub fn naive_statistics(values: &[f64]) -> (f64, f64, Vec<f64>) {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let count = values.len() as f64;
@@ -147,13 +147,11 @@ pub fn naive_learn(values: &[f64]) -> (f64, f64) {
     NAIVE_STRATEGIES[best](values)
 }
 
-fn hundred_series(samples: usize) -> Result<Option<Measured>, Failed> {
-    const SERIES: usize = 100;
-    let all = values(SERIES * samples);
+/// Learns windows of so many samples each, one after the other.
+pub fn learn_each(all: &[f64], samples: usize, strategy: &'static str, scratch: &mut Scratch) {
     let at: Vec<i64> = (0..samples as i64).map(|n| 1_700_000_000_000 + n * 10_000).collect();
     let methods = Methods::built_in();
-    let adaptive = "adaptive".into();
-    let mut scratch = Scratch::default();
+    let strategy = strategy.into();
     let request = |values| Request {
         kind: Kind::Gauge,
         at: &at,
@@ -163,7 +161,7 @@ fn hundred_series(samples: usize) -> Result<Option<Measured>, Failed> {
         set_aside: 0,
         reckoning: &homeostat::calendar::PLAIN,
         methods: &methods,
-        wanted: &adaptive,
+        wanted: &strategy,
         keep: None,
         sensitivity: Sensitivity::DEFAULT,
         default_sensitivity: Sensitivity::DEFAULT,
@@ -176,11 +174,16 @@ fn hundred_series(samples: usize) -> Result<Option<Measured>, Failed> {
         lookahead: Span::minutes(5),
         now: Timestamp::from_millis(at[samples - 1]),
     };
-    let ours = seconds(1, || {
-        for values in all.chunks_exact(samples) {
-            black_box(learn(&request(values), &mut scratch));
-        }
-    });
+    for values in all.chunks_exact(samples) {
+        black_box(learn(&request(values), scratch));
+    }
+}
+
+fn hundred_series(samples: usize) -> Result<Option<Measured>, Failed> {
+    const SERIES: usize = 100;
+    let all = values(SERIES * samples);
+    let mut scratch = Scratch::default();
+    let ours = seconds(1, || learn_each(&all, samples, "adaptive", &mut scratch));
     let reference = seconds(1, || all.chunks_exact(samples).for_each(|values| _ = black_box(naive_learn(values))));
     times(MS, ours, reference)
 }

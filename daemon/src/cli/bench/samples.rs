@@ -1,6 +1,6 @@
 //! Samples: taken in, judged, remembered.
 
-use super::{Measured, NS, US, Work, fastest, processor_seconds, rates, seconds, times};
+use super::{Measured, NS, US, Work, fastest, processor_seconds, rates, room, seconds, times};
 use crate::cli::Failed;
 use homeostat::analyze::strategy::ADAPTIVE;
 use homeostat::analyze::strategy::auto::State;
@@ -14,7 +14,6 @@ use homeostat::units::Confidence;
 use homeostat_sim::chance::Chance;
 use std::collections::{HashMap, VecDeque};
 use std::hint::black_box;
-use sysinfo::System;
 
 const NAIVE: &str = "a map of deques by name, mean and deviation summed anew";
 
@@ -106,6 +105,8 @@ pub fn values(count: usize) -> Vec<f64> {
 /// A configuration that learns all there is in few cycles, and lets what it learned judge.
 pub fn eager(series: usize) -> Config {
     let mut config = Config::default();
+    // What is measured is not what is remembered where memory is short.
+    config.limits.memory_max = 1 << 40;
     config.limits.series_max = series.max(config.limits.series_max);
     config.learning.confidence_min = Confidence::clamped(0.0);
     config.states.healthy.execution_parallelism = 1024;
@@ -257,12 +258,7 @@ fn state_of_auto() -> Result<Option<Measured>, Failed> {
 
 /// The same where there is memory for so many series.
 fn sample_of_a_million() -> Result<Option<Measured>, Failed> {
-    const NEEDED_GB: f64 = 6.0;
-    let mut system = System::new().map_err(|error| Failed::World(error.to_string()))?;
-    system.refresh_memory();
-    let available = system.available_memory() as f64 / 1e9;
-    if available < NEEDED_GB {
-        eprintln!("a million series are left out: that takes {NEEDED_GB} GB, and {available:.1} are available");
+    if !room("a million series", 6e9)? {
         return Ok(None);
     }
     sample_by_bounds(1_000_000)
