@@ -476,6 +476,11 @@ impl Engine {
         self.knowledge.apply(event, at);
     }
 
+    /// Hands on all memory as bytes, part by part: see [`snapshot`](Engine::snapshot). Ends with the first error of `each`.
+    pub fn snapshot_parts<E>(&self, each: impl FnMut(String, Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+        self.knowledge.snapshot_parts(each)
+    }
+
     /// All memory as bytes, in parts.
     pub fn snapshot(&self) -> Vec<(String, Vec<u8>)> {
         self.knowledge.snapshot()

@@ -83,6 +83,9 @@ const VERDICTS_MIN: usize = 5;
 /// Verdicts older than this say nothing of the present.
 const VERDICTS_AGE_MAX: Span = Span::hours(24);
 
+/// With more series than this a new configuration is brought to them on several threads.
+const SIDE_BY_SIDE_MIN: usize = 20_000;
+
 /// A series idle for this long may give way to a new one.
 const IDLE: Span = Span::minutes(5);
 
@@ -660,11 +663,19 @@ impl Knowledge {
         self.config = config;
         self.settings.clear();
         let Knowledge { shards, config, settings, methods, .. } = self;
-        for series in shards.iter_mut().flat_map(Shard::iter_mut) {
-            series.refresh(config);
-            series.set_detects(methods);
-            series.share_settings(settings);
+        let refresh = |shard: &mut Shard| {
+            for series in shard.iter_mut() {
+                series.refresh(config);
+                series.set_detects(methods);
+            }
+        };
+        match self.names.len() > SIDE_BY_SIDE_MIN {
+            true => std::thread::scope(|scope| {
+                shards.iter_mut().for_each(|shard| _ = scope.spawn(move || refresh(shard)));
+            }),
+            false => shards.iter_mut().for_each(refresh),
         }
+        shards.iter_mut().flat_map(Shard::iter_mut).for_each(|series| series.share_settings(settings));
         self.share_budget();
         let Knowledge { config, general, .. } = self;
         general.signals.resize(config.feedback.signal_history);

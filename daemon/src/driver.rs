@@ -581,23 +581,29 @@ impl Driver {
     }
 
     fn write_snapshot(&mut self, now: Timestamp, begun: Instant) {
-        let mut parts = self.engine.snapshot();
         // With the samples that the rows gave: neither is there without the other.
         let places: Vec<Place> = self.files.iter_mut().filter_map(FileFeed::place).collect();
-        parts.push((FILES.to_owned(), serde_json::to_vec(&places).expect("a place is text and numbers")));
+        let places = serde_json::to_vec(&places).expect("a place is text and numbers");
         let reached = serde_json::to_vec(&self.reached).expect("names and times are text");
-        parts.push((QUERIES.to_owned(), reached));
-        let stored = self.samples.cut().and_then(|segment| {
-            parts.push((SAMPLES.to_owned(), segment.to_string().into_bytes()));
-            self.store.write_snapshot(&parts)?;
-            self.samples.forget_before(segment)?;
+        let Driver { engine, store, samples, .. } = self;
+        let mut bytes = 0;
+        let stored = samples.cut().and_then(|segment| {
+            store.write_snapshot_of(|put| {
+                engine.snapshot_parts(|part, body| {
+                    bytes += body.len();
+                    put(&part, &body)
+                })?;
+                put(FILES, &places)?;
+                put(QUERIES, &reached)?;
+                put(SAMPLES, segment.to_string().as_bytes())
+            })?;
+            samples.forget_before(segment)?;
             let retention = &self.settings.daemon.store;
-            self.store.prune(now - retention.retention, retention.retention_max)
+            store.prune(now - retention.retention, retention.retention_max)
         });
         match stored {
             Ok(()) => {
                 self.stats.snapshots += 1;
-                let bytes: usize = parts.iter().map(|(_, body)| body.len()).sum();
                 tracing::debug!(bytes, seconds = begun.elapsed().as_secs_f64(), "memory was written down");
             }
             Err(error) => {

@@ -224,23 +224,30 @@ fn threads() -> usize {
 /// Memory as a snapshot knows it. A part that cannot be used is set aside, and what the journal knows stands in for it.
 fn from_snapshot(config: &Config, store: &Store, snapshot: Snapshot, now: Timestamp) -> Result<Taken, StoreError> {
     let Snapshot { mut parts, damaged } = snapshot;
-    let names = parts.iter().chain(&damaged).map(|(name, _)| name);
-    let shards = names.filter(|name| name.starts_with("shard/")).count().max(1);
     let mut lost = damaged;
     let mut stand_in: Option<Vec<(String, Vec<u8>)>> = None;
+    let mut shards_stand_in = false;
     let mut replaced = 0;
     let engine = loop {
         for (part, body) in &lost[replaced..] {
             let spare = match &stand_in {
                 Some(spare) => spare,
                 None => {
-                    // With the snapshot's own shards, so that a part of one is the same series as of the other.
-                    let mut engine = fresh(config, shards, now);
+                    let mut engine = fresh(config, SHARDS, now);
                     store.replay_before(|stored| engine.replay(&stored.event, stored.at))?;
                     stand_in.insert(engine.snapshot())
                 }
             };
-            parts.extend(spare.iter().find(|(name, _)| name == part).cloned());
+            // Which series a part of these held nobody knows: all of them stand behind those that are there.
+            match part.starts_with("shard/") {
+                true if shards_stand_in => {}
+                true => {
+                    shards_stand_in = true;
+                    let of_series = spare.iter().filter(|(name, _)| name.starts_with("shard/"));
+                    parts.extend(of_series.map(|(name, body)| (format!("{name}/journal"), body.clone())));
+                }
+                false => parts.extend(spare.iter().find(|(name, _)| name == part).cloned()),
+            }
             let aside = (!body.is_empty()).then(|| store.set_aside(part, body)).transpose()?;
             tell_lost(store, part, aside.as_deref());
         }

@@ -249,17 +249,25 @@ impl Store {
         Journal { store: self, after: self.snapshot_seq, before: None, read: VecDeque::new() }
     }
 
-    /// Replaces the snapshot, which knows all events so far.
+    /// The same as [`write_snapshot_of`](Store::write_snapshot_of), of parts that are there.
+    #[cfg(test)]
     pub fn write_snapshot(&mut self, parts: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+        self.write_snapshot_of(|put| parts.iter().try_for_each(|(part, body)| put(part, body)))
+    }
+
+    /// Replaces the snapshot, which knows all events so far. Parts are put one by one, so that they need not all be there at once.
+    pub fn write_snapshot_of(
+        &mut self,
+        parts: impl FnOnce(&mut dyn FnMut(&str, &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let path = self.path.clone();
         let sql = |source: rusqlite::Error| error(&path, source);
         let transaction = self.connection.transaction().map_err(sql)?;
         transaction.execute("delete from snapshot", []).map_err(sql)?;
-        for (part, body) in parts {
-            transaction
-                .execute("insert into snapshot (part, body, sum) values (?1, ?2, ?3)", params![part, body, sum(body)])
-                .map_err(sql)?;
-        }
+        parts(&mut |part, body| {
+            let text = "insert into snapshot (part, body, sum) values (?1, ?2, ?3)";
+            transaction.execute(text, params![part, body, sum(body)]).map(|_| ()).map_err(sql)
+        })?;
         transaction
             .execute("update counters set value = ?1 where name = 'snapshot_seq'", [self.last_seq as i64])
             .map_err(sql)?;

@@ -16,6 +16,12 @@ pub const GENERAL: &str = "general";
 const SHARD: &str = "shard/";
 const HISTOGRAMS: &str = "histograms";
 
+/// Series in one part at most, which are some tens of megabytes where their windows are full.
+const PART: usize = 4_096;
+
+/// Parts that are taken apart at once, each on a thread.
+const DECODED_AT_ONCE: usize = 4;
+
 /// Why a snapshot cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
@@ -48,18 +54,41 @@ struct In<T> {
 impl Knowledge {
     /// Names and bytes of all parts.
     pub fn snapshot(&self) -> Vec<(String, Vec<u8>)> {
-        let mut parts = vec![(GENERAL.to_owned(), encode(&self.general))];
+        let mut parts = Vec::new();
+        let all = self.snapshot_parts(|name, body| {
+            parts.push((name, body));
+            Ok::<(), std::convert::Infallible>(())
+        });
+        let Ok(()) = all;
+        parts
+    }
+
+    /// Hands on one part after the other, so that no more of them is there at once than threads work on them; ends with the first error
+    /// of `each`.
+    pub fn snapshot_parts<E>(&self, mut each: impl FnMut(String, Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+        each(GENERAL.to_owned(), encode(&self.general))?;
         let mut by_shard: Vec<Vec<&Series>> = vec![Vec::new(); self.shards.len()];
         for (name, id) in &self.names {
             let series = self.get(*id).unwrap_or_else(|| panic!("{name} is listed, so it is held"));
             by_shard[usize::from(id.shard)].push(series);
         }
-        parts.extend(by_shard.iter().enumerate().map(|(at, series)| (format!("{SHARD}{at}"), encode(series))));
-        parts.push((HISTOGRAMS.to_owned(), encode(&self.histograms.memory())));
-        parts
+        let parts = by_shard.iter().enumerate().flat_map(|(shard, series)| {
+            let some = series.chunks(PART).enumerate().skip(1);
+            let further = some.map(move |(part, some)| (format!("{SHARD}{shard}/{part}"), some));
+            std::iter::once((format!("{SHARD}{shard}"), &series[..series.len().min(PART)])).chain(further)
+        });
+        let parts: Vec<(String, &[&Series])> = parts.collect();
+        for some in parts.chunks(self.threads()) {
+            let encoded = side_by_side(some, |(_, series)| encode(series));
+            for ((name, _), body) in some.iter().zip(encoded) {
+                each(name.clone(), body)?;
+            }
+        }
+        each(HISTOGRAMS.to_owned(), encode(&self.histograms.memory()))
     }
 
-    /// Memory as it was when the snapshot was made. The number of shards may be another one now; the configuration too.
+    /// Memory as it was when the snapshot was made. The number of shards may be another one now; the configuration too. A series that
+    /// is in two parts is as the first has it.
     pub(crate) fn from_snapshot(
         config: Config,
         methods: Arc<Methods>,
@@ -70,10 +99,14 @@ impl Knowledge {
         let (_, bytes) = parts.iter().find(|(name, _)| name == GENERAL).ok_or(SnapshotError::Incomplete)?;
         let mut knowledge = Knowledge::new(config, methods, shards, now);
         knowledge.general = decode(GENERAL, bytes)?;
-        for (name, bytes) in parts.iter().filter(|(name, _)| name.starts_with(SHARD)) {
-            let series: Vec<Series> = decode(name, bytes)?;
-            for series in series {
-                knowledge.insert(series);
+        let of_series: Vec<&(String, Vec<u8>)> = parts.iter().filter(|(name, _)| name.starts_with(SHARD)).collect();
+        for some in of_series.chunks(DECODED_AT_ONCE) {
+            for series in side_by_side(some, |(name, bytes)| decode::<Vec<Series>>(name, bytes)) {
+                for series in series? {
+                    if !knowledge.names.contains_key(series.name()) {
+                        knowledge.insert(series);
+                    }
+                }
             }
         }
         if let Some((name, bytes)) = parts.iter().find(|(name, _)| name == HISTOGRAMS) {
@@ -83,6 +116,20 @@ impl Knowledge {
         knowledge.reconfigure(config);
         Ok(knowledge)
     }
+}
+
+/// Does the same to each on a thread of its own; one alone on this one.
+fn side_by_side<T: Sync, R: Send>(some: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    if let [one] = some {
+        return vec![each(one)];
+    }
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = some.iter().map(|one| scope.spawn(|| each(one))).collect();
+        let done = |worker: std::thread::ScopedJoinHandle<'_, R>| {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        workers.into_iter().map(done).collect()
+    })
 }
 
 fn encode<T: Serialize>(body: &T) -> Vec<u8> {
