@@ -117,9 +117,10 @@ pub fn analyze(
     analysis
 }
 
-/// Samples that are learned from in one cycle at most, which take about half a second of one core: the rest goes on with the next one, after
-/// others had their turn.
+/// Samples that are learned from in one cycle at most, which takes about a tenth of a second: the rest goes on with the next one, after
+/// others had their turn. What is told of each series costs as much as so many samples.
 const SAMPLES_AT_ONCE: usize = 8_000_000;
+const SAMPLES_TOLD: usize = 2_000;
 
 /// Series under which more than one thread gains nothing.
 const SIDE_BY_SIDE_MIN: usize = 32;
@@ -128,7 +129,7 @@ const SIDE_BY_SIDE_MIN: usize = 32;
 fn in_one_go(due: &[&Series]) -> usize {
     let mut samples = 0;
     let over = due.iter().position(|series| {
-        samples += series.window().len();
+        samples += series.window().len() + SAMPLES_TOLD;
         samples > SAMPLES_AT_ONCE
     });
     over.map_or(due.len(), |over| over.max(1))
