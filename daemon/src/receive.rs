@@ -145,6 +145,8 @@ pub struct Outcome {
     pub said: Vec<String>,
     /// How often another replica took over.
     pub failovers: u64,
+    /// Of those taken, buckets that came too late for their histogram, and were left out of it.
+    pub late_buckets: u64,
 }
 
 impl Outcome {

@@ -80,8 +80,10 @@ fn what_a_webhook_tells_becomes_verdicts_once_known_or_not_and_is_exported_for_t
     let fingerprint = "no such";
     let unknown = daemon.post("/api/v1/pager", &json!({ "event": "acknowledged", "fingerprint": fingerprint }));
     assert!(unknown.problem(404).contains("`no such`"));
+    // One moment, also where a second passes between two of them.
+    let at = time(600);
     let note = |event: &str| {
-        let body = json!({ "event": event, "labels": labels, "at": time(600), "comment": "disk full" });
+        let body = json!({ "event": event, "labels": labels, "at": at, "comment": "disk full" });
         daemon.post("/api/v1/pager", &body).json()["data"].clone()
     };
     let incident = note("incident");

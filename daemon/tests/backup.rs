@@ -182,6 +182,15 @@ fn a_backup_and_a_check_that_cannot_be_say_why_and_exit_as_scripts_expect() {
         assert_eq!(ran.code, code, "{args:?}: {} {}", ran.out, ran.err);
         assert!(ran.err.contains(said), "{args:?}: {}", ran.err);
     }
+    // On a disk that is full in the middle of it, nothing is left; here a limit of file size stands for that.
+    let full = std::process::Command::new("sh")
+        .args(["-c", "ulimit -f 8; exec \"$0\" backup copy --data data", env!("CARGO_BIN_EXE_homeostat")])
+        .env("HOME", dir.path())
+        .current_dir(&dir)
+        .output()
+        .expect("a shell");
+    assert_eq!(full.status.code(), Some(3), "{}", String::from_utf8_lossy(&full.stderr));
+    assert!(!dir.path().join("copy").exists() && !dir.path().join("copy.partial").exists());
     assert_eq!(run(&dir, &["backup", "copy", "--data", "data"]).code, 0);
     // A page in the middle of the copy goes bad.
     let path = dir.path().join("copy/homeostat.db");

@@ -115,6 +115,39 @@ fn the_end_of_a_series_ends_it_and_the_same_again_is_no_mistake() {
     assert_eq!((fate("stale"), fate("not_finite"), fate("duplicate")), (1.0, 1.0, 1.0));
 }
 
+/// As a Prometheus with several shards sends: each bucket in order by itself, and side by side with the others.
+#[test]
+fn buckets_that_come_in_several_requests_make_one_histogram_and_those_too_late_are_counted() {
+    let folder = folder();
+    let daemon = daemon(&folder, "");
+    let begin = millis() - 600_000;
+    let send = |le: &str, scrape: i64, count: f64| {
+        let labels = [("__name__", "took_bucket"), ("le", le)];
+        let answer = daemon.write_one(&one(vec![series(&labels, &[(begin + scrape * 10_000, count)])]));
+        assert_eq!(answer.status, 204, "{le} of {scrape}: {}", answer.text);
+    };
+    send("0.1", 0, 0.0);
+    send("+Inf", 0, 0.0);
+    for scrape in 1..20 {
+        // One shard is a scrape ahead of the other.
+        send("0.1", scrape, 5.0 * scrape as f64);
+        if scrape > 1 {
+            send("+Inf", scrape - 1, 10.0 * (scrape - 1) as f64);
+        }
+    }
+    let held = daemon.data("/api/v1/series/samples?series=took%7Bquantile%3D%220.5%22%7D");
+    let values = held["samples"].as_array().expect("a list");
+    assert!(values.len() >= 17 && values.iter().all(|pair| pair[1] == 0.1), "{held}");
+    let late = || daemon.metric("homeostat_receive_late_buckets_total");
+    assert_eq!(late(), 0.0);
+    // The other one goes on alone: nothing waits for ever, and what comes then is told.
+    send("0.1", 20, 100.0);
+    send("0.1", 21, 105.0);
+    send("+Inf", 19, 190.0);
+    assert_eq!(late(), 1.0);
+    assert_eq!(daemon.metric("homeostat_samples_total{fate=\"out_of_order\"}"), 1.0);
+}
+
 #[test]
 fn the_good_part_of_a_request_is_taken_and_the_bad_one_named() {
     let folder = folder();

@@ -7,8 +7,11 @@ use super::output::Out;
 use super::{Done, Failed, config};
 use crate::config::Flags;
 use crate::store::{self, NotCopied};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -54,9 +57,15 @@ pub fn backup(args: &BackupArgs, out: &Out) -> Result<Done, Failed> {
     if let Ok(style) = indicatif::ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {eta} left") {
         bar.set_style(style);
     }
+    // A signal, or a limit of file size, ends it in order: what was copied so far is removed.
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGXFSZ] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|error| Failed::World(error.to_string()))?;
+    }
     let copied = store::backup(&data, &args.to, crate::driver::now(), &mut |done, all| {
         bar.set_length(all);
         bar.set_position(done);
+        !stop.load(Ordering::Relaxed)
     });
     bar.finish_and_clear();
     let copied = copied.map_err(|error| match &error {

@@ -129,6 +129,7 @@ impl Driver {
             outcome.taken += range.len() as u64;
             while let Some((place, fate)) = turned_away.next_if(|(place, _)| *place < range.end) {
                 let sample = &samples[place];
+                outcome.late_buckets += u64::from(fate == Fate::OutOfOrder && self.is_bucket(sample));
                 if let Some((why, what)) = self.refused(sample, fate) {
                     outcome.taken -= 1;
                     outcome.refuse(why, 1, || {
@@ -173,17 +174,17 @@ impl Driver {
         (outcome, first..samples.len())
     }
 
+    fn is_bucket(&self, sample: &Sample) -> bool {
+        self.engine.knowledge().get(sample.series).is_some_and(|series| series.kind() == Kind::Histogram)
+    }
+
     /// Whether a sender is told that a sample was not taken, and in which words. What says nothing, or the same as before, is taken.
     fn refused(&self, sample: &Sample, fate: Fate) -> Option<(Why, &'static str)> {
         match fate {
             Fate::Conflict => Some((Why::Conflict, "is there with another value")),
             // Buckets of one histogram may come in several requests side by side. Each by itself is in order: what comes too late
             // for its histogram is no mistake of the sender's.
-            Fate::OutOfOrder => {
-                let series = self.engine.knowledge().get(sample.series);
-                let bucket = series.is_some_and(|series| series.kind() == Kind::Histogram);
-                (!bucket).then_some((Why::OutOfOrder, "is older than the newest"))
-            }
+            Fate::OutOfOrder => (!self.is_bucket(sample)).then_some((Why::OutOfOrder, "is older than the newest")),
             Fate::TooNew => Some((Why::TooNew, "is over ten minutes ahead of this machine's clock")),
             Fate::TooOld | Fate::UnknownSeries => Some((Why::TooOld, "is older than the learning window reaches back")),
             Fate::Admitted | Fate::Folded | Fate::NotFinite | Fate::Stale | Fate::Duplicate => None,

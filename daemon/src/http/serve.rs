@@ -20,7 +20,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -46,11 +46,12 @@ struct Ends {
 }
 
 impl Ends {
-    async fn either(&mut self) {
+    /// Whether it is the file alone.
+    async fn either(&mut self) -> bool {
         tokio::select! {
             // The sender going away means the same.
-            _ = self.stopping.wait_for(|stop| *stop) => {}
-            _ = self.changed.changed() => {}
+            _ = self.stopping.wait_for(|stop| *stop) => false,
+            _ = self.changed.changed() => true,
         }
     }
 }
@@ -160,7 +161,13 @@ async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin>(
     place: &Place,
     mut ends: Ends,
 ) {
-    let service = Told { router: TowerToHyperService::new(router), peer, held: Arc::clone(&place.held) };
+    let (asked, plain) = (Arc::new(Notify::new()), !peer.tls);
+    let service = Told {
+        router: TowerToHyperService::new(router),
+        peer,
+        held: Arc::clone(&place.held),
+        asked: Arc::clone(&asked),
+    };
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX);
     // Who has said everything may say so, and still wants the answer.
@@ -168,7 +175,16 @@ async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin>(
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(Prompt::new(stream)), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = ends.either() => {
+        changed = ends.either() => {
+            // Whoever has just come and asked nothing yet has nothing of the file before: without TLS each request says anew who
+            // it is from, and the first is answered.
+            if changed && plain {
+                tokio::select! {
+                    _ = connection.as_mut() => return,
+                    () = asked.notified() => {}
+                    _ = ends.stopping.wait_for(|stop| *stop) => {}
+                }
+            }
             connection.as_mut().graceful_shutdown();
             // What does not end by itself, like a stream of events, is cut off.
             match tokio::time::timeout(DRAIN, connection).await {
@@ -193,6 +209,8 @@ struct Told {
     router: TowerToHyperService<Router>,
     peer: Peer,
     held: Arc<Held>,
+    /// Told with each request.
+    asked: Arc<Notify>,
 }
 
 impl Service<hyper::Request<Incoming>> for Told {
@@ -201,6 +219,7 @@ impl Service<hyper::Request<Incoming>> for Told {
     type Future = <TowerToHyperService<Router> as Service<hyper::Request<Incoming>>>::Future;
 
     fn call(&self, mut request: hyper::Request<Incoming>) -> Self::Future {
+        self.asked.notify_one();
         request.extensions_mut().insert(self.peer.clone());
         request.extensions_mut().insert(Arc::clone(&self.held));
         self.router.call(request)

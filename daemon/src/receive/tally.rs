@@ -38,6 +38,8 @@ pub struct Tally {
     pub exemplars: AtomicU64,
     pub standby: AtomicU64,
     pub failovers: AtomicU64,
+    /// Samples of buckets that came when two later moments of their histogram had begun.
+    pub late_buckets: AtomicU64,
     /// Requests that were refused since their sender is over its quota.
     pub over_quota: AtomicU64,
 }
@@ -56,6 +58,7 @@ impl Tally {
         }
         self.standby.fetch_add(outcome.standby, Ordering::Relaxed);
         self.failovers.fetch_add(outcome.failovers, Ordering::Relaxed);
+        self.late_buckets.fetch_add(outcome.late_buckets, Ordering::Relaxed);
     }
 
     /// Those that were taken are there from the start: a rate begins at nothing.

@@ -41,6 +41,8 @@ pub enum NotCopied {
     Busy(PathBuf),
     #[error("{} is in the way, and no backup made it; move it away, or name another folder", .0.display())]
     InTheWay(PathBuf),
+    #[error("stopped: nothing of the copy is left")]
+    Stopped,
     #[error("the copy takes {needed} bytes, and the disk of {} has {free}; make room, or name a folder on another disk", dir.display())]
     NoRoom { dir: PathBuf, needed: u64, free: u64 },
     #[error(transparent)]
@@ -64,8 +66,13 @@ pub struct Copied {
     pub damaged: Vec<(PathBuf, u64)>,
 }
 
-/// Copies the data folder to `to`. `progress` is told how many bytes of how many are done.
-pub fn backup(data: &Path, to: &Path, now: Timestamp, progress: &mut dyn FnMut(u64, u64)) -> Result<Copied, NotCopied> {
+/// Copies the data folder to `to`. `progress` is told how many bytes of how many are done, and says whether to go on.
+pub fn backup(
+    data: &Path,
+    to: &Path,
+    now: Timestamp,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Copied, NotCopied> {
     let parent = fit(data, to)?;
     let look = Look::open(data)?;
     let sql = |source: rusqlite::Error| error(&look.path, source);
@@ -73,10 +80,7 @@ pub fn backup(data: &Path, to: &Path, now: Timestamp, progress: &mut dyn FnMut(u
     let store = number("pragma page_count")?.max(0) as u64 * number("pragma page_size")?.max(0) as u64;
     let all = store + look.segments.iter().map(|segment| segment.bytes).sum::<u64>();
     let free = rustix::fs::statvfs(&parent).map_err(|source| io_error(&parent, source.into()))?;
-    let (needed, free) = (all + SPARE, free.f_bavail * free.f_frsize);
-    if needed > free {
-        return Err(NotCopied::NoRoom { dir: parent, needed, free });
-    }
+    fits(&parent, all, free.f_bavail.saturating_mul(free.f_frsize))?;
     let partial = Partial::begin(to)?;
     copy_store(&look, &partial.path.join("homeostat.db"), now, &mut |done| progress(store.min(done), all))?;
     let mut copied = Copied {
@@ -92,6 +96,15 @@ pub fn backup(data: &Path, to: &Path, now: Timestamp, progress: &mut dyn FnMut(u
     copy_samples(&look, &partial.path, &mut copied, &mut |done| progress(store + done, all))?;
     copied.bytes = partial.finish(to, &parent)?;
     Ok(copied)
+}
+
+/// Whether so many bytes find room.
+fn fits(dir: &Path, bytes: u64, free: u64) -> Result<(), NotCopied> {
+    let needed = bytes + SPARE;
+    match needed <= free {
+        true => Ok(()),
+        false => Err(NotCopied::NoRoom { dir: dir.to_owned(), needed, free }),
+    }
 }
 
 /// Whether a backup may be written there. The folder it will lie in.
@@ -177,7 +190,7 @@ impl Drop for Partial {
     }
 }
 
-fn copy_store(look: &Look, to: &Path, now: Timestamp, progress: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
+fn copy_store(look: &Look, to: &Path, now: Timestamp, progress: &mut dyn FnMut(u64) -> bool) -> Result<(), NotCopied> {
     let sql = |source: rusqlite::Error| error(to, source);
     let mut copy = Connection::open(to).map_err(sql)?;
     // Nothing of it counts before its end: what breaks off is thrown away.
@@ -188,24 +201,32 @@ fn copy_store(look: &Look, to: &Path, now: Timestamp, progress: &mut dyn FnMut(u
         loop {
             let step = copying.step(PAGES).map_err(|source| error(&look.path, source))?;
             let at = copying.progress();
-            progress((at.pagecount - at.remaining).max(0) as u64 * page);
+            if !progress((at.pagecount - at.remaining).max(0) as u64 * page) {
+                return Err(NotCopied::Stopped);
+            }
             match step {
                 StepResult::Done => break,
                 StepResult::More => {}
                 // The source stands still in its transaction, and nobody knows of the copy.
                 _ => {
                     let source = std::io::Error::other("it is locked by another program; try again");
-                    return Err(StoreError::Io { path: look.path.clone(), source });
+                    return Err(StoreError::Io { path: look.path.clone(), source }.into());
                 }
             }
         }
     }
     mark_as(&copy, COPIED, Some(now)).map_err(sql)?;
-    copy.close().map_err(|(_, source)| sql(source))
+    copy.close().map_err(|(_, source)| sql(source))?;
+    Ok(())
 }
 
 /// Copies the records that belong to the store: what came after its last event rests on events that it does not have.
-fn copy_samples(look: &Look, to: &Path, copied: &mut Copied, progress: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
+fn copy_samples(
+    look: &Look,
+    to: &Path,
+    copied: &mut Copied,
+    progress: &mut dyn FnMut(u64) -> bool,
+) -> Result<(), NotCopied> {
     let dir = to.join("samples");
     std::fs::create_dir(&dir).map_err(|source| io_error(&dir, source))?;
     let mut done = 0;
@@ -227,7 +248,9 @@ fn copy_samples(look: &Look, to: &Path, copied: &mut Copied, progress: &mut dyn 
             into.write_all(&super::samples::sum(body).to_le_bytes()).map_err(io)?;
             into.write_all(body).map_err(io)?;
             copied.samples += entry.samples.len() as u64;
-            progress(done + records.read);
+            if !progress(done + records.read) {
+                return Err(NotCopied::Stopped);
+            }
         }
         into.into_inner().map_err(|error| io(error.into_error()))?;
         if later {
@@ -259,7 +282,25 @@ mod tests {
     }
 
     fn copy(data: &Path, to: &Path) -> Result<Copied, NotCopied> {
-        backup(data, to, AT, &mut |done, all| assert!(done <= all, "{done} of {all}"))
+        backup(data, to, AT, &mut |done, all| {
+            assert!(done <= all, "{done} of {all}");
+            true
+        })
+    }
+
+    #[test]
+    fn a_copy_that_is_stopped_or_finds_no_room_leaves_nothing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let data = dir.path().join("data");
+        let _held = store(&data, 3);
+        let to = dir.path().join("copy");
+        let stopped = backup(&data, &to, AT, &mut |_, _| false);
+        assert!(matches!(stopped, Err(NotCopied::Stopped)), "{stopped:?}");
+        let left = std::fs::read_dir(dir.path()).expect("a folder").map(|entry| entry.expect("one").file_name());
+        assert_eq!(left.collect::<Vec<_>>(), ["data"]);
+        let said = fits(&data, 5 << 20, 5 << 20).expect_err("nothing is left for the folders").to_string();
+        assert!(said.contains("6291456 bytes") && said.contains("has 5242880") && said.contains("make room"), "{said}");
+        assert!(fits(&data, 5 << 20, 6 << 20).is_ok());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use homeostat::monitor::Sample;
 use homeostat::series::SeriesName;
 use homeostat::time::Timestamp;
 use rusqlite::{Connection, params};
+use std::io::Read;
 use std::path::Path;
 
 /// What made each form out of the one before, as it was released. These stay as they are: a store that was made by them is still
@@ -110,6 +111,44 @@ fn a_store_of_every_earlier_form_is_brought_up_with_all_that_it_holds() {
         let report = check(dir.path(), true, at(5000), &mut |_| {}).expect("readable");
         assert_eq!((report.form, report.problems.len()), (STORE_VERSION, 0), "form {form}: {report:?}");
     }
+}
+
+/// What a daemon wrote on 2026-11-26 with a file, a scraped target and two words of a person, and was killed over; the store brought
+/// into one file. It stays as it is: a folder like it is still out there. A new form gets a folder of its own beside it.
+const WRITTEN: (&[u8], &[u8]) = (include_bytes!("forms/store-4.db.gz"), include_bytes!("forms/samples-1.log.gz"));
+
+fn unpacked(packed: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes).expect("gzip");
+    bytes
+}
+
+/// Store form 4, snapshot form 1 and sample log form 1, as they were written, are memory again.
+#[test]
+fn a_folder_that_was_written_in_these_forms_is_remembered_whole() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(dir.path().join("samples")).expect("a folder");
+    std::fs::write(dir.path().join("homeostat.db"), unpacked(WRITTEN.0)).expect("written");
+    std::fs::write(dir.path().join("samples/0000000003.log"), unpacked(WRITTEN.1)).expect("written");
+    let now = Timestamp::parse("2026-11-26T16:44:00Z").expect("a time");
+    let report = check(dir.path(), true, now, &mut |_| {}).expect("readable");
+    assert_eq!(report.problems, []);
+    assert_eq!((report.form, report.events, report.segments), (4, 62, 1));
+    let (store, memory) = crate::recall::remember(&Config::default(), dir.path(), now).expect("remembered");
+    assert_eq!((store.last_seq(), memory.begun.ended.as_str()), (62, "broken_off"));
+    assert_eq!((memory.begun.samples, memory.untold.len(), memory.begun.found.len()), (report.samples, 0, 0));
+    assert!(report.samples > 50 && memory.begun.events > 0, "what came after the snapshot: {report:?}");
+    let knowledge = memory.engine.knowledge();
+    assert_eq!(knowledge.series_count(), 13);
+    assert!(knowledge.frozen(), "the last word of a person");
+    let held = |text: &str| {
+        let series = knowledge.series().find(|series| series.name().as_str().starts_with(text)).expect(text);
+        series.window().len()
+    };
+    assert_eq!((held("load"), held("queue"), held("jobs_total"), held("took{")), (300, 28, 27, 27));
+    let load = knowledge.find(&SeriesName::parse("load").expect("a name")).expect("held");
+    assert!(load.learned().is_some());
+    assert_eq!(memory.places.len(), 1, "how far the file was read");
 }
 
 /// A store that was brought up is the one that is made new.

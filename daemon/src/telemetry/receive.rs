@@ -30,13 +30,18 @@ impl Families {
         for (what, count) in [("histogram", &tally.histograms), ("exemplar", &tally.exemplars)] {
             aside.put([("what", what)], count.load(Ordering::Relaxed) as f64);
         }
-        let singles: [(&str, &str, &AtomicU64); 3] = [
+        let singles: [(&str, &str, &AtomicU64); 4] = [
             (
                 "homeostat_receive_standby_samples_total",
                 "Samples of replicas that another replica stands for.",
                 &tally.standby,
             ),
             ("homeostat_receive_failovers_total", "How often another replica took over.", &tally.failovers),
+            (
+                "homeostat_receive_late_buckets_total",
+                "Samples of buckets that came when two later scrapes of their histogram had begun, and were left out.",
+                &tally.late_buckets,
+            ),
             (
                 "homeostat_receive_over_quota_total",
                 "Requests that were refused since their sender is over receive.samples_per_second_max.",

@@ -168,3 +168,29 @@ fn what_is_wrong_with_the_store_is_told_to_who_was_let_in_alone() {
     });
     assert_eq!(daemon.get("/-/ready").text, "ready\n");
 }
+
+/// A connection that was taken just before the file changed, and asks just after it.
+#[test]
+fn who_had_asked_nothing_yet_when_the_file_changed_is_answered() {
+    let dir = folder();
+    let daemon = guarded(&dir, &names());
+    let open = || {
+        let stream = TcpStream::connect(&daemon.address).expect("it listens");
+        stream.set_read_timeout(Some(common::PATIENCE)).expect("a timeout");
+        stream
+    };
+    let ask = |stream: &mut TcpStream, token: &str| {
+        write!(stream, "GET /api/v1/freeze HTTP/1.1\r\nHost: localhost\r\n{}\r\n", bearer(token)).expect("written");
+        let mut said = [0; 12];
+        stream.read_exact(&mut said).map(|()| String::from_utf8_lossy(&said).into_owned())
+    };
+    let (mut fresh, mut old_token) = (open(), open());
+    wait_until("both", || (metric(&daemon, "homeostat_http_connections") >= 3.0).then_some(()));
+    write(&dir, "access.yml", &names().replace(&sha256(READ), &sha256("hst_another_that_reads")));
+    assert_eq!(daemon.post_with("/-/reload", &bearer(OPERATE), "").status, 200);
+    assert_eq!(ask(&mut fresh, "hst_another_that_reads").expect("an answer"), "HTTP/1.1 200");
+    assert_eq!(ask(&mut old_token, READ).expect("an answer"), "HTTP/1.1 401", "by the file that is in force");
+    // After its answer it ends, like all others.
+    let mut rest = Vec::new();
+    fresh.read_to_end(&mut rest).expect("the end");
+}

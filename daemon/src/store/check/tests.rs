@@ -224,6 +224,6 @@ fn what_is_no_data_folder_or_of_a_newer_homeostat_is_refused_by_name() {
     let said = refused(newer.path());
     assert!(said.contains("a newer homeostat (form 99") && said.contains("use that version"), "{said}");
     let copy = tempfile::tempdir().expect("a folder");
-    let said = backup(newer.path(), &copy.path().join("to"), at(0), &mut |_, _| {}).expect_err("newer").to_string();
+    let said = backup(newer.path(), &copy.path().join("to"), at(0), &mut |_, _| true).expect_err("newer").to_string();
     assert!(said.contains("form 99"), "{said}");
 }
