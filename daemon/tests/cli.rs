@@ -594,6 +594,10 @@ fn bench_measures_works_by_name_each_beside_a_reference() {
     assert_eq!(row["met"].as_bool(), Some(number("figure") <= number("goal")), "{row}");
     let table = run(&folder, &["bench", "--work", "statistics of 1,000"]);
     assert!(table.out.starts_with("work\t") && table.out.lines().count() == 2, "{}", table.out);
+    let both = run(&folder, &["bench", "--work", "statistics of 1,000", "--work", "the parameters of one"]);
+    assert_eq!(both.out.lines().count(), 3, "one of both names: {}", both.out);
+    let nobody = run(&folder, &["bench", "--beside", "no/prometheus"]);
+    assert!(nobody.code == 2 && nobody.err.contains("no/prometheus is not there"), "{}", nobody.err);
     let unknown = run(&folder, &["bench", "--work", "flying"]);
     assert!(unknown.code == 2 && unknown.err.contains("all statistics of 1,000 samples"), "{}", unknown.err);
 }

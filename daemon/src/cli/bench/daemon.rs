@@ -23,9 +23,11 @@ pub struct Daemon {
 /// series are learned, so that what is measured afterwards is judged by bounds. `more`: further lines.
 pub fn config(series: usize, strategy: &str, more: &str) -> String {
     let row = "{monitoring_interval: 10s, execution_parallelism: 64}";
+    // Who sends and what else is measured makes this host busy: that is no reason here to learn less.
+    let limits = "{host_processor: {degraded: {enter: 2, leave: 1.5}, critical: {enter: 2, leave: 1.5}}}";
     format!(
         "host: {{enabled: false}}\nlimits: {{series_max: {}, memory_max: 68719476736}}\nlog: {{level: error}}\n\
-         states: {{healthy: {row}, optimizing: {row}, degraded: {row}, recovering: {row}}}\n\
+         states: {{limits: {limits}, healthy: {row}, optimizing: {row}, degraded: {row}, recovering: {row}}}\n\
          learning:\n  strategy: {strategy}\n{more}",
         2 * series
     )

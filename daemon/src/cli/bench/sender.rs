@@ -5,9 +5,14 @@ use crate::cli::Failed;
 use homeostat_sim::chance::Chance;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 /// Samples in a request.
 pub const AT_ONCE: usize = 2_000;
+
+/// How often a request is sent that cannot be taken, and what lies between two tries.
+const TRIES: usize = 60;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What stands in every request of a series, for all of them one behind the other.
 pub struct Labels {
@@ -149,12 +154,21 @@ impl Sender {
              X-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {length}\r\n\r\n",
             self.address
         );
-        self.stream.write_all(head.as_bytes()).map_err(|error| gone(&error))?;
-        self.stream.write_all(&self.packed[..length]).map_err(|error| gone(&error))?;
-        self.answered()
+        // What cannot be taken now is sent again, as every sender does.
+        for _ in 0..TRIES {
+            self.stream.write_all(head.as_bytes()).map_err(|error| gone(&error))?;
+            self.stream.write_all(&self.packed[..length]).map_err(|error| gone(&error))?;
+            if self.answered()? {
+                return Ok(());
+            }
+            std::thread::sleep(PAUSE);
+            self.stream = connect(&self.address)?;
+        }
+        Err(Failed::World(format!("what is measured did not take a request in {TRIES} tries")))
     }
 
-    fn answered(&mut self) -> Result<(), Failed> {
+    /// Whether a request was taken; an error is one that another try would not mend.
+    fn answered(&mut self) -> Result<bool, Failed> {
         let mut answer = [0_u8; 4096];
         let mut length = 0;
         while !answer[..length].ends_with(b"\r\n\r\n") {
@@ -163,9 +177,10 @@ impl Sender {
                 Ok(more) => length += more,
             }
         }
-        match answer.starts_with(b"HTTP/1.1 204") {
-            true => Ok(()),
-            false => Err(Failed::World(format!(
+        match &answer[..length.min(12)] {
+            b"HTTP/1.1 204" => Ok(true),
+            b"HTTP/1.1 503" => Ok(false),
+            _ => Err(Failed::World(format!(
                 "what is measured did not take a request: {}",
                 String::from_utf8_lossy(&answer[..length])
             ))),
