@@ -27,9 +27,11 @@ impl Knowledge {
     pub(super) fn fit_memory(&mut self, ids: &[SeriesId]) {
         let all = self.names.len().max(1) as u64;
         let budget = (u128::from(self.memory_for_series()) * ids.len() as u128 / u128::from(all)) as u64;
-        let taken: u64 = self.each(ids).map(|(_, series)| series.bytes()).sum();
+        let taken: u64 = self.each(ids).map(|(_, series)| series.bytes_wanted()).sum();
         if taken > budget {
             self.remember_less(ids, taken - budget);
+            // Those whose turn comes later take too much as well, and memory is what there is no waiting for.
+            self.general.hurry = true;
         } else if self.each(ids).any(|(_, series)| series.tier() > Tier::Exact) {
             self.remember_more(ids, (budget as f64 * ROOM) as u64);
         }
@@ -62,9 +64,9 @@ impl Knowledge {
                     break;
                 }
                 if let Some(series) = self.get_mut(id) {
-                    let before = series.bytes();
+                    let before = series.bytes_wanted();
                     series.move_to(to, age_max);
-                    over = over.saturating_sub(before.saturating_sub(series.bytes()));
+                    over = over.saturating_sub(before.saturating_sub(series.bytes_wanted()));
                 }
             }
         }

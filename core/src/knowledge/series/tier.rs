@@ -37,7 +37,7 @@ impl Series {
         match self.tier() {
             Tier::Exact => Some(Tier::Hourly),
             Tier::Hourly => Some(Tier::Faded),
-            Tier::Faded if !self.is_used() && self.detector.is_some() => Some(Tier::Bounds),
+            Tier::Faded if !self.is_used() && self.detects.is_some() => Some(Tier::Bounds),
             Tier::Faded | Tier::Bounds => None,
         }
     }
@@ -84,6 +84,16 @@ impl Series {
         (self.bytes_beside_window() + self.window.bytes()) as u64
     }
 
+    /// The same with the detector that will begin: memory that was taken once is hardly ever given back.
+    pub(crate) fn bytes_wanted(&self) -> u64 {
+        self.bytes() + self.bytes_of_detector_to_come(self.tier()) as u64
+    }
+
+    fn bytes_of_detector_to_come(&self, tier: Tier) -> usize {
+        let comes = tier < Tier::Bounds && self.detector.is_none() && self.detects.is_some() && self.watched();
+        if comes { size_of::<crate::analyze::strategy::auto::State>() } else { 0 }
+    }
+
     fn bytes_beside_window(&self) -> usize {
         let of_detector = |state: &Option<DetectorState>| state.as_ref().map_or(0, DetectorState::bytes);
         let of_threshold = |threshold: &Option<Arc<Threshold>>| threshold.as_ref().map_or(0, |one| bytes_of(one));
@@ -109,10 +119,7 @@ impl Series {
             Tier::Hourly => HOURLY.min(exact) + 1_500,
             Tier::Faded | Tier::Bounds => FADED,
         };
-        let detector = match (tier, &self.detector) {
-            (Tier::Bounds, _) | (_, Some(_)) => 0,
-            (_, None) => size_of::<crate::analyze::strategy::auto::State>(),
-        };
+        let detector = self.bytes_of_detector_to_come(tier);
         (self.bytes_beside_window() + detector + window.max(self.window.bytes())) as u64
     }
 }
