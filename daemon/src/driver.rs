@@ -4,6 +4,7 @@
 //! two batches. Events are durable before a verdict is acknowledged and before anybody hears of them. While they cannot be
 //! stored (a full disk), judging goes on, and the loop stands still until they can.
 
+mod evidence;
 mod handle;
 mod intake;
 mod receive;
@@ -20,6 +21,7 @@ use crate::source::host::{Host, Usage};
 use crate::store::samples::SampleLog;
 use crate::store::{Begun, Store, StoreError};
 use crate::telemetry::Counts;
+use evidence::measured;
 use handle::{INBOX_LEN, Input};
 use homeostat::engine::Engine;
 use homeostat::event::{EVENT_VERSION, Event, Stored};
@@ -627,20 +629,5 @@ impl Driver {
         if !self.backlog.is_empty() {
             tracing::error!(events = self.backlog.len(), "stopped with events that could not be stored");
         }
-    }
-}
-
-fn measured(of: LoopKind, kind: EvidenceKind, value: f64, now: Timestamp) -> Signal {
-    Signal {
-        id: 0,
-        at: now,
-        of,
-        source: kind.as_str().into(),
-        value,
-        series: None,
-        verdict: None,
-        about: None,
-        weight: None,
-        metadata: BTreeMap::new(),
     }
 }
