@@ -7,7 +7,7 @@ use homeostat::config::{Config, Kind};
 use homeostat::engine::Engine;
 use homeostat::event::Event;
 use homeostat::knowledge::SeriesId;
-use homeostat::monitor::{Fate, Sample};
+use homeostat::monitor::{Fate, Fates, Sample};
 use homeostat::time::{Span, Timestamp};
 use world::{World, name};
 
@@ -18,6 +18,9 @@ struct Side {
     buckets: Vec<SeriesId>,
     gone: SeriesId,
 }
+
+/// What came of one batch: events, what was turned away, fates.
+type Told = (Vec<Event>, Vec<(usize, Fate)>, Fates);
 
 fn side(strategy: &'static str, threads: usize, shards: usize, now: Timestamp) -> Side {
     let mut config = Config { learning: Config::default().learning, ..Config::default() };
@@ -76,7 +79,7 @@ fn threads_and_shards_change_nothing() {
         for round in 0..14 {
             let from = begun + Span::from_secs(300 * round as u64);
             let now = from + Span::from_secs(300);
-            let mut first: Option<(Vec<Event>, Vec<(usize, Fate)>, _)> = None;
+            let mut first: Option<Told> = None;
             for side in &mut sides {
                 let mut world = World::seeded(Config::default(), round as u64 + 1);
                 let samples = batch(side, &mut world, round, from);

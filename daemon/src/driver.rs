@@ -144,6 +144,8 @@ struct Driver {
     /// Events that are decided and not stored yet.
     backlog: Vec<(Timestamp, Event)>,
     retry_at: Option<Instant>,
+    /// A cycle that took long leaves those who send as long before the next one.
+    cycle_after: Instant,
     /// None: this host is to be read at once.
     host_read_at: Option<Timestamp>,
     /// Some series of this host has few samples yet.
@@ -206,6 +208,7 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
         clock,
         backlog: start.untold,
         retry_at: None,
+        cycle_after: Instant::now(),
         host_read_at: None,
         host_young: true,
         calendars,
@@ -245,7 +248,9 @@ impl Driver {
 
     /// How long there is nothing to do.
     fn wait(&self, now: Timestamp) -> Duration {
-        let mut next = self.engine.next_cycle().min(self.next_snapshot).min(self.next_host(now));
+        let rest = self.cycle_after.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+        let cycle = self.engine.next_cycle().max(now + Span::from_millis(u64::try_from(rest).unwrap_or(0)));
+        let mut next = cycle.min(self.next_snapshot).min(self.next_host(now));
         for file in &self.files {
             next = next.min(file.next_due().unwrap_or(next));
         }
@@ -270,7 +275,8 @@ impl Driver {
         self.read_calendars(now);
         // Events that cannot be stored stop the loop: a change that nobody recorded must not happen. Whether they can is
         // found out by a write, before there are any.
-        if now >= self.engine.next_cycle() && self.backlog.is_empty() && self.tried().is_ok() {
+        let rested = Instant::now() >= self.cycle_after;
+        if rested && now >= self.engine.next_cycle() && self.backlog.is_empty() && self.tried().is_ok() {
             self.cycle(now);
         }
         let full = self.samples.bytes() > SAMPLES_MAX && self.stats.store_problem.is_none();
@@ -483,6 +489,7 @@ impl Driver {
         let latency = measured(LoopKind::PerformanceAdaptation, EvidenceKind::CycleLatency, seconds / interval, now);
         events.push(self.engine.signal(latency, now));
         self.commit(events);
+        self.cycle_after = Instant::now() + begun.elapsed();
     }
 
     /// Makes events durable, then tells everybody. What cannot be stored waits, the latest of it.
