@@ -261,7 +261,7 @@ impl<'a> Records<'a> {
         if ours && form > FORM {
             return Err(StoreError::Newer { path: segment.path.clone(), found: form });
         }
-        let read = if ours && form == FORM { HEAD as u64 } else { 0 };
+        let read = if ours && (1..=FORM).contains(&form) { HEAD as u64 } else { 0 };
         Ok(Records { segment, from, body: Vec::new(), read })
     }
 

@@ -8,14 +8,18 @@
 //!
 //! ```text
 //! u32 bytes of the body · u32 low half of its xxh3-64 · body
-//! body: u64 event before it · i64 now (ms) · u32 names · u32 samples · u8 width of a time
+//! body: u64 event before it · i64 now (ms) · u32 names · u32 samples · u8 how samples stand: 1
 //!       names: u64 id · u8 kind · u16 bytes · text         ids name a series within the segment
-//!       samples: ids (u64) · times (i32 from now, or i64) · values (f64)
+//!       samples: ids (less one more than the id before) · times (less the one before; the first less now) · values (f64)
 //! ```
+//!
+//! Ids are given in the order in which series come, which is mostly that in which they come again. Differences are zigzag varints: one
+//! byte, mostly. Form 1 had 4 or 8 for how samples stand: ids (u64) · times (i32 from now, or i64) · values (f64).
 //!
 //! A record that was torn off by a crash, and what stands behind one that is damaged, is left out and told.
 
 use super::{StoreError, io_error};
+use crate::receive::proto::put_varint;
 use homeostat::config::Kind;
 use homeostat::monitor::Sample;
 use homeostat::series::SeriesName;
@@ -30,8 +34,11 @@ use std::time::Duration;
 
 pub(super) const MAGIC: &[u8; 8] = b"HOMEOSMP";
 
-/// The form of a segment; one of a later form is not read.
-pub(super) const FORM: u32 = 1;
+/// The form of a segment; those of earlier ones are read, one of a later form is not.
+pub(super) const FORM: u32 = 2;
+
+/// How samples stand since form 2: ids and times as differences.
+const DIFFERENCES: u8 = 1;
 
 /// Bytes before the first record, and before the body of each.
 pub(super) const HEAD: usize = 12;
@@ -91,8 +98,12 @@ pub struct SampleLog {
     earlier: u64,
     /// Something else than whole records may stand in the segment: it is begun anew before the next.
     spoiled: bool,
-    /// By shard and slot: one more than the generation of the series that was named last; 0: none was.
-    named: Vec<Vec<u32>>,
+    /// By shard and slot: one more than the generation of the series that was named last (0: none was), and its id.
+    named: Vec<Vec<(u32, u32)>>,
+    /// The id that the next series is given.
+    next_id: u32,
+    /// Ids of the samples of the record that is made.
+    ids: Vec<u32>,
     body: Vec<u8>,
     sync: SyncSender<()>,
     synced: Arc<Synced>,
@@ -129,7 +140,8 @@ impl SampleLog {
         let named = Vec::new();
         *synced.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&file));
         let (len, body) = (HEAD as u64, Vec::new());
-        Ok(SampleLog { dir, file, number, len, earlier, spoiled: false, named, body, sync, synced })
+        let (next_id, ids) = (0, Vec::new());
+        Ok(SampleLog { dir, file, number, len, earlier, spoiled: false, named, next_id, ids, body, sync, synced })
     }
 
     /// Bytes that a restart would have to read.
@@ -207,7 +219,8 @@ impl SampleLog {
         now: Timestamp,
         name: &impl Fn(&Sample) -> Option<(SeriesName, Option<Kind>)>,
     ) -> usize {
-        let body = &mut self.body;
+        let SampleLog { body, ids, next_id, .. } = self;
+        ids.clear();
         body.clear();
         body.resize(RECORD_HEAD, 0);
         body.extend(seq.to_le_bytes());
@@ -227,32 +240,39 @@ impl SampleLog {
             }
             let slots = &mut self.named[shard];
             if slots.len() <= slot {
-                slots.resize((slot + 1).next_power_of_two(), 0);
+                slots.resize((slot + 1).next_power_of_two(), (0, 0));
             }
             let mark = u32::from(generation) + 1;
-            if slots[slot] == mark {
+            if slots[slot].0 == mark {
+                ids.push(slots[slot].1);
                 continue;
             }
+            let id = *next_id;
+            *next_id = next_id.wrapping_add(1);
+            ids.push(id);
             let Some((series, declared)) = name(sample) else { continue };
-            slots[slot] = mark;
+            slots[slot] = (mark, id);
             names += 1;
             let text = series.as_str().as_bytes();
             let kind = declared.and_then(|kind| KINDS.iter().position(|each| *each == kind)).map_or(0, |at| at + 1);
-            body.extend(sample.series.bits().to_le_bytes());
+            body.extend(u64::from(id).to_le_bytes());
             body.push(kind as u8);
             body.extend((text.len() as u16).to_le_bytes());
             body.extend(text);
         }
         let samples = &samples[..taken];
-        let offset = |sample: &Sample| i32::try_from(sample.at.millis().wrapping_sub(now.millis()));
-        let near = samples.iter().all(|sample| offset(sample).is_ok());
         body[counts_at..counts_at + 4].copy_from_slice(&names.to_le_bytes());
         body[counts_at + 4..counts_at + 8].copy_from_slice(&(samples.len() as u32).to_le_bytes());
-        body[counts_at + 8] = if near { 4 } else { 8 };
-        samples.iter().for_each(|sample| body.extend(sample.series.bits().to_le_bytes()));
-        match near {
-            true => samples.iter().for_each(|sample| body.extend(offset(sample).unwrap_or(0).to_le_bytes())),
-            false => samples.iter().for_each(|sample| body.extend(sample.at.millis().to_le_bytes())),
+        body[counts_at + 8] = DIFFERENCES;
+        let mut before = 0_u32;
+        for id in ids.iter().take(taken) {
+            put_varint(body, zigzag(i64::from(*id) - i64::from(before)));
+            before = id.wrapping_add(1);
+        }
+        let mut before = now.millis();
+        for sample in samples {
+            put_varint(body, zigzag(sample.at.millis().wrapping_sub(before)));
+            before = sample.at.millis();
         }
         samples.iter().for_each(|sample| body.extend(sample.value.to_le_bytes()));
         taken
@@ -273,6 +293,7 @@ impl SampleLog {
         self.earlier += self.len;
         self.len = HEAD as u64;
         self.named.clear();
+        self.next_id = 0;
         self.spoiled = false;
         Ok(())
     }
@@ -310,7 +331,7 @@ pub fn recall(store_dir: &Path, from: u64, mut each: impl FnMut(Entry)) -> Resul
             return Err(StoreError::Newer { path, found: form });
         }
         let (mut read, mut body) = (0, Vec::new());
-        if ours && form == FORM {
+        if ours && (1..=FORM).contains(&form) {
             read = HEAD as u64;
             // One record at a time: a segment may be larger than the memory there is.
             while next_record(&mut from, whole - read, &mut body).map_err(io)?
@@ -371,6 +392,10 @@ pub(super) fn decode(body: &[u8], segment: u64) -> Option<Entry> {
         let declared = usize::from(kind).checked_sub(1).and_then(|at| KINDS.get(at)).copied();
         named.push(Named { id, series, declared });
     }
+    if width == DIFFERENCES {
+        let samples = differences(left, count, now)?;
+        return Some(Entry { segment, seq, now: Timestamp::from_millis(now), named, samples });
+    }
     let each = 16 + usize::from(width);
     if !matches!(width, 4 | 8) || count.checked_mul(each)? != left.len() {
         return None;
@@ -390,6 +415,50 @@ pub(super) fn decode(body: &[u8], segment: u64) -> Option<Entry> {
     };
     let samples = (0..count).map(sample).collect::<Option<Vec<_>>>()?;
     Some(Entry { segment, seq, now: Timestamp::from_millis(now), named, samples })
+}
+
+/// Samples whose ids and times stand as differences.
+fn differences(mut left: &[u8], count: usize, now: i64) -> Option<Vec<(u64, Timestamp, f64)>> {
+    // An id, a time and a value have ten bytes at least.
+    let mut samples = Vec::with_capacity(count.min(left.len() / 10));
+    let mut before = 0_u32;
+    for _ in 0..count {
+        let id = u32::try_from(i64::from(before).checked_add(unzigzag(take_varint(&mut left)?))?).ok()?;
+        samples.push((u64::from(id), Timestamp::EPOCH, 0.0));
+        before = id.wrapping_add(1);
+    }
+    let mut before = now;
+    for (_, at, _) in &mut samples {
+        before = before.wrapping_add(unzigzag(take_varint(&mut left)?));
+        *at = Timestamp::from_millis(before);
+    }
+    let (values, rest) = left.as_chunks::<8>();
+    if values.len() != count || !rest.is_empty() {
+        return None;
+    }
+    samples.iter_mut().zip(values).for_each(|((.., value), eight)| *value = f64::from_le_bytes(*eight));
+    Some(samples)
+}
+
+/// Small numbers of either sign as small ones without.
+const fn zigzag(number: i64) -> u64 {
+    (number << 1) as u64 ^ (number >> 63) as u64
+}
+
+const fn unzigzag(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
+fn take_varint(left: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let [byte] = take(left)?;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
 }
 
 fn take<const N: usize>(left: &mut &[u8]) -> Option<[u8; N]> {
@@ -542,6 +611,24 @@ mod tests {
     }
 
     /// Cut off anywhere, or with any byte turned over: what stands before is read, the rest is told, nothing panics.
+    #[test]
+    fn what_is_sent_again_in_the_same_order_takes_ten_bytes_a_sample() {
+        let mut written = Written::new();
+        let names: Vec<SeriesName> = (0..1000).map(|n| name(&format!("m{{n=\"{n}\"}}"))).collect();
+        let mut rounds = Vec::new();
+        for round in 0..3 {
+            let ids = names.iter().map(|name| written.engine.intern(name, None, at(1000)).expect("there is room"));
+            let samples: Vec<Sample> =
+                ids.map(|series| Sample { series, at: at(1000 + round), value: round as f64 }).collect();
+            let before = written.log.bytes();
+            let knowledge = written.engine.knowledge();
+            let named = |sample: &Sample| Some((knowledge.get(sample.series)?.name().clone(), None));
+            written.log.append(&samples, 1, at(1000 + round), named).expect("room");
+            rounds.push(written.log.bytes() - before);
+        }
+        assert!(rounds[1] < 10_100 && rounds[2] < 10_100, "{rounds:?}");
+    }
+
     #[test]
     fn what_is_torn_or_damaged_is_left_out_and_told() {
         let mut written = Written::new();
