@@ -8,6 +8,7 @@ mod evidence;
 mod handle;
 mod intake;
 mod receive;
+mod words;
 
 pub use handle::{Handle, Refused, Reloaded};
 pub use intake::{Fed, Past, Reading};
@@ -25,11 +26,9 @@ use evidence::measured;
 use handle::{INBOX_LEN, Input};
 use homeostat::engine::Engine;
 use homeostat::event::{EVENT_VERSION, Event, Stored};
-use homeostat::feedback::{LoopKind, Signal};
+use homeostat::feedback::LoopKind;
 use homeostat::knowledge::SeriesId;
-use homeostat::knowledge::proposals::Answer;
 use homeostat::plan::state::EvidenceKind;
-use homeostat::rollout::Order;
 use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
 use std::collections::{BTreeMap, HashMap};
@@ -235,6 +234,7 @@ impl Driver {
                         match input {
                             Input::Stop => return self.finish(),
                             Input::Receive(received) => next = self.receive(*received, inbox),
+                            Input::Signal { signal, reply } => next = self.signals((signal, reply), inbox),
                             input => self.handle(input),
                         }
                     }
@@ -291,9 +291,6 @@ impl Driver {
             Input::Query(read) => {
                 let Driver { engine, store, stats, samples, settings, .. } = self;
                 read(&View { engine, store, stats, samples, settings, now });
-            }
-            Input::Signal { signal, reply } => {
-                let _ = reply.send(self.signal(signal, now));
             }
             Input::Answer { id, answer, comment, reply } => {
                 let _ = reply.send(self.answer(id, answer, comment, now));
@@ -359,7 +356,9 @@ impl Driver {
                 let _ = reply.send(kept);
             }
             Input::Feed(feed) => self.feed(*feed, now),
-            Input::Receive(_) | Input::Stop => unreachable!("the loop does by itself what they ask"),
+            Input::Signal { .. } | Input::Receive(_) | Input::Stop => {
+                unreachable!("the loop does by itself what they ask")
+            }
         }
     }
 
@@ -374,48 +373,6 @@ impl Driver {
     fn tried(&mut self) -> Result<(), Refused> {
         self.storable()?;
         self.store.probe().map_err(|error| Refused::NotStored(self.failed(&error)))
-    }
-
-    fn signal(&mut self, mut signal: Signal, now: Timestamp) -> Result<u64, Refused> {
-        self.storable()?;
-        if let Some(name) = &signal.series
-            && self.engine.knowledge().find(name).is_none()
-        {
-            return Err(Refused::UnknownSeries(name.clone()));
-        }
-        signal.at = now;
-        let event = self.engine.numbered(signal);
-        let Event::Signalled { signal } = &event else { unreachable!("a signal gives a signalled event") };
-        let id = signal.id;
-        self.take_in(event, now)?;
-        Ok(id)
-    }
-
-    fn answer(&mut self, id: u64, answer: Answer, comment: Option<String>, now: Timestamp) -> Result<(), Refused> {
-        self.storable()?;
-        let event = self.engine.answered(id, answer, comment)?;
-        self.take_in(event, now)
-    }
-
-    fn order(&mut self, rule: &str, order: Order, comment: Option<String>, now: Timestamp) -> Result<(), Refused> {
-        self.storable()?;
-        let event = self.engine.ordered(rule, order, comment)?;
-        self.take_in(event, now)
-    }
-
-    /// What a person says: durable first, then taken in, then acknowledged.
-    fn take_in(&mut self, event: Event, now: Timestamp) -> Result<(), Refused> {
-        // What cannot be stored is given back, and nothing has changed.
-        let stored = [(now, event)];
-        let seq = match self.store.append(&stored) {
-            Ok(seq) => seq,
-            Err(error) => return Err(Refused::NotStored(self.failed(&error))),
-        };
-        let [(_, event)] = stored;
-        self.engine.take_in(&event, now);
-        crate::log::notable(std::iter::once(&event));
-        self.publish(seq, now, event);
-        Ok(())
     }
 
     fn reload(&mut self, settings: Config, now: Timestamp) -> Result<Reloaded, Refused> {

@@ -39,6 +39,40 @@ fn a_verdict_is_durable_when_it_is_acknowledged_and_moves_the_sensitivity() {
 }
 
 #[test]
+fn verdicts_of_many_at_once_are_each_acknowledged_with_a_number_of_their_own_and_all_kept() {
+    let dir = TempDir::new().expect("a folder");
+    let daemon = Daemon::learned(dir.path(), "");
+    let said: Vec<(u64, String)> = std::thread::scope(|scope| {
+        let say = |client: usize| {
+            let each = |n: usize| {
+                let comment = format!("{client} says {n}");
+                // Every fifth is about a series that nobody knows, and takes no number.
+                let series = if n == 2 { "unknown" } else { "load" };
+                let body = json!({ "series": series, "verdict": "false", "comment": comment });
+                let answer = daemon.post("/api/v1/feedback", &body);
+                match series {
+                    "load" => Some((answer.json()["id"].as_u64().expect("an id"), comment)),
+                    _ => (answer.status != 404).then(|| panic!("{}", answer.text)),
+                }
+            };
+            (0..5).filter_map(each).collect::<Vec<_>>()
+        };
+        let clients: Vec<_> = (0..12).map(|client| scope.spawn(move || say(client))).collect();
+        clients.into_iter().flat_map(|client| client.join().expect("a client that ends")).collect()
+    });
+    let ids: BTreeSet<u64> = said.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids.len(), 48, "each has a number of its own");
+    daemon.kill();
+    let daemon = Daemon::go_on(dir.path());
+    let kept = daemon.pages("/api/v1/signals?loop=anomaly_feedback", 1000);
+    let kept: BTreeSet<(u64, String)> = kept
+        .iter()
+        .filter_map(|row| Some((row["id"].as_u64()?, row["metadata"]["comment"].as_str()?.to_owned())))
+        .collect();
+    assert_eq!(kept, said.into_iter().collect(), "with what was said under it, after kill -9");
+}
+
+#[test]
 fn a_verdict_about_a_stretch_of_time_or_many_series_takes_it_out_of_what_is_learned() {
     let dir = TempDir::new().expect("a folder");
     let daemon = Daemon::learned(dir.path(), "");
