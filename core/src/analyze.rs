@@ -95,6 +95,12 @@ pub fn analyze(
         .attended()
         .filter(|series| is_due(knowledge, series, ordered.contains_key(series.name()), now))
         .collect();
+    // A person's word is followed at once, whose turn it may be.
+    for series in ordered.keys().filter_map(|name| knowledge.find(name)) {
+        if !due.iter().any(|one| one.name() == series.name()) && is_due(knowledge, series, true, now) {
+            due.push(series);
+        }
+    }
     due.sort_by_key(|series| (Reverse(series.learned_at().is_none()), series.learned_at()));
     analysis.due = due.len();
     due.truncate(tasks(knowledge, knowledge.parameters().execution_parallelism));

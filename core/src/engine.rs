@@ -108,6 +108,7 @@ impl Engine {
     pub fn reconfigure(&mut self, config: Config, now: Timestamp) -> Result<Vec<Event>, ConfigError> {
         config.check(&self.knowledge.methods().names())?;
         self.knowledge.reconfigure(config);
+        self.knowledge.begin_round();
         let mut events = std::mem::take(&mut self.outbox);
         events.extend(self.forget_read_otherwise(now));
         Ok(events)

@@ -188,6 +188,8 @@ impl Knowledge {
             sharing: Vec::new(),
             turn: None,
             counting: BTreeMap::new(),
+            bytes_counted: 0,
+            bytes: 0,
             features: Heard::default(),
             fleet: Heard::default(),
             claims: Claims::default(),

@@ -237,11 +237,12 @@ impl Driver {
                             Input::Signal { signal, reply } => next = self.signals((signal, reply), inbox),
                             input => self.handle(input),
                         }
+                        // Also between two of a stream that never ends.
+                        self.turn();
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.turn(),
             }
-            self.turn();
         }
         self.finish();
     }

@@ -43,7 +43,9 @@ impl Knowledge {
     /// that one was turned away. None: they are too few, nothing was taken in.
     pub(crate) fn record_batch(&mut self, samples: &[Sample], now: Timestamp) -> Option<(Fates, Vec<Waits>)> {
         let threads = self.threads.min(samples.len() / SIDE_BY_SIDE_MIN + 1).min(self.shards.len());
-        if threads <= 1 {
+        // What a histogram makes may have to take the place of a series that has its sample in the same batch.
+        let full = self.names.len() + samples.len() / SIDE_BY_SIDE_MIN * 64 >= self.config.limits.series_max;
+        if threads <= 1 || full {
             return None;
         }
         let mut places: Vec<Vec<u32>> =

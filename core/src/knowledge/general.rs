@@ -58,6 +58,11 @@ pub(crate) struct General {
     pub turn: Option<SeriesName>,
     #[serde(default)]
     pub counting: BTreeMap<Pool, Sharing>,
+    /// About how many bytes series take: counted in this round so far, and of all by the round before, less what was given back since.
+    #[serde(default)]
+    pub bytes_counted: u64,
+    #[serde(default)]
+    pub bytes: u64,
     /// What verdicts said of each feature, of all series; and the same as of the last cycle, which new series start at and all
     /// are shrunk to.
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! Whose turn it is: a cycle attends to all series where they are few, else to a share of them, so that no cycle takes long.
 
 use super::Knowledge;
-use super::general::Sharing;
+use super::general::{Pool, Sharing};
 use crate::knowledge::SeriesId;
 use crate::knowledge::series::Series;
 use crate::series::SeriesName;
@@ -47,14 +47,22 @@ impl Knowledge {
         });
         match self.general.turn {
             Some(_) => self.general.counting = counting,
-            None => self.general.sharing = counting.into_iter().collect(),
-        }
-        for id in &ids {
-            let Knowledge { shards, config, general, .. } = self;
-            if let Some(series) = shards.get_mut(usize::from(id.shard)).and_then(|shard| shard.get_mut(*id)) {
-                series.set_share(general.share_of(series, config));
+            None => {
+                let counted: Vec<(Pool, Sharing)> = counting.into_iter().collect();
+                if counted != self.general.sharing {
+                    self.general.sharing = counted;
+                    // All at once: a part now and a part later would be forgotten by a restart.
+                    self.share_budget();
+                }
             }
         }
         self.fit_memory(&ids);
+    }
+
+    /// Begins a round anew: what was counted of this one says nothing under another configuration.
+    pub(crate) fn begin_round(&mut self) {
+        self.general.turn = None;
+        self.general.counting.clear();
+        self.general.bytes_counted = 0;
     }
 }

@@ -23,17 +23,32 @@ impl Knowledge {
         ((max as f64 * SHARE) as u64).saturating_sub(ALONE).max(max / 4)
     }
 
-    /// About how many bytes series take, those of this turn standing for all.
+    /// Makes those of this turn remember less or more. What all take is what the last round counted; in the first one those of this turn
+    /// stand for all.
     pub(super) fn fit_memory(&mut self, ids: &[SeriesId]) {
-        let all = self.names.len().max(1) as u64;
-        let budget = (u128::from(self.memory_for_series()) * ids.len() as u128 / u128::from(all)) as u64;
+        let budget = self.memory_for_series();
+        let share = |of: u64, part: u64, all: u64| (u128::from(of) * u128::from(part) / u128::from(all.max(1))) as u64;
+        let (count, counts) = (ids.len() as u64, self.names.len() as u64);
         let taken: u64 = self.each(ids).map(|(_, series)| series.bytes_wanted()).sum();
-        if taken > budget {
-            self.remember_less(ids, taken - budget);
+        let all = match self.general.bytes {
+            _ if self.attends_to_all() => taken,
+            0 => share(taken, counts, count),
+            all => all.max(taken),
+        };
+        let mut left = taken;
+        if all > budget {
+            let over = share(all - budget, taken, all);
+            let given_back = self.remember_less(ids, over);
+            left = taken.saturating_sub(given_back);
+            self.general.bytes = self.general.bytes.saturating_sub(given_back);
             // Those whose turn comes later take too much as well, and memory is what there is no waiting for.
-            self.general.hurry = true;
+            self.general.hurry |= given_back > 0 && !self.attends_to_all();
         } else if self.each(ids).any(|(_, series)| series.tier() > Tier::Exact) {
-            self.remember_more(ids, (budget as f64 * ROOM) as u64);
+            self.remember_more(ids, share((budget as f64 * ROOM) as u64, count, counts));
+        }
+        self.general.bytes_counted += left;
+        if self.general.turn.is_none() {
+            self.general.bytes = std::mem::take(&mut self.general.bytes_counted);
         }
     }
 
@@ -41,24 +56,26 @@ impl Knowledge {
         ids.iter().filter_map(|id| Some((*id, self.get(*id)?)))
     }
 
-    fn remember_less(&mut self, ids: &[SeriesId], mut over: u64) {
-        let age_max = self.config.learning.learning_window;
+    /// Gives back about so many bytes; how many it were.
+    fn remember_less(&mut self, ids: &[SeriesId], wanted: u64) -> u64 {
+        let (age_max, least) = (self.config.learning.learning_window, self.config.learning.min_data_points);
+        let mut given_back = 0;
         loop {
             // Who is used least first, and of those whoever remembers most; names decide last, in whose order they come.
             let lower = |(id, series): (SeriesId, &super::Series)| {
-                let next = series.next_lower()?;
+                let next = series.next_lower(least)?;
                 Some((series.is_used(), series.tier(), series.used_at(), id, next))
             };
             let mut candidates: Vec<_> = self.each(ids).filter_map(lower).collect();
             if candidates.is_empty() {
-                return;
+                return given_back;
             }
             candidates.sort_by_key(|(used, tier, at, ..)| (*used, *tier, *at));
             // One step for those of one kind; then it is seen who is next.
             let first = (candidates[0].0, candidates[0].1);
             for (used, from, _, id, to) in candidates {
-                if over == 0 {
-                    return;
+                if given_back >= wanted {
+                    return given_back;
                 }
                 if (used, from) != first {
                     break;
@@ -66,7 +83,7 @@ impl Knowledge {
                 if let Some(series) = self.get_mut(id) {
                     let before = series.bytes_wanted();
                     series.move_to(to, age_max);
-                    over = over.saturating_sub(before.saturating_sub(series.bytes_wanted()));
+                    given_back += before.saturating_sub(series.bytes_wanted());
                 }
             }
         }

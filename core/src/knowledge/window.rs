@@ -68,7 +68,7 @@ const GROWTH: usize = 32;
 pub struct Window {
     /// The newest, oldest first.
     tail: Vec<(i64, f64)>,
-    /// Milliseconds; none of what is held is older.
+    /// Milliseconds: when the first sample came, or as far back as a window reaches.
     since: i64,
     blocks: VecDeque<Block>,
     /// Samples that the blocks give.
@@ -112,7 +112,7 @@ impl Window {
         Some((Timestamp::from_millis(at), value))
     }
 
-    /// A time that nothing it holds is older than, and the oldest is not much newer: no look at far memory. None: it is empty.
+    /// Since when the series is seen, as far back as a window reaches: no look at far memory. None: it is empty.
     #[inline]
     pub(crate) fn since(&self) -> Option<Timestamp> {
         (!self.tail.is_empty()).then(|| Timestamp::from_millis(self.since))
@@ -217,8 +217,7 @@ impl Window {
             None => self.tail[fallen..].partition_point(|(at, _)| *at < oldest_allowed),
         };
         self.let_go(old.min(over(self)));
-        // What had to stay is looked at again when it is as late again.
-        self.since = self.oldest().map_or(oldest_allowed, |(at, _)| at.millis().max(oldest_allowed));
+        self.since = self.since.max(oldest_allowed);
     }
 
     /// Puts samples before the oldest; `older` is in order of time and all older than what is held. Returns how many fit.
@@ -227,24 +226,21 @@ impl Window {
         if room == 0 {
             return 0;
         }
-        let held = std::mem::replace(self, Window { tier: self.tier, ..Window::default() });
-        // What a sketch gives is no sample: sketches stay, and what is older becomes one before them.
-        let sketched = !held.blocks.iter().all(Block::is_packed);
-        for (at, value) in &older[older.len() - room..] {
-            self.append(*at, *value, age_max);
-        }
-        if !sketched {
-            held.iter().for_each(|(at, value)| self.append(at, value, age_max));
+        let older = &older[older.len() - room..];
+        // What a sketch gives is no sample: sketches stay, and what is older becomes sketches before them.
+        if !self.blocks.iter().all(Block::is_packed) {
+            let samples: Vec<(i64, f64)> = older.iter().map(|(at, value)| (at.millis(), *value)).collect();
+            let mut blocks = VecDeque::new();
+            block::put_away(&mut blocks, &samples, Tier::Hourly, age_max);
+            self.in_blocks += blocks.iter().map(|block| block.len() as u32).sum::<u32>();
+            blocks.append(&mut self.blocks);
+            self.blocks = blocks;
+            self.since = self.since.min(samples[0].0);
             return room;
         }
-        let samples = std::mem::take(&mut self.tail);
-        if !samples.is_empty() {
-            let grown = block::put_away(&mut self.blocks, &samples, self.tier, age_max);
-            self.in_blocks = self.in_blocks.saturating_add_signed(grown);
-        }
-        self.in_blocks += held.in_blocks;
-        self.blocks.extend(held.blocks);
-        self.tail = held.tail;
+        let held = std::mem::replace(self, Window { tier: self.tier, ..Window::default() });
+        older.iter().for_each(|(at, value)| self.append(*at, *value, age_max));
+        held.iter().for_each(|(at, value)| self.append(at, value, age_max));
         room
     }
 
@@ -304,7 +300,8 @@ impl Window {
     /// About how many bytes it takes beside itself; the same for the same samples, however they came to be held.
     pub fn bytes(&self) -> usize {
         let blocks: usize = self.blocks.iter().map(|block| block.bytes() + 40).sum();
-        16 * (self.tail.len() + GROWTH / 2) + blocks
+        let fallen = if self.blocks.is_empty() { usize::from(self.fallen) } else { 0 };
+        16 * (self.tail.len() - fallen + GROWTH / 2) + blocks
     }
 }
 
@@ -688,6 +685,32 @@ mod tests {
                 window.push(Timestamp::from_secs(n * 30), 1.0, 10_000, age, 10);
             }
             proptest::prop_assert_eq!(window.last_exact(10_000).len(), window.len());
+        }
+    }
+
+    #[test]
+    fn history_before_sketches_becomes_sketches_and_all_stays_in_order() {
+        let age = Span::hours(240);
+        for tier in [Tier::Hourly, Tier::Faded] {
+            for count in [1, 192, 193, 200, 208, 500_i64] {
+                let mut window = Window::default();
+                (5_000..6_000_i64).for_each(|n| window.push(Timestamp::from_secs(n * 60), n as f64, 10_000, age, 10));
+                window.move_to(tier, age);
+                window.move_to(Tier::Exact, age);
+                (6_000..6_300_i64).for_each(|n| window.push(Timestamp::from_secs(n * 60), n as f64, 10_000, age, 10));
+                for before in [4_000, 3_000] {
+                    let older: Vec<(Timestamp, f64)> =
+                        (before..before + count).map(|n| (Timestamp::from_secs(n * 60), n as f64)).collect();
+                    assert_eq!(window.push_front(&older, 10_000, age), count as usize);
+                }
+                let ordered = |window: &Window| window.iter().is_sorted_by(|one, other| one.0 < other.0);
+                assert!(ordered(&window) && window.len() == window.iter().count(), "{tier:?}, {count}");
+                let again: Window = rmp_serde::from_slice(&encoded(&window)).expect("decodes");
+                assert_eq!(again, window);
+                window.move_to(tier, age);
+                assert!(ordered(&window) && window.len() == window.iter().count(), "{tier:?}, {count}");
+                assert!(rmp_serde::from_slice::<Window>(&encoded(&window)).is_ok());
+            }
         }
     }
 

@@ -108,6 +108,7 @@ impl Sketch {
         }
         self.bins.retain(|(_, parts)| *parts > 0);
         let (Some((first, _)), Some((last, _))) = (self.bins.first().copied(), self.bins.last().copied()) else {
+            (self.lowest, self.highest) = (f64::INFINITY, f64::NEG_INFINITY);
             return;
         };
         // The outermost value is known as long as its bin is.

@@ -87,7 +87,10 @@ impl Driver {
         let mut samples = first.batch.samples();
         let mut requests = vec![first];
         let mut other = None;
-        while samples < SAMPLES_AT_ONCE {
+        // Where series may have to give way, one request at a time: what the next one brings would take the place of what this one says.
+        let knowledge = self.engine.knowledge();
+        let room = knowledge.config().limits.series_max.saturating_sub(knowledge.series_count());
+        while samples < SAMPLES_AT_ONCE.min(room) {
             match inbox.try_recv() {
                 Ok(Input::Receive(received)) => {
                     samples += received.batch.samples();

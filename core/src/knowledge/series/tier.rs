@@ -11,6 +11,13 @@ use std::sync::Arc;
 /// What a series takes beside what is counted: its places in the tables that it is found by, and what allocations cost.
 const TABLES: usize = 320;
 
+/// Samples that a day of hours gives, and the one sketch, when they hold enough.
+const HOURLY_GIVES: usize = 900;
+const FADED_GIVES: usize = 250;
+
+/// Recent samples that the distance of samples is taken from.
+const RECENT: usize = 16;
+
 /// Bytes of a packed sample, of the sketches of a day, and of the one sketch.
 const PACKED: f64 = 4.0;
 const HOURLY: usize = 4_500;
@@ -32,11 +39,12 @@ impl Series {
         self.alerts.last()
     }
 
-    /// The tier below; none: it remembers as little as it may. A series that is used keeps its detector.
-    pub(crate) fn next_lower(&self) -> Option<Tier> {
+    /// The tier below; none: it remembers as little as it may. A series that is used keeps its detector, and one that is learned from no
+    /// fewer samples than `least` is not brought where there are fewer.
+    pub(crate) fn next_lower(&self, least: usize) -> Option<Tier> {
         match self.tier() {
-            Tier::Exact => Some(Tier::Hourly),
-            Tier::Hourly => Some(Tier::Faded),
+            Tier::Exact => (least <= HOURLY_GIVES).then_some(Tier::Hourly),
+            Tier::Hourly => (least <= FADED_GIVES).then_some(Tier::Faded),
             Tier::Faded if !self.is_used() && self.detects.is_some() => Some(Tier::Bounds),
             Tier::Faded | Tier::Bounds => None,
         }
@@ -111,7 +119,11 @@ impl Series {
 
     /// The same in another tier, once its window is full.
     pub(crate) fn bytes_when_full(&self, tier: Tier, len_max: usize, age_max: Span) -> u64 {
-        let gap = self.window.span().secs() / self.window.len().saturating_sub(1).max(1) as f64;
+        // What a sketch gives is fewer than came.
+        let mut recent = self.window.last_exact(RECENT);
+        let gaps = recent.len().saturating_sub(1).max(1) as f64;
+        let ends = recent.next().zip(recent.next_back());
+        let gap = ends.map_or(0.0, |((first, _), (last, _))| last.since(first).secs() / gaps);
         let samples = (age_max.secs() / gap.max(1e-3)).min(len_max as f64);
         let exact = (samples * PACKED) as usize;
         let window = match tier {

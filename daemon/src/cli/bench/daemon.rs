@@ -29,7 +29,8 @@ pub fn config(series: usize, strategy: &str, more: &str) -> String {
         "host: {{enabled: false}}\nlimits: {{series_max: {}, memory_max: 68719476736}}\nlog: {{level: error}}\n\
          states: {{limits: {limits}, healthy: {row}, optimizing: {row}, degraded: {row}, recovering: {row}}}\n\
          learning:\n  strategy: {strategy}\n{more}",
-        2 * series
+        // Where series may have to give way, requests are taken in one by one.
+        2 * series + 100_000
     )
 }
 
