@@ -16,6 +16,7 @@ use crate::knowledge::Knowledge;
 use crate::knowledge::series::{Ordinary, Series};
 use crate::plan::state::{Evidence, EvidenceKind, SystemState};
 use crate::series::SeriesName;
+use crate::side_by_side::side_by_side;
 use crate::stats::{Scratch, Trend, normal};
 use crate::threshold::Threshold;
 use crate::time::{Span, Timestamp};
@@ -113,7 +114,8 @@ pub fn analyze(
         let refuted = refuted(knowledge, series, learned.as_ref());
         (learned.filter(|threshold| is_news(series, threshold, |of| knowledge.preference(of))), refuted)
     };
-    for (series, (learned, refuted)) in due.iter().zip(side_by_side(&due, knowledge.threads(), scratch, learn)) {
+    let threads = knowledge.threads().min(due.len() / SIDE_BY_SIDE_MIN);
+    for (series, (learned, refuted)) in due.iter().zip(side_by_side(&due, threads, scratch, learn)) {
         analysis.refuted.extend(refuted);
         match learned {
             Some(threshold) => analysis.learned.push((series.name().clone(), threshold)),
@@ -139,40 +141,6 @@ fn in_one_go(due: &[&Series]) -> usize {
         samples > SAMPLES_AT_ONCE
     });
     over.map_or(due.len(), |over| over.max(1))
-}
-
-/// Does the same to all, on so many threads; what comes of it stands in their order.
-fn side_by_side<T: Sync, R: Send>(
-    all: &[T],
-    threads: usize,
-    scratch: &mut Scratch,
-    each: impl Fn(&T, &mut Scratch) -> R + Sync,
-) -> Vec<R> {
-    let threads = threads.min(all.len() / SIDE_BY_SIDE_MIN);
-    if threads <= 1 {
-        return all.iter().map(|one| each(one, scratch)).collect();
-    }
-    let (mine, others) = all.split_at(all.len() / threads);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = others
-            .chunks(others.len().div_ceil(threads - 1))
-            .map(|some| {
-                let each = &each;
-                scope.spawn(move || {
-                    let mut scratch = Scratch::default();
-                    some.iter().map(|one| each(one, &mut scratch)).collect::<Vec<R>>()
-                })
-            })
-            .collect();
-        let mut done: Vec<R> = mine.iter().map(|one| each(one, scratch)).collect();
-        for worker in workers {
-            match worker.join() {
-                Ok(some) => done.extend(some),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
-    })
 }
 
 /// Whether a series is to be learned now: for the first time, after a verdict or a failed expectation, after a shift, or

@@ -101,6 +101,24 @@ pub struct Signal {
     pub metadata: BTreeMap<String, String>,
 }
 
+impl Signal {
+    /// A value, about no series and without a verdict; its number is the engine's to give.
+    pub fn new(of: LoopKind, source: impl Into<StrategyName>, value: f64, at: Timestamp) -> Signal {
+        Signal {
+            id: 0,
+            at,
+            of,
+            source: source.into(),
+            value,
+            series: None,
+            verdict: None,
+            about: None,
+            weight: None,
+            metadata: BTreeMap::new(),
+        }
+    }
+}
+
 /// What a verdict is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -264,16 +282,5 @@ pub(crate) fn heard(
     series: Option<&SeriesName>,
     now: Timestamp,
 ) -> Signal {
-    Signal {
-        id: 0,
-        at: now,
-        of,
-        source: source.into(),
-        value,
-        series: series.cloned(),
-        verdict: None,
-        about: None,
-        weight: None,
-        metadata: BTreeMap::new(),
-    }
+    Signal { series: series.cloned(), ..Signal::new(of, source, value, now) }
 }

@@ -15,10 +15,12 @@ pub mod plan;
 pub mod replay;
 pub mod rollout;
 pub mod series;
+mod side_by_side;
 pub mod stats;
 pub mod threshold;
 pub mod time;
 pub mod units;
+pub mod varint;
 pub mod versus;
 
 /// The examples of the README compile and run.

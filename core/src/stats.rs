@@ -11,7 +11,6 @@ pub(crate) mod sketch;
 mod sort;
 pub mod tail;
 pub mod trend;
-pub(crate) mod varint;
 pub(crate) use sort::sort_few;
 pub use sort::{Scratch, sort_into};
 

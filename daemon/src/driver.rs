@@ -4,7 +4,6 @@
 //! two batches. Events are durable before a verdict is acknowledged and before anybody hears of them. While they cannot be
 //! stored (a full disk), judging goes on, and the loop stands still until they can.
 
-mod evidence;
 mod handle;
 mod intake;
 mod receive;
@@ -22,11 +21,10 @@ use crate::source::host::{Host, Usage};
 use crate::store::samples::SampleLog;
 use crate::store::{Begun, Store, StoreError};
 use crate::telemetry::Counts;
-use evidence::measured;
 use handle::{INBOX_LEN, Input};
 use homeostat::engine::Engine;
 use homeostat::event::{EVENT_VERSION, Event, Stored};
-use homeostat::feedback::LoopKind;
+use homeostat::feedback::{LoopKind, Signal};
 use homeostat::knowledge::SeriesId;
 use homeostat::plan::state::EvidenceKind;
 use homeostat::series::SeriesName;
@@ -434,7 +432,7 @@ impl Driver {
         let mut events = Vec::new();
         for (of, kind, value) in evidence {
             if let Some(value) = value {
-                events.push(self.engine.signal(measured(of, kind, value, now), now));
+                events.push(self.engine.signal(Signal::new(of, kind.as_str(), value, now), now));
             }
         }
         let begun = Instant::now();
@@ -444,7 +442,8 @@ impl Driver {
         self.stats.cycle_seconds_total += seconds;
         events.extend(cycle.events);
         let interval = self.engine.knowledge().parameters().monitoring_interval.secs();
-        let latency = measured(LoopKind::PerformanceAdaptation, EvidenceKind::CycleLatency, seconds / interval, now);
+        let latency =
+            Signal::new(LoopKind::PerformanceAdaptation, EvidenceKind::CycleLatency.as_str(), seconds / interval, now);
         events.push(self.engine.signal(latency, now));
         self.commit(events);
         self.cycle_after = Instant::now() + begun.elapsed();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::messages::{WriteRequest, one, series};
+use common::sent::{held, moment};
 use common::{Daemon, folder, homeostat, now, run, wait_until, write};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -12,22 +12,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 const SERIES: usize = 100;
 
 const CONFIG: &str = "host: {enabled: false}\nstore: {snapshot_interval: 1s}\n";
-
-fn request(begin: i64, turn: i64) -> WriteRequest {
-    let at = (begin + turn) * 1000;
-    let each = |n: usize| {
-        let label = n.to_string();
-        series(&[("__name__", "sent"), ("n", label.as_str())], &[(at, (turn * 7919 % 101) as f64 + n as f64)])
-    };
-    one((0..SERIES).map(each).collect())
-}
-
-/// Samples of each series, of those the sender has.
-fn held(daemon: &Daemon) -> Vec<i64> {
-    let rows = daemon.pages("/api/v1/series", 1000);
-    let sent = rows.iter().filter(|row| row["series"].as_str().is_some_and(|name| name.starts_with("sent{")));
-    sent.map(|row| row["samples"].as_i64().expect("a number")).collect()
-}
 
 fn signals(daemon: &Daemon) -> Vec<u64> {
     let rows = daemon.pages("/api/v1/signals", 1000);
@@ -61,7 +45,7 @@ fn a_copy_made_while_samples_are_sent_has_all_that_was_acknowledged_before_it_be
         scope.spawn(|| {
             while !done.load(Ordering::SeqCst) {
                 let turn = acknowledged.load(Ordering::SeqCst);
-                assert_eq!(daemon.write_one(&request(begin, turn)).status, 204);
+                assert_eq!(daemon.write_one(&moment(SERIES, begin, turn)).status, 204);
                 acknowledged.store(turn + 1, Ordering::SeqCst);
             }
         });
@@ -218,7 +202,7 @@ fn an_end_that_was_not_orderly_is_told_with_what_was_found() {
     let daemon = Daemon::go_on(dir.path());
     assert_eq!(start(&daemon), "first_start");
     assert!(!status(&daemon).contains("before the start"));
-    assert_eq!(daemon.write_one(&request(now() as i64 - 100, 0)).status, 204);
+    assert_eq!(daemon.write_one(&moment(SERIES, now() as i64 - 100, 0)).status, 204);
     daemon.kill();
     let daemon = Daemon::go_on(dir.path());
     assert_eq!(start(&daemon), "broken_off");

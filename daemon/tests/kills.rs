@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::messages::{WriteRequest, one, series};
+use common::sent::{held, moment};
 use common::{Daemon, folder, now, wait_until, write};
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -20,23 +20,6 @@ fn draw(seed: &mut u64) -> u64 {
     let x = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
-}
-
-/// The request of one moment.
-fn request(begin: i64, turn: i64) -> WriteRequest {
-    let at = (begin + turn) * 1000;
-    let each = |n: usize| {
-        let label = n.to_string();
-        series(&[("__name__", "sent"), ("n", label.as_str())], &[(at, (turn * 7919 % 101) as f64 + n as f64)])
-    };
-    one((0..SERIES).map(each).collect())
-}
-
-/// Samples of each series, of those the sender has.
-fn held(daemon: &Daemon) -> Vec<i64> {
-    let rows = daemon.pages("/api/v1/series", 1000);
-    let sent = rows.iter().filter(|row| row["series"].as_str().is_some_and(|name| name.starts_with("sent{")));
-    sent.map(|row| row["samples"].as_i64().expect("a number")).collect()
 }
 
 #[test]
@@ -63,7 +46,7 @@ fn every_acknowledged_sample_is_there_after_kills_at_any_moment() {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut turn = before;
-                while daemon.try_write_one(&request(begin, turn)).is_ok_and(|status| status == 204) {
+                while daemon.try_write_one(&moment(SERIES, begin, turn)).is_ok_and(|status| status == 204) {
                     turn += 1;
                     acknowledged.store(turn, Ordering::SeqCst);
                 }
@@ -75,7 +58,7 @@ fn every_acknowledged_sample_is_there_after_kills_at_any_moment() {
     }
     let daemon = Daemon::go_on(dir.path());
     let turns = acknowledged.load(Ordering::SeqCst);
-    assert_eq!(daemon.write_one(&request(begin, turns)).status, 204);
+    assert_eq!(daemon.write_one(&moment(SERIES, begin, turns)).status, 204);
     let held = held(&daemon);
     assert_eq!(held.len(), SERIES);
     assert!(

@@ -119,21 +119,12 @@ impl Driver {
 }
 
 fn verdict_signal(series: SeriesName, verdict: Verdict, at: Timestamp) -> Signal {
-    Signal {
-        id: 0,
-        at,
-        of: LoopKind::AnomalyFeedback,
-        source: "verdict".into(),
-        value: match verdict {
-            Verdict::True => 1.0,
-            Verdict::False | Verdict::Missed => 0.0,
-        },
-        series: Some(series),
-        verdict: Some(verdict),
-        about: None,
-        weight: None,
-        metadata: BTreeMap::new(),
-    }
+    let value = match verdict {
+        Verdict::True => 1.0,
+        Verdict::False | Verdict::Missed => 0.0,
+    };
+    let signal = Signal::new(LoopKind::AnomalyFeedback, "verdict", value, at);
+    Signal { series: Some(series), verdict: Some(verdict), ..signal }
 }
 
 /// Evidence goes to the loop that acts on it.
@@ -147,17 +138,5 @@ fn evidence_signal(kind: EvidenceKind, value: f64, at: Timestamp) -> Signal {
         EvidenceKind::DecisionQuality => LoopKind::DecisionQuality,
         EvidenceKind::FalseShare => LoopKind::AnomalyFeedback,
     };
-    let source = kind.as_str().into();
-    Signal {
-        id: 0,
-        at,
-        of,
-        source,
-        value,
-        series: None,
-        verdict: None,
-        about: None,
-        weight: None,
-        metadata: BTreeMap::new(),
-    }
+    Signal::new(of, kind.as_str(), value, at)
 }

@@ -1,6 +1,9 @@
 //! One series: what it is called, what it holds, what is thought of it, and what becomes of a sample of it.
 
+mod budget;
 mod hear;
+mod merits;
+mod ordinary;
 mod record;
 mod release;
 mod settings;
@@ -9,15 +12,12 @@ mod tier;
 
 pub(crate) use hear::About;
 
-use super::general::Pool;
 use crate::analyze::claim::most_pages;
-use crate::analyze::learn::alert_sigmas;
-use crate::analyze::strategy::adaptive::{Merit, SMOOTHED};
-use crate::analyze::strategy::{AlertLevel, Asked, Detector, DetectorState, Methods};
-use crate::budget::{ALERT_SIGMAS, Budget};
-use crate::calendar::{During, Moment, Reckoning};
+use crate::analyze::strategy::adaptive::Merit;
+use crate::analyze::strategy::{Asked, Detector, DetectorState, Methods};
+use crate::calendar::Moment;
 use crate::config::{Config, Kind, StrategyName};
-use crate::feedback::weights::{Heard, Spoke, Weights};
+use crate::feedback::weights::{Heard, Spoke};
 use crate::knowledge::alerts::Alerts;
 use crate::knowledge::claims::Running;
 use crate::knowledge::door::{self, Distinct, Door};
@@ -28,8 +28,7 @@ use crate::knowledge::window::Window;
 use crate::monitor::{Fate, Fates, Judged};
 use crate::rollout::Release;
 use crate::series::SeriesName;
-use crate::stats::normal;
-use crate::threshold::{Rival, Threshold};
+use crate::threshold::Threshold;
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
 use crate::versus::{Book, Live, StaticBounds};
@@ -37,9 +36,6 @@ use serde::{Deserialize, Serialize};
 pub use settings::Settings;
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// Samples a merit is worked out from at most: ten times as many as it is smoothed over.
-const MERIT_SAMPLES: usize = 10 * SMOOTHED as usize;
 
 /// Different settings that series are held against, to share them.
 const SETTINGS_SHARED: usize = 64;
@@ -433,81 +429,6 @@ impl Series {
         self.masks.covers(at)
     }
 
-    /// How many samples of the window are those of alerts, or of trouble.
-    pub fn masked(&self) -> usize {
-        if self.masks.is_empty() && self.trouble.is_empty() {
-            return 0;
-        }
-        self.window.iter().filter(|(at, _)| self.masks.covers(*at) || self.trouble.covers(*at)).count()
-    }
-
-    /// What of it is not learned from.
-    pub fn masks(&self) -> &Masks {
-        &self.masks
-    }
-
-    /// Since when it has its present level; none: it did not shift within the window.
-    pub fn level(&self) -> Option<Timestamp> {
-        self.level_since.filter(|since| self.window.oldest().is_some_and(|(oldest, _)| oldest < *since))
-    }
-
-    /// Copies what may be learned from, times in milliseconds and values, into `at` and `values`: at least `least`, unless more
-    /// lies in maintenance or deploys.
-    pub(crate) fn ordinary(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> Ordinary {
-        self.window.copy_into(at, values);
-        let trouble = self.trouble.leave_out_all(at, values);
-        let since = self.level_since.map_or(0, |since| at.partition_point(|time| *time < since.millis()));
-        let cut = at.len() - since >= least;
-        if cut {
-            at.drain(..since);
-            values.drain(..since);
-        }
-        let set_aside = self.leave_out(least, at, values);
-        let masked = trouble + self.masks.leave_out(least, at, values);
-        Ordinary { level_since: self.level().filter(|_| cut), masked, set_aside }
-    }
-
-    /// Takes out what its calendars say not to learn from; how many samples that were.
-    pub(crate) fn leave_out(&self, least: usize, at: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
-        let (masked, holidays) = self.settings.reckoning.leave_out(least, at, values);
-        masked + holidays
-    }
-
-    /// By which clocks and calendars it reads the time.
-    pub fn reckoning(&self) -> &Reckoning {
-        &self.settings.reckoning
-    }
-
-    /// What its calendars say of an instant; the clocks aside.
-    #[inline]
-    pub fn occasions(&self, at: Timestamp) -> Moment {
-        self.settings.reckoning.occasions(at)
-    }
-
-    /// The strictest entry of its calendars that is in force at an instant.
-    pub fn during(&self, at: Timestamp) -> Option<During> {
-        self.settings.reckoning.during(at)
-    }
-
-    /// How many samples of the window its calendars keep from being learned: deploys, maintenance, and holidays while they are
-    /// few and `least` others remain.
-    pub fn set_aside(&self, least: usize) -> usize {
-        if self.settings.reckoning.calendars.is_empty() {
-            return 0;
-        }
-        let (masked, holidays) = crate::calendar::left_out(least, self.window.iter().map(|(at, _)| self.occasions(at)));
-        masked + holidays
-    }
-
-    /// How this instant counts, looked up where it counts otherwise than the sample before.
-    #[inline]
-    pub(super) fn turn_to(&mut self, at: Timestamp) {
-        if !(self.present.from..self.present.until).contains(&at.millis()) {
-            let (moment, from, until) = self.settings.reckoning.stretch(at);
-            self.present = Present { moment, from, until };
-        }
-    }
-
     pub fn name(&self) -> &SeriesName {
         &self.name
     }
@@ -598,38 +519,6 @@ impl Series {
         &self.settings.strategy
     }
 
-    /// How the strategies do on samples that they had not seen. Worked out from the window when it is asked for: on every
-    /// sample it would be a third of what a sample costs.
-    pub fn merits(&self) -> Vec<Merit> {
-        let mut merits = self.merits.clone();
-        let unseen = self.window.iter().rev().take_while(|(at, _)| *at > self.merits_after).count();
-        // What lies so far back has faded.
-        let faded = unseen.saturating_sub(MERIT_SAMPLES);
-        for merit in &mut merits {
-            merit.count += faded as u64;
-            let seen = self.window.last_exact(unseen - faded);
-            if self.settings.reckoning.calendars.is_empty() {
-                seen.for_each(|(at, value)| merit.see(at, value, self.merit_level));
-                continue;
-            }
-            for (at, value) in seen {
-                let moment = self.occasions(at);
-                if !moment.masked && !moment.holiday {
-                    merit.see(at, value, self.merit_level);
-                }
-            }
-        }
-        merits
-    }
-
-    /// New bounds of the strategies, at a sensitivity; their losses so far stay with them.
-    pub(crate) fn set_rivals(&mut self, rivals: &[Rival], sensitivity: Sensitivity) {
-        let before = self.merits();
-        self.merits = rivals.iter().map(|rival| Merit::carried_over(rival, &before)).collect();
-        self.merit_level = normal::cdf(sensitivity.get());
-        self.merits_after = self.window.newest().map_or(Timestamp::EPOCH, |(at, _)| at);
-    }
-
     pub fn verdicts(&self) -> u32 {
         self.verdicts
     }
@@ -694,82 +583,6 @@ impl Series {
             Some(fence) if fence.stands => Some(fence),
             _ => self.in_force.as_deref().map(|threshold| Fence::of(threshold, at, holiday)),
         }
-    }
-
-    /// What its budget, or its part of one, leaves it.
-    pub(crate) fn set_share(&mut self, share: AlertLevel) {
-        self.asked.alert = share;
-    }
-
-    /// The budget that it has a part in. None: it has one for itself.
-    pub(crate) fn pool(&self) -> Option<Pool> {
-        match (self.settings.budget, self.settings.shared_by_rule) {
-            (None, _) => Some(Pool::All),
-            (Some(_), Some(rule)) => Some(Pool::Rule(rule)),
-            (Some(_), None) => None,
-        }
-    }
-
-    /// How far each feature is heard, by what was said of this series and of all.
-    pub(crate) fn set_weights(&mut self, fleet: &Heard) {
-        self.asked.weights = Weights::of(&self.features, fleet);
-    }
-
-    /// How far each feature of its detector is heard.
-    pub fn weights(&self) -> &Weights {
-        &self.asked.weights
-    }
-
-    /// What verdicts about this series said of each feature.
-    pub fn heard(&self) -> &Heard {
-        &self.features
-    }
-
-    /// What spoke at the onset of its latest alerts, oldest first.
-    pub fn spoken(&self) -> impl DoubleEndedIterator<Item = &(Timestamp, Spoke)> {
-        self.spoken.iter()
-    }
-
-    /// How often its ordinary samples may alert in a week. None: there is no budget.
-    pub fn budget_per_week(&self) -> Option<f64> {
-        match self.asked.alert {
-            AlertLevel::PerWeek(pages) => Some(pages),
-            AlertLevel::Rarity(_) => None,
-        }
-    }
-
-    /// Whether others have a part in its budget.
-    pub fn shares_budget(&self) -> bool {
-        self.pool().is_some()
-    }
-
-    /// A budget that is not that of all: its own, or shared by those that a rule names.
-    pub fn own_budget(&self) -> Option<Budget> {
-        self.settings.budget
-    }
-
-    /// What is asked of a detector, but for the series' age.
-    pub(crate) fn asked(&self) -> Asked {
-        self.asked
-    }
-
-    /// What is asked of a detector, but for the series' age and the budget.
-    fn set_asked(&mut self) {
-        let sigmas = alert_sigmas(self.sensitivity, self.settings.sensitivity);
-        self.asked = Asked {
-            sensitivity: self.sensitivity,
-            outside: normal::cdf(-self.sensitivity.get()),
-            alert: self.asked.alert,
-            shift: normal::rarity(sigmas) - normal::rarity(ALERT_SIGMAS),
-            young: false,
-            moment: Moment::default(),
-            weights: self.asked.weights,
-        };
-    }
-
-    pub(crate) fn set_sensitivity(&mut self, sensitivity: Sensitivity) {
-        self.sensitivity = sensitivity;
-        self.set_asked();
     }
 }
 

@@ -4,6 +4,7 @@
 use super::{Knowledge, Series};
 use crate::analyze::strategy::Methods;
 use crate::config::Config;
+use crate::side_by_side::side_by_side;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -79,7 +80,7 @@ impl Knowledge {
         });
         let parts: Vec<(String, &[&Series])> = parts.collect();
         for some in parts.chunks(self.threads()) {
-            let encoded = side_by_side(some, |(_, series)| encode(series));
+            let encoded = side_by_side(some, some.len(), &mut (), |(_, series), ()| encode(series));
             for ((name, _), body) in some.iter().zip(encoded) {
                 each(name.clone(), body)?;
             }
@@ -101,7 +102,9 @@ impl Knowledge {
         knowledge.general = decode(GENERAL, bytes)?;
         let of_series: Vec<&(String, Vec<u8>)> = parts.iter().filter(|(name, _)| name.starts_with(SHARD)).collect();
         for some in of_series.chunks(DECODED_AT_ONCE) {
-            for series in side_by_side(some, |(name, bytes)| decode::<Vec<Series>>(name, bytes)) {
+            let decoded =
+                side_by_side(some, some.len(), &mut (), |(name, bytes), ()| decode::<Vec<Series>>(name, bytes));
+            for series in decoded {
                 for series in series? {
                     if !knowledge.names.contains_key(series.name()) {
                         knowledge.insert(series);
@@ -116,20 +119,6 @@ impl Knowledge {
         knowledge.reconfigure(config);
         Ok(knowledge)
     }
-}
-
-/// Does the same to each on a thread of its own; one alone on this one.
-fn side_by_side<T: Sync, R: Send>(some: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    if let [one] = some {
-        return vec![each(one)];
-    }
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = some.iter().map(|one| scope.spawn(|| each(one))).collect();
-        let done = |worker: std::thread::ScopedJoinHandle<'_, R>| {
-            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        workers.into_iter().map(done).collect()
-    })
 }
 
 fn encode<T: Serialize>(body: &T) -> Vec<u8> {

@@ -5,7 +5,7 @@
 //! of the distance from a middle, and what lies nearer to that than a floor is the middle. Which bins there are depends on the
 //! values alone, not on their order, nor on the order in which sketches are merged.
 
-use super::varint;
+use crate::varint;
 
 /// Two bins next to each other differ by this factor in their distance from the middle, before any collapse: distances are exact to one
 /// part in a hundred.
@@ -79,25 +79,32 @@ impl Sketch {
     pub fn add(&mut self, values: &[f64], parts: u32, most: usize) {
         let mut new: Vec<(i32, u32)> = values.iter().map(|value| (self.bin(*value), parts)).collect();
         for value in values {
-            self.lowest = self.lowest.min(*value);
-            self.highest = self.highest.max(*value);
+            self.reach(*value, *value);
         }
         self.take_in(&mut new, most);
     }
 
     /// Takes in another one: bin by bin where both have the same frame, else by where its bins lie.
     pub fn merge(&mut self, other: &Sketch, most: usize) {
-        let mut new: Vec<(i32, u32)> = if self.frame == other.frame {
-            while self.level < other.level {
-                self.collapse();
-            }
-            let by = self.level - other.level;
-            other.bins.iter().map(|(bin, parts)| ((0..by).fold(*bin, |bin, _| halved(bin)), *parts)).collect()
-        } else {
-            other.bins.iter().map(|(bin, parts)| (self.bin(other.value(*bin)), *parts)).collect()
-        };
-        self.lowest = self.lowest.min(other.lowest);
-        self.highest = self.highest.max(other.highest);
+        if self.frame != other.frame {
+            return self.take_over(other, most);
+        }
+        while self.level < other.level {
+            self.collapse();
+        }
+        let by = self.level - other.level;
+        let halved = |bin: i32| (0..by).fold(bin, |bin, _| halved(bin));
+        let mut new: Vec<(i32, u32)> = other.bins.iter().map(|(bin, parts)| (halved(*bin), *parts)).collect();
+        self.reach(other.lowest, other.highest);
+        self.take_in(&mut new, most);
+    }
+
+    /// Takes in another one by where its bins lie, which leaves this one as fine as it is: what comes later is known better than what the
+    /// other knew.
+    pub fn take_over(&mut self, other: &Sketch, most: usize) {
+        let mut new: Vec<(i32, u32)> =
+            other.bins.iter().map(|(bin, parts)| (self.bin(other.value(*bin)), *parts)).collect();
+        self.reach(other.lowest, other.highest);
         self.take_in(&mut new, most);
     }
 
@@ -118,6 +125,13 @@ impl Sketch {
         if self.bin(self.highest) != last {
             self.highest = self.value(last);
         }
+    }
+
+    /// Its ends are at least these. Of two zeros the one below zero is the lower one, whichever came first.
+    fn reach(&mut self, lowest: f64, highest: f64) {
+        let lower = |one: f64, other: f64| if one.total_cmp(&other).is_le() { one } else { other };
+        self.lowest = lower(self.lowest, lowest);
+        self.highest = -lower(-self.highest, -highest);
     }
 
     fn take_in(&mut self, new: &mut [(i32, u32)], most: usize) {
@@ -286,6 +300,16 @@ mod tests {
         out.clear();
         sketch.spread_out(100, &mut out);
         assert!((out[97] - 1009.75).abs() < 0.6, "{}", out[97]);
+    }
+
+    #[test]
+    fn zeros_of_either_sign_are_the_same_bytes_in_any_order() {
+        let of = |values: &[f64]| {
+            let mut sketch = Sketch::new(Frame { middle: 0.0, floor: 1.0 });
+            values.iter().for_each(|value| sketch.add(&[*value], WHOLE, 8));
+            bytes(&sketch)
+        };
+        assert_eq!(of(&[-0.0, 0.0]), of(&[0.0, -0.0]));
     }
 
     #[test]

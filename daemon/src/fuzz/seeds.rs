@@ -12,7 +12,6 @@ use homeostat::monitor::Sample;
 use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
 use prost::Message as _;
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 #[allow(
@@ -88,18 +87,7 @@ fn experienced() -> Engine {
             ids.iter().zip(values).map(|(series, value)| Sample { series: *series, at: now, value }).collect();
         let _ = engine.observe(&samples, now);
         if turn % 10 == 9 {
-            let signal = Signal {
-                id: 0,
-                at: now,
-                of: LoopKind::DecisionQuality,
-                source: "outcome".into(),
-                value: 0.5,
-                series: None,
-                verdict: None,
-                about: None,
-                weight: None,
-                metadata: BTreeMap::new(),
-            };
+            let signal = Signal::new(LoopKind::DecisionQuality, "outcome", 0.5, now);
             let _ = engine.signal(signal, now);
             let _ = engine.cycle(now);
         }

@@ -3,6 +3,7 @@
 //! <https://protobuf.dev/programming-guides/encoding/>. Bytes come from outside: every length is checked against what is left, and
 //! a walk takes no longer than its bytes are many.
 
+use homeostat::varint;
 use std::ops::Range;
 
 /// What stands in a field.
@@ -176,12 +177,8 @@ pub fn put(into: &mut Vec<u8>, field: u32, bytes: &[u8]) {
     into.extend_from_slice(bytes);
 }
 
-pub fn put_varint(into: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        into.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    into.push(value as u8);
+pub fn put_varint(into: &mut Vec<u8>, value: u64) {
+    varint::put(value, into);
 }
 
 #[cfg(test)]

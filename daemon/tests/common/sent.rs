@@ -1,6 +1,6 @@
 //! Requests of senders, and what is answered to them.
 
-use super::messages::{Request2, WriteRequest, packed};
+use super::messages::{Request2, WriteRequest, one, packed, series};
 use super::{Answer, Daemon, PATIENCE};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -60,4 +60,21 @@ fn try_sent(address: &str, head: &str, body: &[u8]) -> std::io::Result<Answer> {
     let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
     let body = bytes.split_off(end + 4);
     Ok(Answer { status, head, text: String::from_utf8_lossy(&body).into_owned(), bytes: body })
+}
+
+/// The request of one moment of a sender of so many series: one sample of each, a second after the moment before.
+pub fn moment(count: usize, begin: i64, turn: i64) -> WriteRequest {
+    let at = (begin + turn) * 1000;
+    let each = |n: usize| {
+        let label = n.to_string();
+        series(&[("__name__", "sent"), ("n", label.as_str())], &[(at, (turn * 7919 % 101) as f64 + n as f64)])
+    };
+    one((0..count).map(each).collect())
+}
+
+/// Samples of each series, of those that such a sender has.
+pub fn held(daemon: &Daemon) -> Vec<i64> {
+    let rows = daemon.pages("/api/v1/series", 1000);
+    let sent = rows.iter().filter(|row| row["series"].as_str().is_some_and(|name| name.starts_with("sent{")));
+    sent.map(|row| row["samples"].as_i64().expect("a number")).collect()
 }

@@ -2,8 +2,8 @@
 
 use super::{Tier, packed};
 use crate::stats::sketch::{Frame, Sketch, WHOLE};
-use crate::stats::varint;
 use crate::time::Span;
+use crate::varint;
 use std::collections::VecDeque;
 
 /// Bins of the sketch of an hour, and samples that are given of it, at most.
@@ -282,7 +282,7 @@ pub(super) fn made_less(blocks: VecDeque<Block>, fallen: usize, tier: Tier, age_
     let mut all = Sketched { since: first.since, until, one_at: until, sketch };
     for mut hour in hours.iter().filter_map(sketched) {
         hour.sketch.fade(1.0 / weight(until, hour.one_at, age_max));
-        all.sketch.merge(&hour.sketch, FADED_BINS);
+        all.sketch.take_over(&hour.sketch, FADED_BINS);
     }
     all.since = all.since.max(all.until.saturating_sub_unsigned(age_max.millis()));
     VecDeque::from([Block::Faded(all.encode(FADED_GIVEN))])

@@ -4,7 +4,7 @@
 //! Most values that are measured have a few decimals: they are whole numbers over a power of ten, found by trying (as in ALP: Afroozeh,
 //! Kuffó, Boncz, SIGMOD 2023). Others are read as whole numbers that rise as they do, of which a block shares the first bits.
 
-use crate::stats::varint;
+use crate::varint;
 
 /// Samples in a block at most.
 pub(super) const BLOCK: usize = 192;

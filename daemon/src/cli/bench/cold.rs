@@ -4,7 +4,7 @@ use super::learning::{SORT, learn_each, naive_learn, naive_statistics};
 use super::samples::{Watched, by_bounds, eager, values};
 use super::{MS, Measured, NS, US, Work, fastest, processor_seconds, rates, room, times};
 use crate::cli::Failed;
-use homeostat::feedback::LoopKind;
+use homeostat::feedback::{LoopKind, Signal};
 use homeostat::series::SeriesName;
 use homeostat::stats::{Scratch, Statistics, quantile, sort_into};
 use homeostat::time::Span;
@@ -153,7 +153,7 @@ fn signals() -> Result<Option<Measured>, Failed> {
     let Watched { engine, now, .. } = &mut watched;
     let ours = super::seconds(1, || {
         for name in &names {
-            let mut signal = super::loops::signal(LoopKind::MetricsLearning, "outcome", 0.5, *now);
+            let mut signal = Signal::new(LoopKind::MetricsLearning, "outcome", 0.5, *now);
             signal.series = Some(name.clone());
             let _ = black_box(engine.signal(signal, *now));
         }

@@ -8,7 +8,7 @@ use homeostat::engine::Engine;
 use homeostat::feedback::{LoopKind, Signal, Verdict};
 use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::mpsc;
 
@@ -78,22 +78,6 @@ pub const WORKS: &[Work] = &[
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
-pub fn signal(of: LoopKind, source: &'static str, value: f64, at: Timestamp) -> Signal {
-    let source = source.into();
-    Signal {
-        id: 0,
-        at,
-        of,
-        source,
-        value,
-        series: None,
-        verdict: None,
-        about: None,
-        weight: None,
-        metadata: BTreeMap::new(),
-    }
-}
-
 /// A bounded list of texts.
 struct Texts(VecDeque<String>);
 
@@ -129,7 +113,7 @@ fn taken_in() -> Result<Option<Measured>, Failed> {
     let mut engine = Engine::new(Config::default(), NOW);
     let ours = seconds(1, || {
         for n in 0..COUNT {
-            let signal = signal(LoopKind::ALL[n % 5], "outside", 0.5, NOW);
+            let signal = Signal::new(LoopKind::ALL[n % 5], "outside", 0.5, NOW);
             let _ = black_box(engine.signal(signal, NOW));
         }
     });
@@ -149,7 +133,7 @@ fn many(of: LoopKind, source: &'static str, reflects: bool) -> Result<Option<Mea
     let Watched { engine, now, .. } = &mut watched;
     let ours = seconds(1, || {
         for n in 0..COUNT {
-            let mut signal = signal(of, source, (n % 100) as f64 / 100.0, *now);
+            let mut signal = Signal::new(of, source, (n % 100) as f64 / 100.0, *now);
             if of == LoopKind::MetricsLearning {
                 signal.series = Some(names[n % SERIES].clone());
             } else if of == LoopKind::DecisionQuality {
@@ -182,7 +166,7 @@ fn hundred() -> Result<Option<Measured>, Failed> {
         *now = *now + Span::from_secs(10);
         for n in 0..100 {
             let (of, source) = kinds[n % kinds.len()];
-            let _ = black_box(engine.signal(signal(of, source, n as f64 / 100.0, *now), *now));
+            let _ = black_box(engine.signal(Signal::new(of, source, n as f64 / 100.0, *now), *now));
         }
         let _ = black_box(engine.cycle(*now));
     });
@@ -201,7 +185,7 @@ fn action() -> Result<Option<Measured>, Failed> {
         let before = engine.knowledge().find(&series).map(|series| series.sensitivity());
         turn += 1;
         let verdict = if turn % 2 == 0 { Verdict::False } else { Verdict::Missed };
-        let mut signal = signal(LoopKind::AnomalyFeedback, "verdict", 1.0, *now);
+        let mut signal = Signal::new(LoopKind::AnomalyFeedback, "verdict", 1.0, *now);
         (signal.series, signal.verdict) = (Some(series.clone()), Some(verdict));
         let _ = black_box(engine.signal(signal, *now));
         let _ = black_box(engine.cycle(*now));
@@ -220,7 +204,7 @@ fn action() -> Result<Option<Measured>, Failed> {
 fn history() -> Result<Option<Measured>, Failed> {
     let mut engine = Engine::new(Config::default(), NOW);
     for n in 0..10_000 {
-        let _ = engine.signal(signal(LoopKind::ALL[n % 5], "outside", n as f64, NOW), NOW);
+        let _ = engine.signal(Signal::new(LoopKind::ALL[n % 5], "outside", n as f64, NOW), NOW);
     }
     let signals = engine.knowledge().signals();
     let wanted = |signal: &&Signal| signal.of == LoopKind::DecisionQuality;
@@ -243,7 +227,7 @@ fn subscriber() -> Result<Option<Measured>, Failed> {
     let mut engine = Engine::new(Config::default(), NOW);
     let subscription = engine.subscribe(LoopKind::DecisionQuality, COUNT);
     let ours = seconds(COUNT, || {
-        let _ = engine.signal(signal(LoopKind::DecisionQuality, "outside", 0.5, NOW), NOW);
+        let _ = engine.signal(Signal::new(LoopKind::DecisionQuality, "outside", 0.5, NOW), NOW);
         assert_eq!(black_box(subscription.drain()).len(), 1, "told at once");
     });
     let (tell, told) = mpsc::channel();

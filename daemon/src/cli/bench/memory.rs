@@ -6,7 +6,7 @@ use super::{Measured, Work};
 use crate::cli::Failed;
 use homeostat::config::Config;
 use homeostat::engine::Engine;
-use homeostat::feedback::LoopKind;
+use homeostat::feedback::{LoopKind, Signal};
 use homeostat::monitor::Sample;
 use homeostat::plan::import::Import;
 use homeostat::plan::state::SystemState;
@@ -108,7 +108,7 @@ fn whole() -> Result<Option<Measured>, Failed> {
         watched.learn();
         let Watched { mut engine, now, .. } = watched;
         for n in 0..10_000 {
-            let _ = engine.signal(super::loops::signal(LoopKind::ALL[n % 5], "outside", 0.5, now), now);
+            let _ = engine.signal(Signal::new(LoopKind::ALL[n % 5], "outside", 0.5, now), now);
         }
         Ok(engine)
     };

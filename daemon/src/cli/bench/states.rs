@@ -6,7 +6,7 @@ use super::{MS, Measured, US, Work, fastest, processor_seconds, rates, seconds, 
 use crate::cli::Failed;
 use homeostat::config::{Config, Parameters};
 use homeostat::engine::Engine;
-use homeostat::feedback::{LoopKind, ParameterKind};
+use homeostat::feedback::{LoopKind, ParameterKind, Signal};
 use homeostat::plan::parameters::{Factors, step};
 use homeostat::plan::state::{Evidence, EvidenceKind, Situation, StateSince, SystemState};
 use homeostat::time::{Span, Timestamp};
@@ -151,7 +151,7 @@ fn cycles() -> Result<Option<Measured>, Failed> {
         for n in 0..COUNT {
             now = now + Span::from_secs(60);
             let processor = if n / 50 % 2 == 0 { 0.2 } else { 0.99 };
-            let signal = super::loops::signal(LoopKind::ResourceOptimization, "host_processor", processor, now);
+            let signal = Signal::new(LoopKind::ResourceOptimization, "host_processor", processor, now);
             let _ = black_box(engine.signal(signal, now));
             let _ = black_box(engine.cycle(now));
         }

@@ -18,7 +18,8 @@ pub struct SeriesRow {
     series: SeriesName,
     /// gauge, counter, histogram, state, info or constant.
     kind: &'static str,
-    /// How many its window holds, and the time from the oldest to the newest.
+    /// How many its window gives, and the time from the oldest to the newest: all it holds, or, in a lower tier than exact, so many like
+    /// them.
     samples: usize,
     span_s: f64,
     /// How much is remembered of its samples: exact, hourly, faded or bounds.
@@ -72,7 +73,7 @@ impl SeriesRow {
 pub struct Samples {
     #[schemars(with = "String")]
     series: SeriesName,
-    /// Milliseconds since the Unix epoch and value, oldest first.
+    /// Milliseconds since the Unix epoch and value, oldest first; those that are remembered as they came.
     samples: Vec<(i64, f64)>,
     /// It is learned as soon as it has so many.
     min_data_points: usize,
@@ -91,7 +92,8 @@ pub struct Samples {
 
 impl Samples {
     pub fn of(view: &View<'_>, series: &Series, limit: usize) -> Samples {
-        let last = || series.window().last(limit);
+        // What a sketch gives is like what came, and is not what came.
+        let last = || series.window().last_exact(limit);
         let moving = series.in_force().filter(|threshold| threshold.bounds.period().is_some());
         Samples {
             series: series.name().clone(),

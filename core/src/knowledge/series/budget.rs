@@ -1,0 +1,90 @@
+//! How often it may alert, how far it is heard, and what is asked of its detector.
+
+use super::Series;
+use crate::analyze::learn::alert_sigmas;
+use crate::analyze::strategy::{AlertLevel, Asked};
+use crate::budget::{ALERT_SIGMAS, Budget};
+use crate::calendar::Moment;
+use crate::feedback::weights::{Heard, Spoke, Weights};
+use crate::knowledge::general::Pool;
+use crate::stats::normal;
+use crate::time::Timestamp;
+use crate::units::Sensitivity;
+
+impl Series {
+    /// What its budget, or its part of one, leaves it.
+    pub(crate) fn set_share(&mut self, share: AlertLevel) {
+        self.asked.alert = share;
+    }
+
+    /// The budget that it has a part in. None: it has one for itself.
+    pub(crate) fn pool(&self) -> Option<Pool> {
+        match (self.settings.budget, self.settings.shared_by_rule) {
+            (None, _) => Some(Pool::All),
+            (Some(_), Some(rule)) => Some(Pool::Rule(rule)),
+            (Some(_), None) => None,
+        }
+    }
+
+    /// How far each feature is heard, by what was said of this series and of all.
+    pub(crate) fn set_weights(&mut self, fleet: &Heard) {
+        self.asked.weights = Weights::of(&self.features, fleet);
+    }
+
+    /// How far each feature of its detector is heard.
+    pub fn weights(&self) -> &Weights {
+        &self.asked.weights
+    }
+
+    /// What verdicts about this series said of each feature.
+    pub fn heard(&self) -> &Heard {
+        &self.features
+    }
+
+    /// What spoke at the onset of its latest alerts, oldest first.
+    pub fn spoken(&self) -> impl DoubleEndedIterator<Item = &(Timestamp, Spoke)> {
+        self.spoken.iter()
+    }
+
+    /// How often its ordinary samples may alert in a week. None: there is no budget.
+    pub fn budget_per_week(&self) -> Option<f64> {
+        match self.asked.alert {
+            AlertLevel::PerWeek(pages) => Some(pages),
+            AlertLevel::Rarity(_) => None,
+        }
+    }
+
+    /// Whether others have a part in its budget.
+    pub fn shares_budget(&self) -> bool {
+        self.pool().is_some()
+    }
+
+    /// A budget that is not that of all: its own, or shared by those that a rule names.
+    pub fn own_budget(&self) -> Option<Budget> {
+        self.settings.budget
+    }
+
+    /// What is asked of a detector, but for the series' age.
+    pub(crate) fn asked(&self) -> Asked {
+        self.asked
+    }
+
+    /// What is asked of a detector, but for the series' age and the budget.
+    pub(super) fn set_asked(&mut self) {
+        let sigmas = alert_sigmas(self.sensitivity, self.settings.sensitivity);
+        self.asked = Asked {
+            sensitivity: self.sensitivity,
+            outside: normal::cdf(-self.sensitivity.get()),
+            alert: self.asked.alert,
+            shift: normal::rarity(sigmas) - normal::rarity(ALERT_SIGMAS),
+            young: false,
+            moment: Moment::default(),
+            weights: self.asked.weights,
+        };
+    }
+
+    pub(crate) fn set_sensitivity(&mut self, sensitivity: Sensitivity) {
+        self.sensitivity = sensitivity;
+        self.set_asked();
+    }
+}
