@@ -477,14 +477,27 @@ impl Engine {
         self.knowledge.apply(event, at);
     }
 
-    /// Hands on all memory as bytes, part by part: see [`snapshot`](Engine::snapshot). Ends with the first error of `each`.
-    pub fn snapshot_parts<E>(&self, each: impl FnMut(String, Vec<u8>) -> Result<(), E>) -> Result<(), E> {
-        self.knowledge.snapshot_parts(each)
-    }
-
-    /// All memory as bytes, in parts.
+    /// All memory as bytes, in parts by name.
     pub fn snapshot(&self) -> Vec<(String, Vec<u8>)> {
         self.knowledge.snapshot()
+    }
+
+    /// Begins a snapshot of this moment that is taken a little at a time, whatever comes between: what changes before its part was
+    /// handed out is copied first, so that all parts together are what [`snapshot`](Engine::snapshot) would give now. A snapshot that
+    /// was being taken ends. Gives the parts that belong to no one series; [`snapshot_more`](Engine::snapshot_more) gives the others.
+    pub fn begin_snapshot(&mut self) -> Vec<(String, Vec<u8>)> {
+        self.knowledge.begin_snapshot()
+    }
+
+    /// Further parts of the snapshot that began, about so many bytes of memory in all; more where much that changed is held for
+    /// it. None is left where it gives none.
+    pub fn snapshot_more(&mut self, bytes: u64) -> Vec<(String, Vec<u8>)> {
+        self.knowledge.snapshot_more(bytes)
+    }
+
+    /// Ends a snapshot early: nothing is copied for it any more.
+    pub fn end_snapshot(&mut self) {
+        self.knowledge.end_snapshot();
     }
 
     /// One turn: settle what is due, reflect, analyze, plan, dispatch. Time never runs back: a `now` before the last

@@ -138,6 +138,8 @@ pub struct Knowledge {
     idle_next: Timestamp,
     pub(crate) scratch: Scratch,
     threads: usize,
+    /// How many parts with series were handed out of the snapshot that is being taken.
+    handed_out: usize,
     /// What the configuration says of series, each once.
     settings: Vec<Arc<series::Settings>>,
 }
@@ -207,6 +209,7 @@ impl Knowledge {
             idle_next: Timestamp::from_millis(i64::MIN),
             scratch: Scratch::default(),
             threads: 1,
+            handed_out: 0,
             settings: Vec::new(),
         }
     }
@@ -637,7 +640,7 @@ impl Knowledge {
 
     fn share_budget(&mut self) {
         let Knowledge { shards, config, general, .. } = self;
-        for series in shards.iter_mut().flat_map(Shard::iter_mut) {
+        for series in shards.iter_mut().flat_map(Shard::iter_to_derive) {
             series.set_share(general.share_of(series, config));
         }
     }
@@ -649,7 +652,7 @@ impl Knowledge {
         }
         self.general.fleet = self.general.features.clone();
         let Knowledge { shards, general, .. } = self;
-        shards.iter_mut().flat_map(Shard::iter_mut).for_each(|series| series.set_weights(&general.fleet));
+        shards.iter_mut().flat_map(Shard::iter_to_derive).for_each(|series| series.set_weights(&general.fleet));
     }
 
     /// Series that were read as another kind than the configuration says now: what they hold is something else.
@@ -677,7 +680,7 @@ impl Knowledge {
             }),
             false => shards.iter_mut().for_each(refresh),
         }
-        shards.iter_mut().flat_map(Shard::iter_mut).for_each(|series| series.share_settings(settings));
+        shards.iter_mut().flat_map(Shard::iter_to_derive).for_each(|series| series.share_settings(settings));
         self.share_budget();
         let Knowledge { config, general, .. } = self;
         general.signals.resize(config.feedback.signal_history);

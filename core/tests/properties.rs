@@ -462,6 +462,34 @@ proptest! {
     }
 
     #[test]
+    fn a_snapshot_that_is_taken_while_life_goes_on_is_that_of_the_moment_it_began(
+        before in script(1..80),
+        after in script(1..60),
+        handed_out in prop::collection::vec(0..4_u8, 60),
+    ) {
+        let mut life = Life::new(8);
+        for deed in &before {
+            let _ = life.does(deed);
+        }
+        let _ = life.engine.observe(&[], life.now);
+        let began = life.restored(8);
+        let mut parts = life.engine.begin_snapshot();
+        for (deed, handed_out) in after.iter().zip(handed_out) {
+            let _ = life.does(deed);
+            if handed_out == 0 {
+                // So few bytes are one series.
+                parts.extend(life.engine.snapshot_more(1));
+            }
+        }
+        while let more = life.engine.snapshot_more(1) && !more.is_empty() {
+            parts.extend(more);
+        }
+        let restored =
+            Engine::restore(small(), Methods::built_in(), 8, &parts, began.now).expect("a snapshot is readable");
+        prop_assert_eq!(restored.snapshot(), began.engine.snapshot());
+    }
+
+    #[test]
     fn events_applied_again_over_the_same_samples_give_the_same_memory(script in script(1..150)) {
         let (mut live, mut told) = (Life::new(8), Life::new(8));
         for (at, deed) in script.iter().enumerate() {

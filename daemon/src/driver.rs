@@ -7,16 +7,18 @@
 mod handle;
 mod intake;
 mod receive;
+mod snapshot;
 mod words;
 
 pub use handle::{Handle, Refused, Reloaded};
 pub use intake::{Fed, Past, Reading};
 #[cfg(test)]
 pub use receive::late;
+pub use snapshot::{FILES, QUERIES, SAMPLES};
 
 use crate::calendar::Watch;
 use crate::config::{self, Config};
-use crate::source::feed::{FileFeed, Place};
+use crate::source::feed::FileFeed;
 use crate::source::host::{Host, Usage};
 use crate::store::samples::SampleLog;
 use crate::store::{Begun, Store, StoreError};
@@ -43,26 +45,6 @@ const BACKLOG_MAX: usize = 100_000;
 
 /// How often a store that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// The first snapshot of a life comes so soon, and as soon as a threshold is learned; each next one after twice as long, up to
-/// `store.snapshot_interval`. So a kill costs half of what a life has seen at most, and memory is written while it is small:
-/// 4 to 10 ms for a host in its first minutes, .1 s for a million samples.
-const FIRST_SNAPSHOT: Span = Span::from_secs(10);
-
-/// Judging waits while memory is written: an early snapshot leaves so many times as long as it took until the next.
-const SNAPSHOT_REST: u64 = 50;
-
-/// The part of a snapshot that says how far files were read.
-pub const FILES: &str = "files";
-
-/// The part of a snapshot that says how far queries were asked.
-pub const QUERIES: &str = "queries";
-
-/// The part of a snapshot that says which segment of samples is the first it does not hold.
-pub const SAMPLES: &str = "samples";
-
-/// Memory is written down as soon as so many bytes of samples wait to be read by a restart.
-const SAMPLES_MAX: u64 = 1 << 30;
 
 /// Events that are stored in one transaction.
 const EVENTS_AT_ONCE: usize = 10_000;
@@ -148,9 +130,7 @@ struct Driver {
     /// Some series of this host has few samples yet.
     host_young: bool,
     calendars: Watch,
-    next_snapshot: Timestamp,
-    /// How long after the next snapshot the one after it comes, unless the configuration wants it sooner.
-    snapshot_after: Span,
+    snapshots: snapshot::Snapshots,
     ids: HashMap<SeriesName, SeriesId>,
     /// What is known of series that others send.
     received: receive::Table,
@@ -209,12 +189,11 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
         host_read_at: None,
         host_young: true,
         calendars,
-        next_snapshot: now,
-        snapshot_after: FIRST_SNAPSHOT,
+        snapshots: snapshot::Snapshots::new(now),
         ids: HashMap::new(),
         received: receive::Table::default(),
     };
-    driver.plan_snapshot(now, Duration::ZERO);
+    driver.plan_snapshot(now);
     driver.read_host(now);
     let thread = std::thread::Builder::new().name("driver".to_owned()).spawn(move || driver.run(&receiver))?;
     Ok((handle, thread))
@@ -249,7 +228,7 @@ impl Driver {
     fn wait(&self, now: Timestamp) -> Duration {
         let rest = self.cycle_after.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
         let cycle = self.engine.next_cycle().max(now + Span::from_millis(u64::try_from(rest).unwrap_or(0)));
-        let mut next = cycle.min(self.next_snapshot).min(self.next_host(now));
+        let mut next = cycle.min(self.snapshots.next_step(now, &self.store)).min(self.next_host(now));
         for file in &self.files {
             next = next.min(file.next_due().unwrap_or(next));
         }
@@ -278,10 +257,7 @@ impl Driver {
         if rested && now >= self.engine.next_cycle() && self.backlog.is_empty() && self.tried().is_ok() {
             self.cycle(now);
         }
-        let full = self.samples.bytes() > SAMPLES_MAX && self.stats.store_problem.is_none();
-        if now >= self.next_snapshot || full {
-            self.snapshot(now);
-        }
+        self.snapshot_step(now);
     }
 
     fn handle(&mut self, input: Input) {
@@ -376,6 +352,7 @@ impl Driver {
 
     fn reload(&mut self, settings: Config, now: Timestamp) -> Result<Reloaded, Refused> {
         self.tried()?;
+        self.end_snapshot(now);
         let at_start =
             |key: &String| key.split(['.', '[']).next().is_some_and(|section| config::AT_START.contains(&section));
         let reloaded = Reloaded {
@@ -410,6 +387,7 @@ impl Driver {
         }
         let Some(calendars) = read else { return };
         let config = homeostat::config::Config { calendars, ..engine.clone() };
+        self.end_snapshot(now);
         match self.engine.reconfigure(config.clone(), now) {
             Ok(events) => {
                 self.settings.engine = config;
@@ -485,7 +463,7 @@ impl Driver {
                     crate::log::notable(piece.iter().map(|(_, event)| event));
                     let learned = |(_, event): &(Timestamp, Event)| matches!(event, Event::ThresholdLearned { .. });
                     if self.stats.snapshots == 0 && piece.iter().any(learned) {
-                        self.next_snapshot = self.next_snapshot.min(now);
+                        self.snapshots.come_at_once(now);
                     }
                     for (seq, (at, event)) in (first..).zip(piece) {
                         self.publish(seq, at, event);
@@ -529,63 +507,12 @@ impl Driver {
         let _ = self.live.send(Arc::new(Stored { seq, at, v: EVENT_VERSION, event }));
     }
 
-    /// Says when the next snapshot comes, after one that took `took`.
-    fn plan_snapshot(&mut self, now: Timestamp, took: Duration) {
-        let most = self.settings.daemon.store.snapshot_interval;
-        let cost = Span::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-        self.next_snapshot = now + self.snapshot_after.max(cost * SNAPSHOT_REST).min(most);
-        self.snapshot_after = (self.snapshot_after * 2).min(most.max(FIRST_SNAPSHOT));
-    }
-
-    fn snapshot(&mut self, now: Timestamp) {
-        let begun = Instant::now();
-        // Events that memory knows and the journal does not would be missing from the journal for ever.
-        if self.backlog.is_empty() {
-            self.write_snapshot(now, begun);
-        }
-        self.plan_snapshot(now, begun.elapsed());
-    }
-
-    fn write_snapshot(&mut self, now: Timestamp, begun: Instant) {
-        // With the samples that the rows gave: neither is there without the other.
-        let places: Vec<Place> = self.files.iter_mut().filter_map(FileFeed::place).collect();
-        let places = serde_json::to_vec(&places).expect("a place is text and numbers");
-        let reached = serde_json::to_vec(&self.reached).expect("names and times are text");
-        let Driver { engine, store, samples, .. } = self;
-        let mut bytes = 0;
-        let stored = samples.cut().and_then(|segment| {
-            store.write_snapshot_of(|put| {
-                engine.snapshot_parts(|part, body| {
-                    bytes += body.len();
-                    put(&part, &body)
-                })?;
-                put(FILES, &places)?;
-                put(QUERIES, &reached)?;
-                put(SAMPLES, segment.to_string().as_bytes())
-            })?;
-            samples.forget_before(segment)?;
-            let retention = &self.settings.daemon.store;
-            store.prune(now - retention.retention, retention.retention_max)
-        });
-        match stored {
-            Ok(()) => {
-                self.stats.snapshots += 1;
-                tracing::debug!(bytes, seconds = begun.elapsed().as_secs_f64(), "memory was written down");
-            }
-            Err(error) => {
-                self.failed(&error);
-            }
-        }
-    }
-
     /// Stores what there is, and a snapshot.
     fn finish(mut self) {
         self.retry_at = None;
         self.commit(Vec::new());
         let now = self.clock.now();
-        let before = self.stats.snapshots;
-        self.snapshot(now);
-        if self.stats.snapshots > before
+        if self.snapshot_whole(now)
             && let Err(error) = self.store.ends()
         {
             tracing::warn!("the store does not say that it was stopped in order: {error}");

@@ -11,7 +11,7 @@ use homeostat::analyze::strategy::Methods;
 use homeostat::engine::Engine;
 use homeostat::event::Event;
 use homeostat::knowledge::SeriesId;
-use homeostat::knowledge::snapshot::{GENERAL, SnapshotError};
+use homeostat::knowledge::snapshot::{GENERAL, SnapshotError, holds_series};
 use homeostat::monitor::Sample;
 use homeostat::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -239,11 +239,11 @@ fn from_snapshot(config: &Config, store: &Store, snapshot: Snapshot, now: Timest
                 }
             };
             // Which series a part of these held nobody knows: all of them stand behind those that are there.
-            match part.starts_with("shard/") {
+            match holds_series(part) {
                 true if shards_stand_in => {}
                 true => {
                     shards_stand_in = true;
-                    let of_series = spare.iter().filter(|(name, _)| name.starts_with("shard/"));
+                    let of_series = spare.iter().filter(|(name, _)| holds_series(name));
                     parts.extend(of_series.map(|(name, body)| (format!("{name}/journal"), body.clone())));
                 }
                 false => parts.extend(spare.iter().find(|(name, _)| name == part).cloned()),
@@ -294,7 +294,7 @@ fn tell_lost(store: &Store, part: &str, aside: Option<&Path>) {
             "which samples it holds; those that are written down are taken in once more, and known again"
         }
         driver::QUERIES => "how far queries were asked; their history is asked again",
-        part if part.starts_with("shard/") => {
+        part if holds_series(part) => {
             "samples of the series in it; thresholds and sensitivities are as the journal tells, files are read and history is \
              asked again, and the rest is learned from what comes"
         }

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Version of the file's form. A file of a later one is refused; an earlier one is brought up by [`MIGRATIONS`].
-const STORE_VERSION: u32 = 4;
+const STORE_VERSION: u32 = 5;
 
 /// What brings a file from one version to the next; the first makes an empty file.
 const MIGRATIONS: [&str; STORE_VERSION as usize] = [
@@ -57,7 +57,12 @@ const MIGRATIONS: [&str; STORE_VERSION as usize] = [
          body text not null
      ) strict;",
     "create table audit (id integer primary key autoincrement, at integer not null, body text not null) strict;",
+    // The snapshot that is being written, or what is left of the one before.
+    "create table coming (part text primary key, body blob not null, sum integer) strict;",
 ];
+
+/// Parts of an old snapshot that are removed in one go.
+const CLEARED_AT_ONCE: usize = 4;
 
 /// A file beside the store that says of it that it is damaged.
 const MARK: &str = "homeostat.db.is-damaged";
@@ -98,6 +103,8 @@ pub struct Store {
     _lock: File,
     last_seq: u64,
     snapshot_seq: u64,
+    /// The table of the snapshot that is to come may hold something.
+    leftover: bool,
     ended: Ended,
 }
 
@@ -155,7 +162,7 @@ impl Store {
         };
         let (last_seq, snapshot_seq) = (counter("seq")?, counter("snapshot_seq")?);
         let ended = begun::look(&path, &connection, last_seq)?;
-        Ok(Store { connection, last_seq, snapshot_seq, ended, _lock: lock, path })
+        Ok(Store { connection, last_seq, snapshot_seq, leftover: true, ended, _lock: lock, path })
     }
 
     /// Has the next start set the file aside: damage that a write met may be where no reading comes by.
@@ -249,31 +256,68 @@ impl Store {
         Journal { store: self, after: self.snapshot_seq, before: None, read: VecDeque::new() }
     }
 
-    /// The same as [`write_snapshot_of`](Store::write_snapshot_of), of parts that are there.
+    /// Writes a whole snapshot, which knows all events so far.
     #[cfg(test)]
     pub fn write_snapshot(&mut self, parts: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
-        self.write_snapshot_of(|put| parts.iter().try_for_each(|(part, body)| put(part, body)))
+        while self.clear_some()? {}
+        self.put_parts(parts)?;
+        self.end_snapshot(self.last_seq)
     }
 
-    /// Replaces the snapshot, which knows all events so far. Parts are put one by one, so that they need not all be there at once.
-    pub fn write_snapshot_of(
-        &mut self,
-        parts: impl FnOnce(&mut dyn FnMut(&str, &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        let sql = |source: rusqlite::Error| error(&path, source);
+    /// Writes parts of the snapshot that is to come. They count when it ends, and not before.
+    pub fn put_parts(&mut self, parts: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+        self.leftover = true;
+        self.unsynchronised(|connection| {
+            let transaction = connection.transaction()?;
+            for (part, body) in parts {
+                let text = "insert into coming (part, body, sum) values (?1, ?2, ?3)";
+                transaction.execute(text, params![part, body, sum(body)])?;
+            }
+            transaction.commit()
+        })
+    }
+
+    /// From here on the parts that were put are the snapshot, which knows events up to `knows`.
+    pub fn end_snapshot(&mut self, knows: u64) -> Result<(), StoreError> {
+        let sql = |source: rusqlite::Error| error(&self.path, source);
         let transaction = self.connection.transaction().map_err(sql)?;
-        transaction.execute("delete from snapshot", []).map_err(sql)?;
-        parts(&mut |part, body| {
-            let text = "insert into snapshot (part, body, sum) values (?1, ?2, ?3)";
-            transaction.execute(text, params![part, body, sum(body)]).map(|_| ()).map_err(sql)
-        })?;
+        // The tables change their names, whatever they hold.
+        let text = "alter table snapshot rename to before;
+                    alter table coming rename to snapshot;
+                    alter table before rename to coming;";
+        transaction.execute_batch(text).map_err(sql)?;
         transaction
-            .execute("update counters set value = ?1 where name = 'snapshot_seq'", [self.last_seq as i64])
+            .execute("update counters set value = ?1 where name = 'snapshot_seq'", [knows as i64])
             .map_err(sql)?;
         transaction.commit().map_err(sql)?;
-        self.snapshot_seq = self.last_seq;
+        self.snapshot_seq = knows;
         Ok(())
+    }
+
+    /// Whether parts lie around of a snapshot that counts no longer, or never did.
+    pub fn has_leftover(&self) -> bool {
+        self.leftover
+    }
+
+    /// Removes some of those. Whether more of them are left.
+    pub fn clear_some(&mut self) -> Result<bool, StoreError> {
+        let cleared = self.unsynchronised(|connection| {
+            let text = "delete from coming where rowid in (select rowid from coming limit ?1)";
+            connection.execute(text, [CLEARED_AT_ONCE as i64])
+        })?;
+        self.leftover = cleared == CLEARED_AT_ONCE;
+        Ok(self.leftover)
+    }
+
+    /// Does what counts only once something later is on the disk, which takes it along.
+    fn unsynchronised<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let done =
+            self.connection.execute_batch("pragma synchronous = normal").and_then(|()| work(&mut self.connection));
+        let again = self.connection.execute_batch("pragma synchronous = full");
+        done.and_then(|done| again.map(|()| done)).map_err(|source| error(&self.path, source))
     }
 
     pub fn read_snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
@@ -495,12 +539,12 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let mut store = Store::open(dir.path()).expect("a new store");
         let part = |name: &str, body: &[u8]| (name.to_owned(), body.to_vec());
-        store.write_snapshot(&[part("general", &[1, 2]), part("shard/0", &[3, 4])]).expect("room");
-        store.connection.execute_batch("update snapshot set body = x'0305' where part = 'shard/0'").expect("writable");
+        store.write_snapshot(&[part("general", &[1, 2]), part("series/0", &[3, 4])]).expect("room");
+        store.connection.execute_batch("update snapshot set body = x'0305' where part = 'series/0'").expect("writable");
         let snapshot = store.read_snapshot().expect("readable").expect("one was written");
         assert_eq!(snapshot.parts, [part("general", &[1, 2])]);
-        assert_eq!(snapshot.damaged, [part("shard/0", &[3, 5])]);
-        let aside = store.set_aside("shard/0", &[3, 5]).expect("room");
+        assert_eq!(snapshot.damaged, [part("series/0", &[3, 5])]);
+        let aside = store.set_aside("series/0", &[3, 5]).expect("room");
         assert_eq!(std::fs::read(aside).expect("kept"), [3, 5]);
     }
 
@@ -510,7 +554,7 @@ mod tests {
         let mut store = Store::open(dir.path()).expect("a new store");
         store.append(&[added("a")]).expect("room");
         store.write_snapshot(&[("general".to_owned(), vec![1, 2, 3])]).expect("room");
-        let first = "alter table snapshot drop column sum; drop table kept; drop table verdicts; drop table audit; pragma user_version = 1";
+        let first = "alter table snapshot drop column sum; drop table kept; drop table verdicts; drop table audit; drop table coming; pragma user_version = 1";
         store.connection.execute_batch(first).expect("as the first version made it");
         drop(store);
         let store = Store::open(dir.path()).expect("brought up");

@@ -412,7 +412,9 @@ fn a_damaged_part_of_a_snapshot_is_set_aside_and_the_rest_goes_on() {
         let rows = select.query_map([], |row| row.get(0)).expect("rows");
         rows.collect::<Result<_, _>>().expect("texts")
     };
-    assert_eq!(parts.len(), 13, "general, files, queries, samples, histograms and eight shards: {parts:?}");
+    for part in ["general", "histograms", "files", "queries", "samples", "series/0"] {
+        assert!(parts.iter().any(|written| written == part), "{part}: {parts:?}");
+    }
     for part in parts {
         // One byte in the middle is another one than was written.
         let body: Vec<u8> = {

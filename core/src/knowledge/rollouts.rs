@@ -1,7 +1,7 @@
 //! What alert rules elsewhere are served of what was learned here: the memory of it, series by series.
 
-use super::Knowledge;
 use super::series::Series;
+use super::{Knowledge, SeriesId};
 use crate::rollout::{Rollout, Step};
 use crate::series::SeriesName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,8 +25,12 @@ impl Knowledge {
             }
             _ => BTreeSet::new(),
         };
-        for series in self.shards.iter_mut().flat_map(super::Shard::iter_mut) {
-            if let Some(at) = series.settings.rules.iter().position(|one| one.name == rule) {
+        let named = |series: &Series| series.settings.rules.iter().position(|one| one.name == rule);
+        let ids: Vec<SeriesId> = self.names.values().copied().collect();
+        for id in ids {
+            if let Some(at) = self.get(id).and_then(named)
+                && let Some(series) = self.get_mut(id)
+            {
                 let is_first = first.contains(&series.settings.rules[at].key(series.name()));
                 series.move_on(at, to, is_first);
             }

@@ -1,7 +1,7 @@
-//! All memory as bytes, in parts: one for what is general, one per shard, one for histograms. MessagePack with names, so that a later version
-//! can read what an earlier one wrote.
+//! All memory as bytes, in parts: one for what is general, one for histograms, the rest some series each. MessagePack with names, so that
+//! a later version can read what an earlier one wrote.
 
-use super::{Knowledge, Series};
+use super::{Knowledge, Series, Shard};
 use crate::analyze::strategy::Methods;
 use crate::config::Config;
 use crate::side_by_side::side_by_side;
@@ -14,11 +14,14 @@ pub const SNAPSHOT_VERSION: u16 = 1;
 
 /// The part without which there is no memory: all that belongs to no one series.
 pub const GENERAL: &str = "general";
-const SHARD: &str = "shard/";
+const SERIES: &str = "series/";
 const HISTOGRAMS: &str = "histograms";
 
 /// Series in one part at most, which are some tens of megabytes where their windows are full.
 const PART: usize = 4_096;
+
+/// About so many bytes of series that changed before they were handed out may be held; over it they are handed out at once.
+const HELD_MAX: u64 = 64 << 20;
 
 /// Parts that are taken apart at once, each on a thread.
 const DECODED_AT_ONCE: usize = 4;
@@ -55,37 +58,38 @@ struct In<T> {
 impl Knowledge {
     /// Names and bytes of all parts.
     pub fn snapshot(&self) -> Vec<(String, Vec<u8>)> {
-        let mut parts = Vec::new();
-        let all = self.snapshot_parts(|name, body| {
-            parts.push((name, body));
-            Ok::<(), std::convert::Infallible>(())
-        });
-        let Ok(()) = all;
-        parts
+        let series: Vec<&Series> = self.series().collect();
+        let encoded = encode_parts(&series, PART, self.threads);
+        let series = encoded.into_iter().enumerate().map(|(part, body)| (format!("{SERIES}{part}"), body));
+        self.general_parts().into_iter().chain(series).collect()
     }
 
-    /// Hands on one part after the other, so that no more of them is there at once than threads work on them; ends with the first error
-    /// of `each`.
-    pub fn snapshot_parts<E>(&self, mut each: impl FnMut(String, Vec<u8>) -> Result<(), E>) -> Result<(), E> {
-        each(GENERAL.to_owned(), encode(&self.general))?;
-        let mut by_shard: Vec<Vec<&Series>> = vec![Vec::new(); self.shards.len()];
-        for (name, id) in &self.names {
-            let series = self.get(*id).unwrap_or_else(|| panic!("{name} is listed, so it is held"));
-            by_shard[usize::from(id.shard)].push(series);
-        }
-        let parts = by_shard.iter().enumerate().flat_map(|(shard, series)| {
-            let some = series.chunks(PART).enumerate().skip(1);
-            let further = some.map(move |(part, some)| (format!("{SHARD}{shard}/{part}"), some));
-            std::iter::once((format!("{SHARD}{shard}"), &series[..series.len().min(PART)])).chain(further)
-        });
-        let parts: Vec<(String, &[&Series])> = parts.collect();
-        for some in parts.chunks(self.threads()) {
-            let encoded = side_by_side(some, some.len(), &mut (), |(_, series), ()| encode(series));
-            for ((name, _), body) in some.iter().zip(encoded) {
-                each(name.clone(), body)?;
-            }
-        }
-        each(HISTOGRAMS.to_owned(), encode(&self.histograms.memory()))
+    /// What belongs to no one series.
+    fn general_parts(&self) -> Vec<(String, Vec<u8>)> {
+        let histograms = encode(&self.histograms.memory());
+        vec![(GENERAL.to_owned(), encode(&self.general)), (HISTOGRAMS.to_owned(), histograms)]
+    }
+
+    pub(crate) fn begin_snapshot(&mut self) -> Vec<(String, Vec<u8>)> {
+        self.shards.iter_mut().for_each(Shard::begin_snapshot);
+        self.handed_out = 0;
+        self.general_parts()
+    }
+
+    pub(crate) fn snapshot_more(&mut self, bytes: u64) -> Vec<(String, Vec<u8>)> {
+        let held: u64 = self.shards.iter().map(Shard::bytes_before).sum();
+        let mut left = bytes.max(held.saturating_sub(HELD_MAX));
+        let mut series = Vec::new();
+        self.shards.iter_mut().for_each(|shard| shard.hand_out_before(&mut left, &mut series));
+        self.shards.iter_mut().for_each(|shard| shard.hand_out(&mut left, &mut series));
+        let encoded = encode_parts(&series, series.len().div_ceil(self.threads).min(PART), self.threads);
+        let first = self.handed_out;
+        self.handed_out += encoded.len();
+        (first..).zip(encoded).map(|(part, body)| (format!("{SERIES}{part}"), body)).collect()
+    }
+
+    pub(crate) fn end_snapshot(&mut self) {
+        self.shards.iter_mut().for_each(Shard::end_snapshot);
     }
 
     /// Memory as it was when the snapshot was made. The number of shards may be another one now; the configuration too. A series that
@@ -100,7 +104,7 @@ impl Knowledge {
         let (_, bytes) = parts.iter().find(|(name, _)| name == GENERAL).ok_or(SnapshotError::Incomplete)?;
         let mut knowledge = Knowledge::new(config, methods, shards, now);
         knowledge.general = decode(GENERAL, bytes)?;
-        let of_series: Vec<&(String, Vec<u8>)> = parts.iter().filter(|(name, _)| name.starts_with(SHARD)).collect();
+        let of_series: Vec<&(String, Vec<u8>)> = parts.iter().filter(|(name, _)| holds_series(name)).collect();
         for some in of_series.chunks(DECODED_AT_ONCE) {
             let decoded =
                 side_by_side(some, some.len(), &mut (), |(name, bytes), ()| decode::<Vec<Series>>(name, bytes));
@@ -119,6 +123,17 @@ impl Knowledge {
         knowledge.reconfigure(config);
         Ok(knowledge)
     }
+}
+
+/// Whether a part of this name holds series; an earlier version made one per shard.
+pub fn holds_series(part: &str) -> bool {
+    part.starts_with(SERIES) || part.starts_with("shard/")
+}
+
+/// Series in parts of so many, encoded side by side.
+fn encode_parts<T: Serialize + Sync>(series: &[T], each: usize, threads: usize) -> Vec<Vec<u8>> {
+    let parts: Vec<&[T]> = series.chunks(each.max(1)).collect();
+    side_by_side(&parts, threads, &mut (), |part, ()| encode(part))
 }
 
 fn encode<T: Serialize>(body: &T) -> Vec<u8> {

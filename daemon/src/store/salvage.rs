@@ -240,7 +240,7 @@ mod tests {
         let events: Vec<_> = (0..500).map(added).collect();
         store.append(&events[..400]).expect("room");
         let part = |name: &str, byte: u8| (name.to_owned(), vec![byte; 20_000]);
-        let parts = [part("general", 1), part("shard/0", 2), part("shard/1", 3)];
+        let parts = [part("general", 1), part("series/0", 2), part("series/1", 3)];
         store.write_snapshot(&parts).expect("room");
         store.append(&events[400..]).expect("room");
         drop(store);

@@ -63,7 +63,7 @@ impl Sketched {
         varint::put(given as u64, &mut bytes);
         varint::put(self.until.saturating_sub(self.one_at).max(0) as u64, &mut bytes);
         self.sketch.encode(&mut bytes);
-        bytes.into_boxed_slice()
+        Box::from(&bytes[..])
     }
 
     /// Samples that are distributed as those that the sketch took in, evenly over its time and in no order.

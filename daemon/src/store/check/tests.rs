@@ -137,10 +137,10 @@ fn each_damage_is_found_and_told_with_what_to_do() {
         ("delete from events where seq < 23", "journal: events 21 to 22 are missing, which the snapshot does not know"),
         ("update events set body = '{}' where seq = 7", "journal: 1 events cannot be read, the first is 7"),
         ("update counters set value = 22 where name = 'seq'", "counts up to 22 alone"),
-        ("update snapshot set body = x'00' where part = 'shard/0'", "snapshot: part shard/0 is not what was written"),
+        ("update snapshot set body = x'00' where part = 'series/0'", "snapshot: part series/0 is not what was written"),
         (
-            "update snapshot set body = x'00', sum = null where part = 'shard/0'",
-            "part `shard/0` of the snapshot is damaged",
+            "update snapshot set body = x'00', sum = null where part = 'series/0'",
+            "part `series/0` of the snapshot is damaged",
         ),
         ("update snapshot set body = x'00', sum = null where part = 'files'", "snapshot: part files cannot be read"),
         ("delete from snapshot where part = 'general'", "the snapshot has no part"),
