@@ -160,7 +160,7 @@ impl Knowledge {
         if !self.names.contains_key(name) {
             let mut series = Series::new(name.clone(), declared, &self.config, now);
             series.derived_from = derived_from.cloned();
-            series.inherited = self.prior_of(&series);
+            series.inherited = self.prior_of(&series).map(Box::new);
             self.insert(series);
         }
     }

@@ -6,7 +6,6 @@
 
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 use std::ops::Range;
 
 /// Alerts that are remembered; the oldest is forgotten first.
@@ -14,18 +13,18 @@ const ALERTS_MAX: usize = 64;
 
 /// The alerts of one series, oldest first, each from its first sample up to its end; the last may be open.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Masks(VecDeque<(Timestamp, Option<Timestamp>)>);
+pub struct Masks(Vec<(Timestamp, Option<Timestamp>)>);
 
 impl Masks {
     pub(crate) fn open(&mut self, from: Timestamp) {
         if self.0.len() == ALERTS_MAX {
-            self.0.pop_front();
+            self.0.remove(0);
         }
-        self.0.push_back((from, None));
+        self.0.push((from, None));
     }
 
     pub(crate) fn close(&mut self, until: Timestamp) {
-        if let Some((_, end @ None)) = self.0.back_mut() {
+        if let Some((_, end @ None)) = self.0.last_mut() {
             *end = Some(until);
         }
     }
@@ -36,13 +35,13 @@ impl Masks {
         let at = self.0.partition_point(|(begin, _)| *begin < from);
         self.0.insert(at, (from, Some(until)));
         if self.0.len() > ALERTS_MAX {
-            self.0.pop_front();
+            self.0.remove(0);
         }
     }
 
     /// Covers nothing of a time; what lies before and after it stays.
     pub(crate) fn uncover(&mut self, from: Timestamp, until: Timestamp) {
-        let mut left = VecDeque::with_capacity(self.0.len() + 1);
+        let mut left = Vec::with_capacity(self.0.len() + 1);
         for (begin, end) in self.0.drain(..) {
             let before = (begin, Some(end.map_or(from, |end| end.min(from))));
             let after = (begin.max(until), end);
@@ -54,14 +53,14 @@ impl Masks {
 
     /// Lets go of alerts that ended before the window's oldest sample.
     pub(crate) fn forget(&mut self, before: Timestamp) {
-        while self.0.front().is_some_and(|(_, end)| end.is_some_and(|end| end <= before)) {
-            self.0.pop_front();
+        while self.0.first().is_some_and(|(_, end)| end.is_some_and(|end| end <= before)) {
+            self.0.remove(0);
         }
     }
 
     /// Whether it covers all that comes from now on.
     pub(crate) fn is_open(&self) -> bool {
-        self.0.back().is_some_and(|(_, end)| end.is_none())
+        self.0.last().is_some_and(|(_, end)| end.is_none())
     }
 
     /// Covers nothing from then on.

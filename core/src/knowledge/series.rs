@@ -34,7 +34,6 @@ use crate::units::Sensitivity;
 use crate::versus::{Book, Live, StaticBounds};
 use serde::{Deserialize, Serialize};
 pub use settings::Settings;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Different settings that series are held against, to share them.
@@ -112,7 +111,8 @@ impl Noticed {
 }
 
 /// What every sample touches stands first, in as few lines of the processor's cache as it fits: with many series, waiting
-/// for memory is most of what a sample costs.
+/// for memory is most of what a sample costs. All of it is held to 1024 bytes, beside what it points to: the next size that memory is
+/// given out in is a quarter more, for each of a million.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[repr(C)]
 pub struct Series {
@@ -153,21 +153,28 @@ pub struct Series {
     pub(crate) last_breach: Option<(Timestamp, f64)>,
     pub(crate) name: SeriesName,
     pub(crate) declared: Option<Kind>,
+    /// The kind that the configuration said when that was last looked at.
+    #[serde(default)]
+    asked_kind: Option<Kind>,
+    /// Its name says that its value is a moment, or nothing at all.
+    #[serde(skip)]
+    is_info: bool,
+    /// A verdict or a failed expectation asks for it to be learned again.
+    pub(crate) relearn: bool,
+    /// What people said of it in so many words: verdicts without those of a weight.
+    pub(crate) verdicts: u32,
     /// The histogram it is made of, by name; none: samples of it come from outside.
     #[serde(default)]
     pub(crate) derived_from: Option<SeriesName>,
     /// What a series like it says of it, until its own detector begins.
     #[serde(default)]
-    pub(crate) inherited: Option<DetectorState>,
+    pub(crate) inherited: Option<Box<DetectorState>>,
     /// Which bucket it is, when it is one; found anew from its name.
     #[serde(skip)]
     pub(crate) part: Option<Part>,
     /// Of all series that the configuration says the same of, one.
     #[serde(skip)]
     pub(crate) settings: Arc<Settings>,
-    /// Its name says that its value is a moment, or nothing at all.
-    #[serde(skip)]
-    is_info: bool,
     /// The latest threshold that was learned.
     pub(crate) learned: Option<Arc<Threshold>>,
     /// How the strategies did up to then, with the bounds that each would have set then.
@@ -180,22 +187,18 @@ pub struct Series {
     /// Where the configuration had it start when that was last looked at.
     #[serde(default)]
     prior: Sensitivity,
-    /// The same of its strategy and of its kind.
+    /// The same of its strategy.
     #[serde(default)]
     asked_strategy: StrategyName,
-    #[serde(default)]
-    asked_kind: Option<Kind>,
     /// By which zone its days are reckoned; empty: UTC.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     asked_zone: String,
     pub(crate) trust: Trust,
-    /// What people said of it in so many words: verdicts without those of a weight.
-    pub(crate) verdicts: u32,
     /// What those said of each feature of its detector, and what spoke at the onset of its latest alerts, oldest first.
     #[serde(default)]
     features: Heard,
     #[serde(default)]
-    spoken: VecDeque<(Timestamp, Spoke)>,
+    spoken: Vec<(Timestamp, Spoke)>,
     /// What was lately said of its alerts, or done about them, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     implied: Vec<hear::Implied>,
@@ -207,7 +210,7 @@ pub struct Series {
     excused: Option<Timestamp>,
     /// What its confidence claimed last, while the week of it runs.
     #[serde(default)]
-    pub(crate) claim: Option<Running>,
+    pub(crate) claim: Option<Box<Running>>,
     /// Since when the series has its present level, after a shift: what came before is not learned from.
     #[serde(default)]
     pub(crate) level_since: Option<Timestamp>,
@@ -219,8 +222,6 @@ pub struct Series {
     /// When it was learned last, and how many samples had been admitted then.
     pub(crate) learned_at: Option<Timestamp>,
     pub(crate) learned_admitted: u64,
-    /// A verdict or a failed expectation asks for it to be learned again.
-    pub(crate) relearn: bool,
 }
 
 impl Series {
@@ -260,7 +261,7 @@ impl Series {
             trust: Trust::FULL,
             verdicts: 0,
             features: Heard::default(),
-            spoken: VecDeque::new(),
+            spoken: Vec::new(),
             implied: Vec::new(),
             tally: Tally::default(),
             alarm: Alarm::default(),
@@ -380,9 +381,9 @@ impl Series {
         self.masks.open(first);
         if !spoke.is_empty() {
             if self.spoken.len() == SPOKEN_KEPT {
-                self.spoken.pop_front();
+                self.spoken.remove(0);
             }
-            self.spoken.push_back((at, spoke));
+            self.spoken.push((at, spoke));
         }
         first
     }
@@ -394,13 +395,14 @@ impl Series {
         if let (None, Some(asked), Some(learned), true) = (&self.claim, self.budget_per_week(), &self.learned, pages) {
             let gaps = self.window.len().saturating_sub(1).max(1) as f64;
             let interval = self.window.span().scaled(1.0 / gaps);
-            self.claim = Some(Running::new(learned.confidence.get(), most_pages(asked), now, self.admitted, interval));
+            let claims = Running::new(learned.confidence.get(), most_pages(asked), now, self.admitted, interval);
+            self.claim = Some(Box::new(claims));
         }
     }
 
     /// What its confidence claimed last, while the week of it runs.
     pub fn claim(&self) -> Option<&Running> {
-        self.claim.as_ref()
+        self.claim.as_deref()
     }
 
     pub(crate) fn alert_ends(&mut self, at: Timestamp) {
@@ -589,4 +591,12 @@ impl Series {
 /// As it is stored: UTC, which is what was before zones could be named, is empty.
 fn zone_of(settings: &Settings) -> String {
     settings.reckoning.zone.offsets().map_or(String::new(), |offsets| offsets.zone().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_series_fits_what_memory_is_given_out_in() {
+        assert!(size_of::<super::Series>() <= 1024, "{} bytes", size_of::<super::Series>());
+    }
 }

@@ -230,7 +230,7 @@ impl Series {
         }
         let prior = self.inherited.take();
         let baseline = Baseline::sorted(self.kind(), &at, &values, &mut scratch).reckoned(&self.settings.reckoning);
-        self.detector = Some(detector.start(&baseline, prior.as_ref()));
+        self.detector = Some(detector.start(&baseline, prior.as_deref()));
     }
 
     /// Bounds are those in force; a detector's where it tracks, or where there are none. Alerts are a detector's own, or what

@@ -103,15 +103,15 @@ impl Series {
     }
 
     fn bytes_beside_window(&self) -> usize {
-        let of_detector = |state: &Option<DetectorState>| state.as_ref().map_or(0, DetectorState::bytes);
+        let of_detector = |state: Option<&DetectorState>| state.map_or(0, DetectorState::bytes);
         let of_threshold = |threshold: &Option<Arc<Threshold>>| threshold.as_ref().map_or(0, |one| bytes_of(one));
         let in_force = if self.active() { 0 } else { of_threshold(&self.in_force) };
         let merits = self.merits.len() * size_of::<crate::analyze::strategy::adaptive::Merit>();
         size_of::<Series>()
             + TABLES
             + self.name.as_str().len()
-            + of_detector(&self.detector)
-            + of_detector(&self.inherited)
+            + of_detector(self.detector.as_ref())
+            + of_detector(self.inherited.as_deref())
             + of_threshold(&self.learned)
             + in_force
             + merits
