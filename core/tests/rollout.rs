@@ -307,6 +307,79 @@ fn a_trial_of_which_nothing_is_left_ends_and_another_may_begin() {
 }
 
 #[test]
+fn a_rule_that_compares_otherwise_begins_anew_and_says_so() {
+    let mut config = with(rule(LITERAL), certain());
+    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
+    config.rollout.watch = Span::minutes(30);
+    let mut world = World::new(config);
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    while names(&world).last() != Some(&Step::Kept) {
+        ordinary(&mut world, &ids, 1);
+    }
+    assert!(served(&world).values().all(|value| *value > 100.0), "{:?}", served(&world));
+    let under = Rule { direction: Direction::Lower, literal: 70.0, ..rule(LITERAL) };
+    world.reconfigure(|config| config.rules = vec![Arc::new(under.clone())]);
+    assert!(served(&world).is_empty(), "the literal stands, as for a new rule");
+    world.cycles(3);
+    let made = steps(&world);
+    let ended = (Step::RolledBack, "the rule compares otherwise now, < by (host) in place of > by (host)");
+    assert!(made.contains(&ended) && made.last().map(|(step, _)| *step) == Some(Step::Shadow), "{made:?}");
+    let trial = world.series(ids[0]).releases().find_map(|(_, release)| release.trial.as_deref()).expect("a trial");
+    assert_eq!(trial.before, None, "beside the literal");
+    while names(&world).last() != Some(&Step::Kept) {
+        ordinary(&mut world, &ids, 1);
+    }
+    assert!(served(&world).values().all(|value| *value < 100.0), "{:?}", served(&world));
+
+    // The same where it was configured otherwise while nothing ran, and where other labels tell its thresholds apart.
+    let parts = world.engine.snapshot();
+    let for_all = Rule { by: Vec::new(), ..under };
+    let config = with(for_all, world.engine.knowledge().config().clone());
+    world.engine = Engine::restore(config, Methods::built_in(), 3, &parts, world.now).expect("its own snapshot");
+    assert!(served(&world).is_empty());
+}
+
+#[test]
+fn what_did_worse_in_one_comparison_does_not_make_another_rest() {
+    let mut world = World::new(with(rule(LITERAL), certain()));
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    let now = world.now;
+    let event = world.engine.order("LoadHigh", Order::RollBack, None, now).expect("an order");
+    world.events.push(event);
+    world.cycles(3);
+    assert_eq!(names(&world).last(), Some(&Step::Refused));
+    world.reconfigure(|config| config.rules = vec![Arc::new(Rule { inclusive: true, ..rule(LITERAL) })]);
+    world.cycles(3);
+    assert_eq!(names(&world).last(), Some(&Step::Shadow), "{:?}", steps(&world));
+}
+
+#[test]
+fn steps_of_a_rule_that_compared_otherwise_are_read_again_and_serve_nothing() {
+    let mut config = with(rule(LITERAL), by_bounds());
+    config.rollout.shadow = Span::hours(6);
+    let mut world = World::new(config);
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    let parts = world.engine.snapshot();
+    let (now, told) = (world.now, world.events.len());
+    let event = world.engine.order("LoadHigh", Order::Promote, None, now).expect("an order");
+    world.events.push(event);
+    assert_eq!(served(&world).len(), 8);
+    // A kill: the snapshot is from before the order, and the rule was changed meanwhile.
+    let under = Rule { direction: Direction::Lower, literal: 70.0, ..rule(LITERAL) };
+    let config = with(under, world.engine.knowledge().config().clone());
+    world.engine = Engine::restore(config, Methods::built_in(), 3, &parts, now).expect("its own snapshot");
+    for event in &world.events[told..] {
+        world.engine.replay(event, now);
+    }
+    assert!(served(&world).is_empty(), "{:?}", served(&world));
+    world.cycles(1);
+    assert!(steps(&world).last().is_some_and(|(step, _)| *step == Step::RolledBack), "{:?}", steps(&world));
+}
+
+#[test]
 fn what_was_said_before_a_trial_is_heard_in_it() {
     let mut world = World::new(with(rule(110.0), by_bounds()));
     let ids = hosts(&mut world, 8);

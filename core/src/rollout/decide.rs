@@ -128,7 +128,17 @@ fn of_rule(knowledge: &Knowledge, rule: &Rule, members: &[Member<'_>], now: Time
     let nothing = Rollout::default();
     let rollout = knowledge.rollouts().get(&rule.name).unwrap_or(&nothing);
     let settings = &knowledge.config().rollout;
-    let rests = rollout.refused_at().is_some_and(|at| now.since(at) < settings.watch);
+    let of_other = rollout.of_other(rule);
+    if let Some((step, before)) = of_other
+        && !matches!(step, Step::Refused | Step::RolledBack)
+    {
+        let to = if step == Step::Shadow { Step::Refused } else { Step::RolledBack };
+        let because = format!("the rule compares otherwise now, {} in place of {before}", rule.compares());
+        events.push(moved(knowledge, rule, rollout.id, to, because, None));
+        return events;
+    }
+    // What did worse in another comparison may do well in this one.
+    let rests = of_other.is_none() && rollout.refused_at().is_some_and(|at| now.since(at) < settings.watch);
     if rests {
         return events;
     }
@@ -195,7 +205,8 @@ fn of_rule(knowledge: &Knowledge, rule: &Rule, members: &[Member<'_>], now: Time
 
 fn moved(knowledge: &Knowledge, rule: &Rule, id: u64, to: Step, because: String, evidence: Option<Evidence>) -> Event {
     let evidence = evidence.map(Box::new);
-    Event::RolloutMoved { rule: rule.name.clone(), id, to, because, evidence, situation: knowledge.situation() }
+    let (name, compares) = (rule.name.clone(), Some(rule.compares()));
+    Event::RolloutMoved { rule: name, id, to, because, evidence, compares, situation: knowledge.situation() }
 }
 
 /// The threshold of a series that the rule should be served in place of what it is. One that is too young to alert is none, nor

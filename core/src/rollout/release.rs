@@ -20,6 +20,9 @@ const MOVES: f64 = 0.05;
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Release {
     pub(crate) rule: String,
+    /// How that rule compares; empty: written before it was kept.
+    #[serde(default)]
+    pub(crate) compares: String,
     /// None: the rule finds none, and compares with its literal.
     pub served: Option<Arc<Threshold>>,
     /// What people had said of the series when that was served first.
@@ -72,7 +75,16 @@ impl Trial {
 
 impl Release {
     pub(crate) fn of(rule: &Rule) -> Release {
-        Release { rule: rule.name.clone(), ..Release::default() }
+        Release { rule: rule.name.clone(), compares: rule.compares(), ..Release::default() }
+    }
+
+    /// The same for a rule as it is configured now: anew where the name is another comparison's by now.
+    pub(crate) fn for_rule(self, rule: &Rule) -> Release {
+        let compares = rule.compares();
+        match self.compares.is_empty() || self.compares == compares {
+            true => Release { compares, ..self },
+            false => Release::of(rule),
+        }
     }
 
     /// Whether a threshold is another one than what is served, and by how much it has to be: by a part of the distance from
