@@ -9,7 +9,7 @@ mod decide;
 mod release;
 
 pub(crate) use decide::new;
-pub use decide::{Evidence, NotMoved, Order, decided, evidence, ordered};
+pub use decide::{Evidence, NotMoved, Order, decided, evidence, kept, ordered};
 pub use release::{Release, Trial};
 
 use crate::knowledge::Knowledge;
@@ -107,7 +107,7 @@ pub enum Step {
     Canary,
     /// It is served for all; the one before reads along.
     Active,
-    /// It did no worse in that time, and stays.
+    /// It did no worse in that time, and stays, unless a person takes it back.
     Kept,
     /// It did worse in shadow, or a person did not want it: it was never served.
     Refused,

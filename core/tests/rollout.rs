@@ -306,6 +306,70 @@ fn a_trial_of_which_nothing_is_left_ends_and_another_may_begin() {
     assert!(made.contains(&ended) && made.last().map(|(step, _)| *step) == Some(Step::Shadow), "{made:?}");
 }
 
+/// Short steps, and thresholds that a new prior sensitivity moves at once.
+fn brief() -> Config {
+    let mut config = with(rule(LITERAL), by_bounds());
+    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
+    config.rollout.watch = Span::minutes(30);
+    config.learning.confidence_min = Confidence::clamped(0.0);
+    config
+}
+
+/// Until so many trials were kept.
+fn until_kept(world: &mut World, ids: &[SeriesId], count: usize) {
+    while names(world).iter().filter(|step| **step == Step::Kept).count() < count {
+        ordinary(world, ids, 1);
+    }
+}
+
+#[test]
+fn what_was_kept_goes_back_by_hand_to_what_was_served_before_it_and_rests() {
+    let mut world = World::new(brief());
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    until_kept(&mut world, &ids, 1);
+    let before = served(&world);
+    world.reconfigure(|config| config.learning.sensitivity = Sensitivity::clamped(6.0));
+    until_kept(&mut world, &ids, 2);
+    assert_ne!(served(&world), before);
+    world.reconfigure(|config| config.rollout.watch = Span::hours(20));
+    let now = world.now;
+    let comment = Some("too quiet".to_owned());
+    let event = world.engine.order("LoadHigh", Order::RollBack, comment, now).expect("an order");
+    world.events.push(event);
+    assert_eq!(served(&world), before);
+    assert_eq!(steps(&world).last(), Some(&(Step::RolledBack, "a person took back what was kept: too quiet")));
+    ordinary_for(&mut world, &ids, Span::hours(3));
+    assert_eq!(served(&world), before, "it rests");
+    // One step back is remembered, not all of them.
+    let (now, nothing) = (world.now, NotMoved::NothingKept("LoadHigh".to_owned()));
+    assert_eq!(world.engine.order("LoadHigh", Order::RollBack, None, now), Err(nothing));
+}
+
+#[test]
+fn what_was_kept_before_a_trial_that_was_refused_goes_back_to_the_literal_also_after_a_restart() {
+    let mut world = World::new(brief());
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    until_kept(&mut world, &ids, 1);
+    world.reconfigure(|config| config.rollout.shadow = Span::hours(20));
+    world.reconfigure(|config| config.learning.sensitivity = Sensitivity::clamped(6.0));
+    while names(&world).last() != Some(&Step::Shadow) {
+        ordinary(&mut world, &ids, 1);
+    }
+    let (now, kept) = (world.now, served(&world));
+    let event = world.engine.order("LoadHigh", Order::RollBack, None, now).expect("an order");
+    world.events.push(event);
+    assert_eq!((steps(&world).last().map(|made| made.0), served(&world)), (Some(Step::Refused), kept));
+    let parts = world.engine.snapshot();
+    let config = world.engine.knowledge().config().clone();
+    world.engine = Engine::restore(config, Methods::built_in(), 3, &parts, now).expect("its own snapshot");
+    assert_eq!(rollout::kept(world.engine.knowledge())["LoadHigh"], 8);
+    let event = world.engine.order("LoadHigh", Order::RollBack, None, now).expect("an order");
+    world.events.push(event);
+    assert!(served(&world).is_empty(), "the literal stands again: {:?}", served(&world));
+}
+
 #[test]
 fn a_rule_that_compares_otherwise_begins_anew_and_says_so() {
     let mut config = with(rule(LITERAL), certain());

@@ -30,12 +30,18 @@ impl Knowledge {
             }
             _ => BTreeSet::new(),
         };
+        // While nothing is tried out there is nothing to take back but what was kept.
+        let kept = to == Step::RolledBack && self.rollouts().get(rule).is_none_or(|rollout| rollout.now().is_none());
         let named = |series: &Series| series.settings.rules.iter().position(|one| one.name == rule);
         let ids: Vec<SeriesId> = self.names.values().copied().collect();
         for id in ids {
             if let Some(at) = self.get(id).and_then(named)
                 && let Some(series) = self.get_mut(id)
             {
+                if kept {
+                    series.take_back_kept(at);
+                    continue;
+                }
                 let is_first = first.contains(&series.settings.rules[at].key(series.name()));
                 series.move_on(at, to, is_first);
             }

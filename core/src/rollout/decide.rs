@@ -62,7 +62,7 @@ impl Evidence {
 pub enum Order {
     /// Serve it for all now.
     Promote,
-    /// Serve what was before, and try nothing for a while.
+    /// Serve what was before, and try nothing for a while. Where nothing is tried out: what was before that which was kept last.
     RollBack,
 }
 
@@ -73,6 +73,8 @@ pub enum NotMoved {
     Unknown(String),
     #[error("nothing of rule `{0}` is tried out now")]
     Nothing(String),
+    #[error("nothing of rule `{0}` is tried out now, and nothing was kept that can be taken back")]
+    NothingKept(String),
     #[error("it is served for all series of rule `{0}` already")]
     Served(String),
     #[error("all changes are stopped; let them go on first")]
@@ -84,21 +86,46 @@ pub fn ordered(knowledge: &Knowledge, rule: &str, order: Order, comment: Option<
     let known = knowledge.config().rules.iter().find(|one| one.name == rule);
     let rule = known.ok_or_else(|| NotMoved::Unknown(rule.to_owned()))?;
     let name = || rule.name.clone();
-    let rollout = knowledge.rollouts().get(&rule.name);
-    let Some((rollout, now)) = rollout.and_then(|rollout| Some((rollout, rollout.now()?))) else {
-        return Err(NotMoved::Nothing(name()));
-    };
-    if knowledge.frozen() {
-        return Err(NotMoved::Frozen);
+    let nothing = Rollout::default();
+    let rollout = knowledge.rollouts().get(&rule.name).unwrap_or(&nothing);
+    let step = rollout.now().map(|now| now.step);
+    match (order, step) {
+        (Order::Promote, None) => return Err(NotMoved::Nothing(name())),
+        (Order::RollBack, None) if !kept(knowledge).contains_key(rule.name.as_str()) => {
+            return Err(NotMoved::NothingKept(name()));
+        }
+        _ if knowledge.frozen() => return Err(NotMoved::Frozen),
+        (Order::Promote, Some(Step::Active)) => return Err(NotMoved::Served(name())),
+        _ => {}
     }
-    let to = match (order, now.step) {
-        (Order::Promote, Step::Active) => return Err(NotMoved::Served(name())),
+    let to = match (order, step) {
         (Order::Promote, _) => Step::Active,
-        (Order::RollBack, Step::Shadow) => Step::Refused,
+        (Order::RollBack, Some(Step::Shadow)) => Step::Refused,
         (Order::RollBack, _) => Step::RolledBack,
     };
-    let because = comment.map_or("a person said so".to_owned(), |comment| format!("a person said so: {comment}"));
-    Ok(moved(knowledge, rule, rollout.id, to, because, Some(evidence(knowledge, rule))))
+    let (said, evidence) = match step {
+        Some(_) => ("a person said so", evidence(knowledge, rule)),
+        None => ("a person took back what was kept", kept_for(rollout)),
+    };
+    let because = comment.map_or(said.to_owned(), |comment| format!("{said}: {comment}"));
+    Ok(moved(knowledge, rule, rollout.id, to, because, Some(evidence)))
+}
+
+/// By rule, of how many series it is known what was served before what was kept last: that can be taken back.
+pub fn kept(knowledge: &Knowledge) -> BTreeMap<&str, usize> {
+    let mut kept = BTreeMap::new();
+    for (rule, release) in knowledge.series().flat_map(Series::releases) {
+        if release.before_kept.is_some() {
+            *kept.entry(rule.name.as_str()).or_default() += 1;
+        }
+    }
+    kept
+}
+
+/// What both had done when it was kept, of a trial that may be long ago.
+fn kept_for(rollout: &Rollout) -> Evidence {
+    let kept = rollout.steps.iter().rfind(|made| made.step == Step::Kept);
+    kept.and_then(|made| made.evidence.clone()).unwrap_or_default()
 }
 
 /// What becomes of all rules now.

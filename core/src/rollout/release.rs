@@ -28,6 +28,16 @@ pub struct Release {
     /// What people had said of the series when that was served first.
     pub(crate) verdicts: u32,
     pub trial: Option<Box<Trial>>,
+    /// None: it was not in the trial that was kept last, or that was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before_kept: Option<BeforeKept>,
+}
+
+/// What was served before what was kept last: a person may want it back.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct BeforeKept {
+    /// None: the literal.
+    threshold: Option<Arc<Threshold>>,
 }
 
 /// Two thresholds that read the same samples.
@@ -135,6 +145,18 @@ impl Release {
         if let Some(trial) = &self.trial {
             self.served = Some(Arc::clone(&trial.proposed));
             self.verdicts = verdicts;
+        }
+    }
+
+    /// Ends the trial of what is served, which stays.
+    pub(crate) fn keep(&mut self) {
+        self.before_kept = self.trial.take().map(|trial| BeforeKept { threshold: trial.before });
+    }
+
+    /// Serves what was served before what was kept last.
+    pub(crate) fn take_back_kept(&mut self) {
+        if let Some(before) = self.before_kept.take() {
+            self.served = before.threshold;
         }
     }
 

@@ -56,6 +56,13 @@ impl Series {
         release.verdicts = self.verdicts;
     }
 
+    /// Serves a rule what it was served before what was kept last.
+    pub(crate) fn take_back_kept(&mut self, at: usize) {
+        let release = &mut self.releases[at];
+        release.take_back_kept();
+        release.verdicts = self.verdicts;
+    }
+
     /// Does what a step of this rule says; `is_first`: whether it is among the share that comes first.
     pub(crate) fn move_on(&mut self, at: usize, to: Step, is_first: bool) {
         let rule = Arc::clone(&self.settings.rules[at]);
@@ -78,7 +85,7 @@ impl Series {
             Step::Canary if is_first => release.serve(self.verdicts),
             Step::Active => release.serve(self.verdicts),
             Step::Canary => {}
-            Step::Kept => release.trial = None,
+            Step::Kept => release.keep(),
             Step::Refused | Step::RolledBack => {
                 release.take_back();
                 // What was said led to this: it is no reason to serve the same again.
