@@ -190,6 +190,27 @@ fn what_begins_to_page_once_it_is_served_is_taken_back_by_itself() {
 }
 
 #[test]
+fn a_series_that_pages_all_the_time_hides_no_new_pages_of_the_others() {
+    let mut config = with(rule(LITERAL), by_bounds());
+    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
+    let mut world = World::new(config);
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    ordinary_for(&mut world, &ids, Span::minutes(15));
+    assert_eq!(names(&world).last(), Some(&Step::Active), "{:?}", steps(&world));
+    for round in 0..96 {
+        // Over the literal: of this one the rule told before as well.
+        world.sample(ids[0], 200.0);
+        if round % 8 == 0 {
+            ids[1..].iter().for_each(|id| world.sample(*id, 120.0));
+        }
+        ordinary_for(&mut world, &ids, Span::minutes(15));
+    }
+    let made = steps(&world);
+    assert!(made.iter().any(|(step, _)| *step == Step::RolledBack), "{made:?}");
+}
+
+#[test]
 fn what_misses_trouble_that_the_rule_told_of_is_taken_back_at_a_word() {
     let mut config = with(rule(110.0), by_bounds());
     (config.rollout.shadow, config.rollout.canary) = (Span::ZERO, Span::ZERO);

@@ -30,7 +30,8 @@ pub struct Evidence {
     /// Episodes that mattered, by verdicts, and of which each said nothing.
     pub missed_before: u64,
     pub missed_proposed: u64,
-    /// Occasions on which the one alone paged, and the other alone: what begins within an hour, of whatever series, is one.
+    /// Occasions on which the one alone paged for a series, and the other alone: what begins within an hour, of whatever series, is
+    /// one.
     pub alone_before: u64,
     pub alone_proposed: u64,
     /// On how many more of them a week the proposed one may page: `rollout.more`; none: any number.
