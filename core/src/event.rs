@@ -149,6 +149,9 @@ pub enum Event {
         /// What both thresholds would have paged for; none at the beginning.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<Box<rollout::Evidence>>,
+        /// How the rule compares, as `> by (host)`; none: written before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        compares: Option<String>,
         situation: u64,
     },
     /// A rule is served thresholds of these series at once, without a trial.

@@ -9,7 +9,7 @@ mod decide;
 mod release;
 
 pub(crate) use decide::new;
-pub use decide::{Evidence, NotMoved, Order, decided, evidence, ordered};
+pub use decide::{Evidence, NotMoved, Order, decided, evidence, kept, ordered};
 pub use release::{Release, Trial};
 
 use crate::knowledge::Knowledge;
@@ -47,6 +47,17 @@ impl Rule {
         let (_, labels) = series.parts();
         let value = |by: &String| labels.iter().find(|(name, _)| name == by).map(|(_, value)| value.clone());
         self.by.iter().map(|by| value(by).unwrap_or_default()).collect()
+    }
+
+    /// How it compares, as `> by (host)`: what was learned for one comparison says nothing of another.
+    pub fn compares(&self) -> String {
+        let op = match (self.direction, self.inclusive) {
+            (Direction::Upper, false) => ">",
+            (Direction::Upper, true) => ">=",
+            (Direction::Lower, false) => "<",
+            (Direction::Lower, true) => "<=",
+        };
+        format!("{op} by ({})", self.by.join(", "))
     }
 
     /// Where alerts begin by a threshold, on this rule's side.
@@ -96,7 +107,7 @@ pub enum Step {
     Canary,
     /// It is served for all; the one before reads along.
     Active,
-    /// It did no worse in that time, and stays.
+    /// It did no worse in that time, and stays, unless a person takes it back.
     Kept,
     /// It did worse in shadow, or a person did not want it: it was never served.
     Refused,
@@ -141,6 +152,9 @@ pub struct Rollout {
     pub id: u64,
     /// The latest steps, oldest first.
     pub steps: VecDeque<Made>,
+    /// How the rule compared at the latest of them; none: written before it was kept.
+    #[serde(default)]
+    pub(crate) compares: Option<String>,
 }
 
 impl Rollout {
@@ -149,7 +163,14 @@ impl Rollout {
         self.steps.back().filter(|made| made.step.goes_on())
     }
 
-    pub(crate) fn make(&mut self, id: u64, made: Made) {
+    /// The step that it is at, or that ended it, if that was made for another comparison than the rule's; and that comparison.
+    fn of_other(&self, rule: &Rule) -> Option<(Step, &str)> {
+        let compares = self.compares.as_deref().filter(|compares| *compares != rule.compares())?;
+        Some((self.steps.back()?.step, compares))
+    }
+
+    pub(crate) fn make(&mut self, id: u64, made: Made, compares: Option<String>) {
+        self.compares = compares;
         let again = self.id == id && self.steps.back().is_some_and(|last| last.step == made.step);
         self.id = id;
         if let Some(last) = self.steps.back_mut().filter(|_| again) {

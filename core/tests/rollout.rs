@@ -190,6 +190,27 @@ fn what_begins_to_page_once_it_is_served_is_taken_back_by_itself() {
 }
 
 #[test]
+fn a_series_that_pages_all_the_time_hides_no_new_pages_of_the_others() {
+    let mut config = with(rule(LITERAL), by_bounds());
+    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
+    let mut world = World::new(config);
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    ordinary_for(&mut world, &ids, Span::minutes(15));
+    assert_eq!(names(&world).last(), Some(&Step::Active), "{:?}", steps(&world));
+    for round in 0..96 {
+        // Over the literal: of this one the rule told before as well.
+        world.sample(ids[0], 200.0);
+        if round % 8 == 0 {
+            ids[1..].iter().for_each(|id| world.sample(*id, 120.0));
+        }
+        ordinary_for(&mut world, &ids, Span::minutes(15));
+    }
+    let made = steps(&world);
+    assert!(made.iter().any(|(step, _)| *step == Step::RolledBack), "{made:?}");
+}
+
+#[test]
 fn what_misses_trouble_that_the_rule_told_of_is_taken_back_at_a_word() {
     let mut config = with(rule(110.0), by_bounds());
     (config.rollout.shadow, config.rollout.canary) = (Span::ZERO, Span::ZERO);
@@ -304,6 +325,143 @@ fn a_trial_of_which_nothing_is_left_ends_and_another_may_begin() {
     let made = steps(&world);
     let ended = (Step::RolledBack, "nothing is left of it to try out");
     assert!(made.contains(&ended) && made.last().map(|(step, _)| *step) == Some(Step::Shadow), "{made:?}");
+}
+
+/// Short steps, and thresholds that a new prior sensitivity moves at once.
+fn brief() -> Config {
+    let mut config = with(rule(LITERAL), by_bounds());
+    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
+    config.rollout.watch = Span::minutes(30);
+    config.learning.confidence_min = Confidence::clamped(0.0);
+    config
+}
+
+/// Until so many trials were kept.
+fn until_kept(world: &mut World, ids: &[SeriesId], count: usize) {
+    while names(world).iter().filter(|step| **step == Step::Kept).count() < count {
+        ordinary(world, ids, 1);
+    }
+}
+
+#[test]
+fn what_was_kept_goes_back_by_hand_to_what_was_served_before_it_and_rests() {
+    let mut world = World::new(brief());
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    until_kept(&mut world, &ids, 1);
+    let before = served(&world);
+    world.reconfigure(|config| config.learning.sensitivity = Sensitivity::clamped(6.0));
+    until_kept(&mut world, &ids, 2);
+    assert_ne!(served(&world), before);
+    world.reconfigure(|config| config.rollout.watch = Span::hours(20));
+    let now = world.now;
+    let comment = Some("too quiet".to_owned());
+    let event = world.engine.order("LoadHigh", Order::RollBack, comment, now).expect("an order");
+    world.events.push(event);
+    assert_eq!(served(&world), before);
+    assert_eq!(steps(&world).last(), Some(&(Step::RolledBack, "a person took back what was kept: too quiet")));
+    ordinary_for(&mut world, &ids, Span::hours(3));
+    assert_eq!(served(&world), before, "it rests");
+    // One step back is remembered, not all of them.
+    let (now, nothing) = (world.now, NotMoved::NothingKept("LoadHigh".to_owned()));
+    assert_eq!(world.engine.order("LoadHigh", Order::RollBack, None, now), Err(nothing));
+}
+
+#[test]
+fn what_was_kept_before_a_trial_that_was_refused_goes_back_to_the_literal_also_after_a_restart() {
+    let mut world = World::new(brief());
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    until_kept(&mut world, &ids, 1);
+    world.reconfigure(|config| config.rollout.shadow = Span::hours(20));
+    world.reconfigure(|config| config.learning.sensitivity = Sensitivity::clamped(6.0));
+    while names(&world).last() != Some(&Step::Shadow) {
+        ordinary(&mut world, &ids, 1);
+    }
+    let (now, kept) = (world.now, served(&world));
+    let event = world.engine.order("LoadHigh", Order::RollBack, None, now).expect("an order");
+    world.events.push(event);
+    assert_eq!((steps(&world).last().map(|made| made.0), served(&world)), (Some(Step::Refused), kept));
+    let parts = world.engine.snapshot();
+    let config = world.engine.knowledge().config().clone();
+    world.engine = Engine::restore(config, Methods::built_in(), 3, &parts, now).expect("its own snapshot");
+    assert_eq!(rollout::kept(world.engine.knowledge())["LoadHigh"], 8);
+    let event = world.engine.order("LoadHigh", Order::RollBack, None, now).expect("an order");
+    world.events.push(event);
+    assert!(served(&world).is_empty(), "the literal stands again: {:?}", served(&world));
+}
+
+#[test]
+fn a_rule_that_compares_otherwise_begins_anew_and_says_so() {
+    let mut config = with(rule(LITERAL), certain());
+    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
+    config.rollout.watch = Span::minutes(30);
+    let mut world = World::new(config);
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    while names(&world).last() != Some(&Step::Kept) {
+        ordinary(&mut world, &ids, 1);
+    }
+    assert!(served(&world).values().all(|value| *value > 100.0), "{:?}", served(&world));
+    let under = Rule { direction: Direction::Lower, literal: 70.0, ..rule(LITERAL) };
+    world.reconfigure(|config| config.rules = vec![Arc::new(under.clone())]);
+    assert!(served(&world).is_empty(), "the literal stands, as for a new rule");
+    world.cycles(3);
+    let made = steps(&world);
+    let ended = (Step::RolledBack, "the rule compares otherwise now, < by (host) in place of > by (host)");
+    assert!(made.contains(&ended) && made.last().map(|(step, _)| *step) == Some(Step::Shadow), "{made:?}");
+    let trial = world.series(ids[0]).releases().find_map(|(_, release)| release.trial.as_deref()).expect("a trial");
+    assert_eq!(trial.before, None, "beside the literal");
+    while names(&world).last() != Some(&Step::Kept) {
+        ordinary(&mut world, &ids, 1);
+    }
+    assert!(served(&world).values().all(|value| *value < 100.0), "{:?}", served(&world));
+
+    // The same where it was configured otherwise while nothing ran, and where other labels tell its thresholds apart.
+    let parts = world.engine.snapshot();
+    let for_all = Rule { by: Vec::new(), ..under };
+    let config = with(for_all, world.engine.knowledge().config().clone());
+    world.engine = Engine::restore(config, Methods::built_in(), 3, &parts, world.now).expect("its own snapshot");
+    assert!(served(&world).is_empty());
+}
+
+#[test]
+fn what_did_worse_in_one_comparison_does_not_make_another_rest() {
+    let mut world = World::new(with(rule(LITERAL), certain()));
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    let now = world.now;
+    let event = world.engine.order("LoadHigh", Order::RollBack, None, now).expect("an order");
+    world.events.push(event);
+    world.cycles(3);
+    assert_eq!(names(&world).last(), Some(&Step::Refused));
+    world.reconfigure(|config| config.rules = vec![Arc::new(Rule { inclusive: true, ..rule(LITERAL) })]);
+    world.cycles(3);
+    assert_eq!(names(&world).last(), Some(&Step::Shadow), "{:?}", steps(&world));
+}
+
+#[test]
+fn steps_of_a_rule_that_compared_otherwise_are_read_again_and_serve_nothing() {
+    let mut config = with(rule(LITERAL), by_bounds());
+    config.rollout.shadow = Span::hours(6);
+    let mut world = World::new(config);
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    let parts = world.engine.snapshot();
+    let (now, told) = (world.now, world.events.len());
+    let event = world.engine.order("LoadHigh", Order::Promote, None, now).expect("an order");
+    world.events.push(event);
+    assert_eq!(served(&world).len(), 8);
+    // A kill: the snapshot is from before the order, and the rule was changed meanwhile.
+    let under = Rule { direction: Direction::Lower, literal: 70.0, ..rule(LITERAL) };
+    let config = with(under, world.engine.knowledge().config().clone());
+    world.engine = Engine::restore(config, Methods::built_in(), 3, &parts, now).expect("its own snapshot");
+    for event in &world.events[told..] {
+        world.engine.replay(event, now);
+    }
+    assert!(served(&world).is_empty(), "{:?}", served(&world));
+    world.cycles(1);
+    assert!(steps(&world).last().is_some_and(|(step, _)| *step == Step::RolledBack), "{:?}", steps(&world));
 }
 
 #[test]

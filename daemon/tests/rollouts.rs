@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Daemon, folder, run, wait_until};
+use common::{Daemon, folder, read, run, wait_until, write};
 use serde_json::{Value, json};
 
 const RULES: &str = "rules: [{alert: Busy, expr: load, op: '>', literal: 1000, match: load}, \
@@ -66,5 +66,25 @@ fn nothing_is_served_in_shadow_and_people_promote_and_roll_back() {
     let kinds: Vec<Value> =
         daemon.list("/api/v1/events?limit=1000").iter().map(|row| row["event"]["kind"].clone()).collect();
     assert!(kinds.contains(&json!("rollout_moved")), "{kinds:?}");
+    daemon.stop();
+}
+
+#[test]
+fn what_was_kept_is_taken_back_by_an_order_and_shown() {
+    let folder = folder();
+    let daemon = Daemon::learned(&folder, &format!("rollout: {{shadow: 0s, canary: 0s, watch: 1s}}\n{RULES}"));
+    let kept = wait_until("what is kept", || Some(row(&daemon, "Busy")).filter(|row| row["kept"] == 1));
+    assert_eq!((&kept["step"], &kept["served"]), (&Value::Null, &json!(1)), "{kept}");
+    // It rests for so long afterwards.
+    write(&folder, "homeostat.yaml", &read(&folder, "homeostat.yaml").replace("watch: 1s", "watch: 1d"));
+    assert_eq!(daemon.post("/-/reload", &json!({})).status, 200);
+    let args = ["rollouts", "roll-back", "Busy", "--comment", "too quiet", "--output", "json", "--url", &daemon.url()];
+    let back = run(&folder, &args);
+    assert_eq!(back.code, 0, "{}", back.err);
+    let back: Value = serde_json::from_str(&back.out).expect(&back.out);
+    let last = back["data"]["steps"].as_array().and_then(|steps| steps.last()).expect("a step");
+    assert_eq!(last["because"], "a person took back what was kept: too quiet", "{back}");
+    assert_eq!((&back["data"]["served"], &back["data"]["kept"]), (&json!(0), &json!(0)), "{back}");
+    assert_eq!(thresholds(&daemon), ["homeostat_threshold_tried{rule=\"Busy\"} 1"]);
     daemon.stop();
 }

@@ -314,6 +314,100 @@ fn rules_that_compare_one_expression_become_entries_of_our_own_configuration() {
     assert!(none.code == 0 && none.out.is_empty() && none.err.contains("no rule is better served"), "{}", none.err);
 }
 
+/// What repeats the literal, in words that are changed, in words that a person has to change, and in ones that are no literal.
+const SAYS_IT: &str = "\
+groups:
+- name: busy
+  rules:
+  - alert: BusyOver99.5
+    expr: busy > 99.5
+    for: 5m
+    labels: {severity: warning, limit: above 99.5 %}
+    annotations:
+      summary: 'Busier than 99.5 % for 5 minutes: {{ $value }}'
+      runbook: it is 99.50 or more
+      homeostat_budget: 99.5 per week
+";
+
+#[test]
+fn texts_that_repeat_the_literal_say_the_threshold_in_force_where_it_is_data() {
+    let (dir, server) = (folder(), server());
+    write(&dir, "busy.yml", SAYS_IT);
+    let ran = tune(&dir, &server, &["busy.yml", "--as-data", "all"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let entries: Value = serde_saphyr::from_str(&ran.out).expect(&ran.out);
+    let in_force = |written: &str| {
+        format!(
+            "{{{{ with printf `homeostat_threshold{{rule=\"BusyOver99.5\", direction=\"upper\", host=%q}}` $labels.host | query }}}}\
+             {{{{ . | first | value | printf \"%.4g\" }}}}{{{{ else }}}}{written}{{{{ end }}}}"
+        )
+    };
+    let annotations: Vec<&str> =
+        entries["rules"][0]["annotations"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    assert_eq!(
+        annotations,
+        [
+            &format!("summary=Busier than {} % for 5 minutes: {{{{ $value }}}}", in_force("99.5")),
+            &format!("runbook=it is {} or more", in_force("99.50")),
+            "homeostat_budget=99.5 per week",
+        ]
+    );
+    for said in ["its name says 99.5", "its label limit says 99.5"] {
+        assert!(
+            ran.err.contains(&format!("BusyOver99.5: {said}, which holds only where no threshold is known")),
+            "{}",
+            ran.err
+        );
+    }
+    write(&dir, "homeostat.yaml", &ran.out);
+    let written = run(&dir, &["thresholds", "rules", "--config", "homeostat.yaml"]);
+    assert_eq!(written.code, 0, "{}", written.err);
+    let rules: Value = serde_saphyr::from_str(&written.out).expect(&written.out);
+    let summary = &rules["groups"][0]["rules"][0]["annotations"]["summary"];
+    assert_eq!(summary.as_str(), annotations[0].strip_prefix("summary="), "as it is, into Prometheus' file");
+}
+
+#[test]
+#[ignore = "needs promtool: ./dev check runs it"]
+fn prometheus_own_tool_takes_texts_that_say_the_threshold_and_says_it() {
+    let (dir, server) = (folder(), server());
+    write(&dir, "busy.yml", SAYS_IT);
+    write(&dir, "homeostat.yaml", &tune(&dir, &server, &["busy.yml", "--as-data", "all"]).out);
+    write(&dir, "a.rules.yml", &run(&dir, &["thresholds", "rules", "--config", "homeostat.yaml"]).out);
+    write(&dir, "a.test.yml", SAID);
+    for args in [["check", "rules", "a.rules.yml"], ["test", "rules", "a.test.yml"]] {
+        let ran = std::process::Command::new("promtool").args(args).current_dir(&dir).output().expect("promtool");
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{args:?}: {said}");
+    }
+}
+
+/// One host has a threshold, the other one the literal.
+const SAID: &str = r#"
+rule_files: [a.rules.yml]
+evaluation_interval: 1m
+tests:
+- interval: 1m
+  input_series:
+  - { series: 'busy{host="a \"b\""}', values: 100x10 }
+  - { series: 'busy{host="h1"}', values: 100x10 }
+  - { series: 'homeostat_threshold{rule="BusyOver99.5", direction="upper", host="a \"b\""}', values: 93.12345x10 }
+  alert_rule_test:
+  - alertname: BusyOver99.5
+    eval_time: 8m
+    exp_alerts:
+    - exp_labels: { host: 'a "b"', severity: warning, limit: above 99.5 % }
+      exp_annotations:
+        summary: 'Busier than 93.12 % for 5 minutes: 100'
+        runbook: it is 93.12 or more
+        homeostat_budget: 99.5 per week
+    - exp_labels: { host: h1, severity: warning, limit: above 99.5 % }
+      exp_annotations:
+        summary: 'Busier than 99.5 % for 5 minutes: 100'
+        runbook: it is 99.50 or more
+        homeostat_budget: 99.5 per week
+"#;
+
 #[test]
 fn a_check_finds_rules_above_their_budget_and_nothing_else_does() {
     let (dir, server) = (folder(), server());

@@ -408,7 +408,9 @@ fn follows(before: Step, to: Step) -> bool {
         Step::Shadow => matches!(to, Step::Shadow | Step::Canary | Step::Active | Step::Refused),
         Step::Canary => matches!(to, Step::Active | Step::RolledBack),
         Step::Active => matches!(to, Step::Kept | Step::RolledBack),
-        Step::Kept | Step::Refused | Step::RolledBack => false,
+        // By a person, or because the rule compares otherwise.
+        Step::Kept => to == Step::RolledBack,
+        Step::Refused | Step::RolledBack => false,
     }
 }
 

@@ -104,11 +104,11 @@ impl Knowledge {
                     self.general.proposals.comment(*id, comment);
                 }
             }
-            Event::RolloutMoved { rule, id, to, because, evidence, .. } => {
+            Event::RolloutMoved { rule, id, to, because, evidence, compares, .. } => {
                 let evidence = evidence.as_deref().cloned();
                 let made = Made { step: *to, at: now, because: because.clone(), evidence };
-                self.apply_moved(rule, *to);
-                self.general.rollouts.entry(rule.clone()).or_default().make(*id, made);
+                self.apply_moved(rule, *to, compares.as_deref());
+                self.general.rollouts.entry(rule.clone()).or_default().make(*id, made, compares.clone());
             }
             Event::ThresholdReleased { rule, series, .. } => self.apply_released(rule, series),
             Event::CycleCompleted(cycle) => self.apply_cycle(cycle),

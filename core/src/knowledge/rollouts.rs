@@ -12,10 +12,15 @@ impl Knowledge {
         &self.general.rollouts
     }
 
-    /// Does to all series of a rule what a step says.
-    pub(super) fn apply_moved(&mut self, rule: &str, to: Step) {
+    /// Does to all series of a rule what a step says. `compares`: how the rule compared then, where that is known.
+    pub(super) fn apply_moved(&mut self, rule: &str, to: Step, compares: Option<&str>) {
         let share = self.config.rollout.share.get();
-        let first = match (to, self.config.rules.iter().find(|one| one.name == rule)) {
+        let configured = self.config.rules.iter().find(|one| one.name == rule);
+        if compares.is_some_and(|compares| configured.is_some_and(|rule| rule.compares() != compares)) {
+            // It was configured otherwise while the engine was stopped: this step was another comparison's.
+            return;
+        }
+        let first = match (to, configured) {
             (Step::Canary, Some(rule)) => {
                 let in_trial = |series: &&Series| {
                     series.releases().any(|(one, release)| one.name == rule.name && release.trial.is_some())
@@ -25,12 +30,18 @@ impl Knowledge {
             }
             _ => BTreeSet::new(),
         };
+        // While nothing is tried out there is nothing to take back but what was kept.
+        let kept = to == Step::RolledBack && self.rollouts().get(rule).is_none_or(|rollout| rollout.now().is_none());
         let named = |series: &Series| series.settings.rules.iter().position(|one| one.name == rule);
         let ids: Vec<SeriesId> = self.names.values().copied().collect();
         for id in ids {
             if let Some(at) = self.get(id).and_then(named)
                 && let Some(series) = self.get_mut(id)
             {
+                if kept {
+                    series.take_back_kept(at);
+                    continue;
+                }
                 let is_first = first.contains(&series.settings.rules[at].key(series.name()));
                 series.move_on(at, to, is_first);
             }

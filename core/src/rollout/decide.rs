@@ -30,7 +30,8 @@ pub struct Evidence {
     /// Episodes that mattered, by verdicts, and of which each said nothing.
     pub missed_before: u64,
     pub missed_proposed: u64,
-    /// Occasions on which the one alone paged, and the other alone: what begins within an hour, of whatever series, is one.
+    /// Occasions on which the one alone paged for a series, and the other alone: what begins within an hour, of whatever series, is
+    /// one.
     pub alone_before: u64,
     pub alone_proposed: u64,
     /// On how many more of them a week the proposed one may page: `rollout.more`; none: any number.
@@ -62,7 +63,7 @@ impl Evidence {
 pub enum Order {
     /// Serve it for all now.
     Promote,
-    /// Serve what was before, and try nothing for a while.
+    /// Serve what was before, and try nothing for a while. Where nothing is tried out: what was before that which was kept last.
     RollBack,
 }
 
@@ -73,6 +74,8 @@ pub enum NotMoved {
     Unknown(String),
     #[error("nothing of rule `{0}` is tried out now")]
     Nothing(String),
+    #[error("nothing of rule `{0}` is tried out now, and nothing was kept that can be taken back")]
+    NothingKept(String),
     #[error("it is served for all series of rule `{0}` already")]
     Served(String),
     #[error("all changes are stopped; let them go on first")]
@@ -84,21 +87,46 @@ pub fn ordered(knowledge: &Knowledge, rule: &str, order: Order, comment: Option<
     let known = knowledge.config().rules.iter().find(|one| one.name == rule);
     let rule = known.ok_or_else(|| NotMoved::Unknown(rule.to_owned()))?;
     let name = || rule.name.clone();
-    let rollout = knowledge.rollouts().get(&rule.name);
-    let Some((rollout, now)) = rollout.and_then(|rollout| Some((rollout, rollout.now()?))) else {
-        return Err(NotMoved::Nothing(name()));
-    };
-    if knowledge.frozen() {
-        return Err(NotMoved::Frozen);
+    let nothing = Rollout::default();
+    let rollout = knowledge.rollouts().get(&rule.name).unwrap_or(&nothing);
+    let step = rollout.now().map(|now| now.step);
+    match (order, step) {
+        (Order::Promote, None) => return Err(NotMoved::Nothing(name())),
+        (Order::RollBack, None) if !kept(knowledge).contains_key(rule.name.as_str()) => {
+            return Err(NotMoved::NothingKept(name()));
+        }
+        _ if knowledge.frozen() => return Err(NotMoved::Frozen),
+        (Order::Promote, Some(Step::Active)) => return Err(NotMoved::Served(name())),
+        _ => {}
     }
-    let to = match (order, now.step) {
-        (Order::Promote, Step::Active) => return Err(NotMoved::Served(name())),
+    let to = match (order, step) {
         (Order::Promote, _) => Step::Active,
-        (Order::RollBack, Step::Shadow) => Step::Refused,
+        (Order::RollBack, Some(Step::Shadow)) => Step::Refused,
         (Order::RollBack, _) => Step::RolledBack,
     };
-    let because = comment.map_or("a person said so".to_owned(), |comment| format!("a person said so: {comment}"));
-    Ok(moved(knowledge, rule, rollout.id, to, because, Some(evidence(knowledge, rule))))
+    let (said, evidence) = match step {
+        Some(_) => ("a person said so", evidence(knowledge, rule)),
+        None => ("a person took back what was kept", kept_for(rollout)),
+    };
+    let because = comment.map_or(said.to_owned(), |comment| format!("{said}: {comment}"));
+    Ok(moved(knowledge, rule, rollout.id, to, because, Some(evidence)))
+}
+
+/// By rule, of how many series it is known what was served before what was kept last: that can be taken back.
+pub fn kept(knowledge: &Knowledge) -> BTreeMap<&str, usize> {
+    let mut kept = BTreeMap::new();
+    for (rule, release) in knowledge.series().flat_map(Series::releases) {
+        if release.before_kept.is_some() {
+            *kept.entry(rule.name.as_str()).or_default() += 1;
+        }
+    }
+    kept
+}
+
+/// What both had done when it was kept, of a trial that may be long ago.
+fn kept_for(rollout: &Rollout) -> Evidence {
+    let kept = rollout.steps.iter().rfind(|made| made.step == Step::Kept);
+    kept.and_then(|made| made.evidence.clone()).unwrap_or_default()
 }
 
 /// What becomes of all rules now.
@@ -128,7 +156,17 @@ fn of_rule(knowledge: &Knowledge, rule: &Rule, members: &[Member<'_>], now: Time
     let nothing = Rollout::default();
     let rollout = knowledge.rollouts().get(&rule.name).unwrap_or(&nothing);
     let settings = &knowledge.config().rollout;
-    let rests = rollout.refused_at().is_some_and(|at| now.since(at) < settings.watch);
+    let of_other = rollout.of_other(rule);
+    if let Some((step, before)) = of_other
+        && !matches!(step, Step::Refused | Step::RolledBack)
+    {
+        let to = if step == Step::Shadow { Step::Refused } else { Step::RolledBack };
+        let because = format!("the rule compares otherwise now, {} in place of {before}", rule.compares());
+        events.push(moved(knowledge, rule, rollout.id, to, because, None));
+        return events;
+    }
+    // What did worse in another comparison may do well in this one.
+    let rests = of_other.is_none() && rollout.refused_at().is_some_and(|at| now.since(at) < settings.watch);
     if rests {
         return events;
     }
@@ -195,7 +233,8 @@ fn of_rule(knowledge: &Knowledge, rule: &Rule, members: &[Member<'_>], now: Time
 
 fn moved(knowledge: &Knowledge, rule: &Rule, id: u64, to: Step, because: String, evidence: Option<Evidence>) -> Event {
     let evidence = evidence.map(Box::new);
-    Event::RolloutMoved { rule: rule.name.clone(), id, to, because, evidence, situation: knowledge.situation() }
+    let (name, compares) = (rule.name.clone(), Some(rule.compares()));
+    Event::RolloutMoved { rule: name, id, to, because, evidence, compares, situation: knowledge.situation() }
 }
 
 /// The threshold of a series that the rule should be served in place of what it is. One that is too young to alert is none, nor

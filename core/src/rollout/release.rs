@@ -20,11 +20,24 @@ const MOVES: f64 = 0.05;
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Release {
     pub(crate) rule: String,
+    /// How that rule compares; empty: written before it was kept.
+    #[serde(default)]
+    pub(crate) compares: String,
     /// None: the rule finds none, and compares with its literal.
     pub served: Option<Arc<Threshold>>,
     /// What people had said of the series when that was served first.
     pub(crate) verdicts: u32,
     pub trial: Option<Box<Trial>>,
+    /// None: it was not in the trial that was kept last, or that was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before_kept: Option<BeforeKept>,
+}
+
+/// What was served before what was kept last: a person may want it back.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct BeforeKept {
+    /// None: the literal.
+    threshold: Option<Arc<Threshold>>,
 }
 
 /// Two thresholds that read the same samples.
@@ -72,7 +85,16 @@ impl Trial {
 
 impl Release {
     pub(crate) fn of(rule: &Rule) -> Release {
-        Release { rule: rule.name.clone(), ..Release::default() }
+        Release { rule: rule.name.clone(), compares: rule.compares(), ..Release::default() }
+    }
+
+    /// The same for a rule as it is configured now: anew where the name is another comparison's by now.
+    pub(crate) fn for_rule(self, rule: &Rule) -> Release {
+        let compares = rule.compares();
+        match self.compares.is_empty() || self.compares == compares {
+            true => Release { compares, ..self },
+            false => Release::of(rule),
+        }
     }
 
     /// Whether a threshold is another one than what is served, and by how much it has to be: by a part of the distance from
@@ -123,6 +145,18 @@ impl Release {
         if let Some(trial) = &self.trial {
             self.served = Some(Arc::clone(&trial.proposed));
             self.verdicts = verdicts;
+        }
+    }
+
+    /// Ends the trial of what is served, which stays.
+    pub(crate) fn keep(&mut self) {
+        self.before_kept = self.trial.take().map(|trial| BeforeKept { threshold: trial.before });
+    }
+
+    /// Serves what was served before what was kept last.
+    pub(crate) fn take_back_kept(&mut self) {
+        if let Some(before) = self.before_kept.take() {
+            self.served = before.threshold;
         }
     }
 

@@ -10,6 +10,13 @@ use std::collections::VecDeque;
 /// Episodes of a series that are kept unless said otherwise; what older ones came to is added up.
 const EPISODES_KEPT: usize = 256;
 
+/// Occasions of older ones whose time is kept, so that those of several series at the same time are one: three weeks of every hour.
+const ALONE_KEPT: usize = 512;
+
+/// What begins within this of a first page is one occasion: one cause often sets many series off, and who is awake is woken no
+/// further. Pages themselves come in bursts of unknown size, of which no interval can be right early.
+const OCCASION: Span = Span::hours(1);
+
 /// Which of the two.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -130,14 +137,25 @@ impl Counts {
     }
 }
 
+/// An occasion on which one arm alone paged for a series.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+struct Alone {
+    at: Timestamp,
+    arm: Arm,
+    /// Of what mattered alone, or of all episodes.
+    mattered: bool,
+}
+
 /// One series' comparison: for how long both arms were watched, and what came of it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Book {
     /// Time in which both read samples.
     pub watched: Span,
-    /// What episodes that are no longer kept came to, and how many of them one arm alone told of: of all, and of those that
-    /// mattered.
+    /// What episodes that are no longer kept came to, and on which occasions of them one arm alone paged, oldest first.
     settled: Counts,
+    #[serde(default)]
+    settled_alone: VecDeque<Alone>,
+    /// How many of those there were whose time is not kept any more: of all episodes, and of those that mattered.
     settled_only: [u64; 2],
     settled_told_only: [u64; 2],
     /// The latest, oldest first; of the last one an arm may fire.
@@ -158,6 +176,7 @@ impl Book {
         Book {
             watched: Span::ZERO,
             settled: Counts::default(),
+            settled_alone: VecDeque::new(),
             settled_only: [0; 2],
             settled_told_only: [0; 2],
             episodes: VecDeque::new(),
@@ -210,14 +229,30 @@ impl Book {
 
     fn keep(&mut self, at: usize, episode: Episode) {
         self.episodes.insert(at, episode);
-        if self.episodes.len() > self.kept
-            && let Some(oldest) = self.episodes.pop_front()
-        {
-            self.settled.add(&oldest);
-            for arm in Arm::ALL.into_iter().filter(|arm| oldest.told_by(*arm) && !oldest.told_by(arm.other())) {
-                self.settled_only[arm as usize] += 1;
-                self.settled_told_only[arm as usize] += u64::from(oldest.mattered());
+        if self.episodes.len() > self.kept {
+            self.settle();
+        }
+    }
+
+    /// The oldest occasion is kept no longer: all of its episodes, or what is left would count as another one.
+    fn settle(&mut self) {
+        let Some(first) = self.episodes.front().map(|oldest| oldest.began) else { return };
+        // An arm may fire in the last one.
+        let closed = self.episodes.len() - 1;
+        let of_occasion = self.episodes.iter().take(closed).take_while(|episode| episode.began <= first + OCCASION);
+        let count = of_occasion.count();
+        let occasion: Vec<Episode> = self.episodes.drain(..count).collect();
+        occasion.iter().for_each(|episode| self.settled.add(episode));
+        for mattered in [false, true] {
+            for (at, arm) in occasions_alone(occasion.iter().filter(|episode| !mattered || episode.mattered())) {
+                self.settled_alone.push_back(Alone { at, arm, mattered });
             }
+        }
+        while self.settled_alone.len() > ALONE_KEPT
+            && let Some(oldest) = self.settled_alone.pop_front()
+        {
+            let only = if oldest.mattered { &mut self.settled_told_only } else { &mut self.settled_only };
+            only[oldest.arm as usize] += 1;
         }
     }
 
@@ -258,8 +293,15 @@ impl Book {
         }
     }
 
-    /// Of episodes that are no longer kept, how many one arm alone told of, by [`Arm`]; of all, or of those that mattered.
-    pub(super) fn settled_only(&self, mattered: bool) -> [u64; 2] {
+    /// When the occasions began on which one arm alone paged for this series; of all episodes, or of those that mattered.
+    fn alone(&self, mattered: bool) -> impl Iterator<Item = (Timestamp, Arm)> {
+        let settled =
+            self.settled_alone.iter().filter(move |one| one.mattered == mattered).map(|one| (one.at, one.arm));
+        settled.chain(occasions_alone(self.episodes.iter().filter(move |one| !mattered || one.mattered())))
+    }
+
+    /// The same of which it is not known any more when.
+    fn alone_before(&self, mattered: bool) -> [u64; 2] {
         if mattered { self.settled_told_only } else { self.settled_only }
     }
 
@@ -274,6 +316,48 @@ impl Book {
         self.episodes.iter().for_each(|episode| counts.add(episode));
         counts
     }
+}
+
+/// Of one series' episodes, when the occasions began on which one arm alone paged. What both page for within the hour says nothing of
+/// which is better.
+fn occasions_alone<'a>(episodes: impl Iterator<Item = &'a Episode>) -> Vec<(Timestamp, Arm)> {
+    let mut occasions: Vec<(Timestamp, [bool; 2])> = Vec::new();
+    for episode in episodes {
+        let told = Arm::ALL.map(|arm| episode.told_by(arm));
+        match occasions.last_mut().filter(|(began, _)| episode.began <= *began + OCCASION) {
+            Some((_, both)) => *both = [both[0] || told[0], both[1] || told[1]],
+            None => occasions.push((episode.began, told)),
+        }
+    }
+    let alone = |(at, told): (Timestamp, [bool; 2])| match told {
+        [true, false] => Some((at, Arm::Learned)),
+        [false, true] => Some((at, Arm::Static)),
+        _ => None,
+    };
+    occasions.into_iter().filter_map(alone).collect()
+}
+
+/// On how many occasions one arm alone paged, by [`Arm`]; of all, or of what mattered. Whether it was alone is asked series by series:
+/// one that both page for all the time says nothing of the others. Those of several series within an hour are one.
+pub(super) fn alone(books: &[&Book], mattered: bool) -> [u64; 2] {
+    let mut count = [0, 0];
+    let mut began: [Vec<Timestamp>; 2] = [Vec::new(), Vec::new()];
+    for book in books {
+        let before = book.alone_before(mattered);
+        (count[0], count[1]) = (count[0] + before[0], count[1] + before[1]);
+        book.alone(mattered).for_each(|(at, arm)| began[arm as usize].push(at));
+    }
+    for (count, mut began) in count.iter_mut().zip(began) {
+        began.sort_unstable();
+        let mut until = None;
+        for at in began {
+            if until.is_none_or(|until| at > until) {
+                *count += 1;
+                until = Some(at + OCCASION);
+            }
+        }
+    }
+    count
 }
 
 #[cfg(test)]
@@ -336,6 +420,49 @@ mod tests {
         }
         assert_eq!((whole.episodes().count(), book.episodes().count()), (400, EPISODES_KEPT));
         assert_eq!(whole.counts(), book.counts());
-        assert_eq!((book.counts().pages, book.settled_only(false)), ([400, 0], [144, 0]));
+        assert_eq!((book.counts().pages, alone(&[&book], false)), ([400, 0], [400, 0]));
+        // One whose occasions are more than are kept in any form.
+        let mut book = Book::keeping(64);
+        for n in 0..1000 {
+            book.began(Arm::Static, minute(100 * n));
+            book.ended(Some(minute(100 * n + 1)));
+        }
+        assert_eq!((book.episodes().count(), book.settled_alone.len()), (64, ALONE_KEPT));
+        assert_eq!(alone(&[&book], false), [0, 1000]);
+    }
+
+    /// A page of one minute every twenty, for so many hours, that both begin or one of them does.
+    fn noisy(hours: i64, arms: &[Arm], kept: usize) -> Book {
+        let mut book = Book { watched: Span::hours(168), ..Book::keeping(kept) };
+        for n in 0..3 * hours {
+            arms.iter().for_each(|arm| book.began(*arm, minute(20 * n)));
+            book.ended(Some(minute(20 * n + 1)));
+        }
+        book
+    }
+
+    #[test]
+    fn a_noisy_series_hides_its_own_pages_and_no_others() {
+        let noisy = noisy(48, &Arm::ALL, 256);
+        assert_eq!(alone(&[&noisy], false), [0, 0]);
+        // New pages of another, every six hours, all within the hour of one of those.
+        let pages: Vec<Page> = (0..8).map(|n| page(360 * n + 7, Some(360 * n + 9))).collect();
+        let quiet = Book::of_pages(&pages, &[], Span::hours(48));
+        assert_eq!(alone(&[&noisy, &quiet], false), [8, 0]);
+        // What the one before alone paged for elsewhere is held against them, and does not hide them.
+        let before = Book::of_pages(&[], &[page(10, Some(12))], Span::hours(48));
+        assert_eq!(alone(&[&noisy, &quiet, &before], false), [8, 1]);
+    }
+
+    #[test]
+    fn what_is_kept_no_longer_counts_by_the_hour_as_well() {
+        // A page each twenty minutes, of all series together: four begin within the hour of the first, the fifth begins another
+        // occasion.
+        let all: Vec<Book> = (0..4).map(|_| noisy(96, &[Arm::Learned], usize::MAX)).collect();
+        let some: Vec<Book> = (0..4).map(|_| noisy(96, &[Arm::Learned], 64)).collect();
+        let count = |books: &[Book]| alone(&books.iter().collect::<Vec<_>>(), false);
+        assert_eq!((count(&some), count(&all)), ([72, 0], [72, 0]));
+        assert_eq!(some[0].counts(), all[0].counts());
+        assert!(some[0].episodes().count() <= 64);
     }
 }

@@ -1,13 +1,9 @@
 //! What the books say: pages a week of each arm, what only one missed, how late, and which of the two is better.
 
-use super::book::{Arm, Book, Counts, Episode};
+use super::book::{self, Arm, Book, Counts, Episode};
 use crate::stats::anytime;
 use crate::time::Span;
 use serde::Serialize;
-
-/// What begins within this of a first page, of whatever series, is one occasion: one cause often sets many series off, and
-/// who is awake is woken no further. Pages themselves come in bursts of unknown size, of which no interval can be right early.
-const OCCASION: Span = Span::hours(1);
 
 const WEEK_SECS: f64 = 7.0 * 24.0 * 3600.0;
 
@@ -113,8 +109,8 @@ pub fn report(books: &[&Book]) -> Report {
     // A week of all series.
     let per_week = if series_weeks > 0.0 { books.len() as f64 / series_weeks } else { 0.0 };
 
-    let occasions = difference(only(books, false), per_week);
-    let told = only(books, true);
+    let occasions = difference(book::alone(books, false), per_week);
+    let told = book::alone(books, true);
     let misses = difference([told[Arm::Static as usize], told[Arm::Learned as usize]], per_week);
     let delay = delay(books);
     let verdict = match (occasions.verdict, misses.verdict) {
@@ -148,32 +144,10 @@ pub fn report(books: &[&Book]) -> Report {
     }
 }
 
-/// On how many occasions one arm alone paged, by [`Arm`]. What begins within an hour of a first page, of whatever series, is one
-/// occasion.
+/// On how many occasions one arm alone paged for a series, by [`Arm`]. What begins within an hour of a first such page, of whatever
+/// series, is one occasion.
 pub fn alone(books: &[&Book]) -> [u64; 2] {
-    only(books, false)
-}
-
-/// On how many occasions one arm alone paged, by [`Arm`]; of all, or of what mattered. An occasion begins with the first episode
-/// that lies in none, and takes in all that begin within the hour.
-fn only(books: &[&Book], mattered: bool) -> [u64; 2] {
-    let mut only = [0, 0];
-    for book in books {
-        let settled = book.settled_only(mattered);
-        (only[0], only[1]) = (only[0] + settled[0], only[1] + settled[1]);
-    }
-    let kept = books.iter().flat_map(|book| book.episodes());
-    let mut episodes: Vec<&Episode> = kept.filter(|episode| !mattered || episode.mattered()).collect();
-    episodes.sort_unstable_by_key(|episode| episode.began);
-    let mut rest = episodes.as_slice();
-    while let Some(first) = rest.first() {
-        let (occasion, later) = rest.split_at(rest.partition_point(|episode| episode.began <= first.began + OCCASION));
-        let [learned, fixed] = Arm::ALL.map(|arm| occasion.iter().any(|episode| episode.told_by(arm)));
-        only[0] += u64::from(learned && !fixed);
-        only[1] += u64::from(fixed && !learned);
-        rest = later;
-    }
-    only
+    book::alone(books, false)
 }
 
 /// `only` by [`Arm`]: what one had and the other had not.

@@ -42,8 +42,8 @@ Examples:
   homeostat ab report labelled --config homeostat.yaml   a folder, with the bounds of `series: - match: …, static: {upper: …}`
 
 Both read the same rows at the same time, from the first row on that is judged by learned bounds. What both page for says nothing
-of which is better; occasions on which one of them alone pages do. What begins within an hour of a first page, of whatever series,
-is one occasion. The difference is learned less static, in occasions a week: below zero is fewer; its interval holds at 95 %
+of which is better; occasions on which one of them alone pages for a series do. What begins within an hour of a first such page, of
+whatever series, is one occasion. The difference is learned less static, in occasions a week: below zero is fewer; its interval holds at 95 %
 however often it is looked at. A miss is something that mattered and of which one said nothing: in the daemon by verdicts, on files
 by the column label, 1 where a person would want to know; there, what is not labelled did not matter. The verdict is better or
 worse where an interval leaves out zero, else not known yet; worse in occasions or misses is worse.")]

@@ -327,11 +327,13 @@ fn build() -> Value {
         "properties": {
             "rule": { "type": "string", "description": "What the rule's thresholds carry as `rule`." },
             "order": { "enum": ["promote", "roll_back"], "description": "promote: what is tried out is served for all series now. \
-                roll_back: what was before is, and nothing is tried out for `rollout.watch`." },
+                roll_back: what was before is, or where nothing is tried out, what was before that which was kept last; then nothing \
+                is tried out for `rollout.watch`." },
             "comment": { "type": "string", "maxLength": 2000 },
         },
     });
-    let summary = "What a person wants done with what is tried out for a rule. Answers once it is durable.";
+    let summary =
+        "What a person wants done with what is tried out for a rule, or was kept. Answers once it is durable.";
     all.put(
         "post",
         "/api/v1/rollouts",

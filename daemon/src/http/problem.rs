@@ -56,7 +56,9 @@ impl From<Refused> for Problem {
             | Refused::NotMoved(NotMoved::Unknown(_)) => StatusCode::NOT_FOUND,
             Refused::FrozenByConfiguration
             | Refused::NotAnswered(NotAnswered::Settled(_))
-            | Refused::NotMoved(NotMoved::Nothing(_) | NotMoved::Served(_) | NotMoved::Frozen) => StatusCode::CONFLICT,
+            | Refused::NotMoved(
+                NotMoved::Nothing(_) | NotMoved::NothingKept(_) | NotMoved::Served(_) | NotMoved::Frozen,
+            ) => StatusCode::CONFLICT,
             Refused::Configuration(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refused::Busy | Refused::Gone => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -11,14 +11,15 @@ impl Series {
         self.settings.rules.iter().map(|rule| rule.as_ref()).zip(&self.releases)
     }
 
-    /// One for each rule that the configuration names now; what others were served is forgotten.
+    /// One for each rule that the configuration names now; what others were served is forgotten, and what the same compared
+    /// otherwise.
     pub(super) fn set_releases(&mut self) {
         if self.settings.rules.is_empty() && self.releases.is_empty() {
             return;
         }
         let mut before = std::mem::take(&mut self.releases);
         let known = |rule: &Rule| match before.iter().position(|release| release.rule == rule.name) {
-            Some(at) => before.swap_remove(at),
+            Some(at) => before.swap_remove(at).for_rule(rule),
             None => Release::of(rule),
         };
         self.releases = self.settings.rules.iter().map(|rule| rule.as_ref()).map(known).collect();
@@ -40,6 +41,10 @@ impl Series {
     pub(crate) fn release_now(&mut self, at: usize) {
         let Some(threshold) = self.in_force.clone() else { return };
         let release = &mut self.releases[at];
+        if release.served.is_none() {
+            // Not so when it was decided: the rule compared otherwise then.
+            return;
+        }
         if let Some(trial) = &mut release.trial {
             if release.served.as_ref() != Some(&trial.proposed) {
                 // Nothing of it is served yet: what the word moved stands before it, too.
@@ -48,6 +53,13 @@ impl Series {
             trial.proposed = Arc::clone(&threshold);
         }
         release.served = Some(threshold);
+        release.verdicts = self.verdicts;
+    }
+
+    /// Serves a rule what it was served before what was kept last.
+    pub(crate) fn take_back_kept(&mut self, at: usize) {
+        let release = &mut self.releases[at];
+        release.take_back_kept();
         release.verdicts = self.verdicts;
     }
 
@@ -73,7 +85,7 @@ impl Series {
             Step::Canary if is_first => release.serve(self.verdicts),
             Step::Active => release.serve(self.verdicts),
             Step::Canary => {}
-            Step::Kept => release.trial = None,
+            Step::Kept => release.keep(),
             Step::Refused | Step::RolledBack => {
                 release.take_back();
                 // What was said led to this: it is no reason to serve the same again.

@@ -1,14 +1,21 @@
 //! Rules whose thresholds had better be data, as entries of homeostat's own configuration: the expression as a source, and the
 //! rule that looks its thresholds up.
+//!
+//! A text that repeats the literal would be wrong of every series that is compared with another number. An annotation says the
+//! threshold in force in its place, looked up as the rule does. Names and labels tell alerts apart and have to stay what they
+//! are: of those a person is told.
 
 use super::advise::{Outcome, Verdict};
-use super::subject::Subject;
+use super::subject::{BUDGET, Subject};
 use crate::cli::Failed;
 use crate::cli::output::{Out, one_line};
 use crate::prometheus::endpoint::Endpoint;
 use crate::rules::compare::Comparison;
+use crate::rules::file::Field;
+use crate::rules::mention::{self, Mention, Of, Said};
 use homeostat::doctor::SeriesLiteral;
 use homeostat::replay::Labels;
+use homeostat::replay::data::Lookup;
 use homeostat::time::Span;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +28,9 @@ pub enum Which {
     /// All that compare one expression with one literal
     All,
 }
+
+/// From here on decimals say nothing to a reader, and `%.4g` would write an exponent.
+const WHOLE_FROM: f64 = 1000.0;
 
 /// Prints the entries. What has no place in one is said on standard error.
 pub(super) fn print(
@@ -67,7 +77,11 @@ pub(super) fn print(
             continue;
         }
         expressions.push(json!({ "expr": measured, "name": name }));
-        rules.push(rule(subject, compared, &measured, &name, by(series)));
+        let (entry, notes) = rule(subject, compared, &measured, &name, by(series));
+        rules.push(entry);
+        for note in notes {
+            eprintln!("{}", one_line(&format!("{}: {note}", subject.rule.name.text)));
+        }
     }
     if rules.is_empty() {
         eprintln!("no rule is better served by thresholds per series; --as-data all writes all that can have them");
@@ -125,14 +139,49 @@ fn by(series: &[Labels]) -> Vec<String> {
     apart.map(|(name, _)| name.to_owned()).collect()
 }
 
-fn rule(subject: &Subject<'_>, compared: &Comparison, expr: &str, name: &str, by: Vec<String>) -> Value {
+/// The entry, and what a person has to know of it.
+fn rule(subject: &Subject<'_>, compared: &Comparison, expr: &str, name: &str, by: Vec<String>) -> (Value, Vec<String>) {
     let rule = subject.rule;
     let mut fields = Map::new();
     fields.insert("alert".into(), rule.name.text.as_str().into());
-    if name != slug(&rule.name.text) {
-        // Another tier of the same alert.
+    // Another tier of the same alert.
+    let of_its_own = name != slug(&rule.name.text);
+    if of_its_own {
         fields.insert("rule".into(), name.into());
     }
+    let looked_up_as = if of_its_own { name } else { &rule.name.text };
+    let in_force = InForce::new(looked_up_as, compared, &by);
+    let said = Said { literal: compared.literal.value, unit: compared.measure.unit, hold: rule.hold };
+    let mut notes = Vec::new();
+    let mut tell = |what: &str, text: &str, mention: &Mention| {
+        let written = &text[mention.span.clone()];
+        notes.push(format!(
+            "its {what} says {written}, which holds only where no threshold is known; say it in other words"
+        ));
+    };
+    let of_literal = |mentions: Vec<Mention>| mentions.into_iter().filter(|one| matches!(one.of, Of::Literal { .. }));
+    of_literal(mention::in_name(&rule.name.text, &said)).for_each(|one| tell("name", &rule.name.text, &one));
+    for (label, field) in &rule.labels {
+        of_literal(mention::in_text(&field.text, &said))
+            .for_each(|one| tell(&format!("label {label}"), &field.text, &one));
+    }
+    let annotation = |(annotation, field): &(String, Field)| {
+        let mut text = field.text.clone();
+        let mentions: Vec<Mention> = match annotation == BUDGET {
+            true => Vec::new(),
+            false => of_literal(mention::in_text(&field.text, &said)).collect(),
+        };
+        // From the last one on, so that places before it stay.
+        for one in mentions.iter().rev() {
+            match in_force.as_ref().and_then(|in_force| in_force.template(&field.text, one, &said)) {
+                Some(template) => text.replace_range(one.span.clone(), &template),
+                None => tell(annotation, &field.text, one),
+            }
+        }
+        format!("{annotation}={text}")
+    };
+    let annotations: Vec<String> = rule.annotations.iter().map(annotation).collect();
+    let labels: Vec<String> = rule.labels.iter().map(|(label, field)| format!("{label}={}", field.text)).collect();
     fields.insert("expr".into(), expr.into());
     fields.insert("op".into(), compared.op.as_str().into());
     fields.insert("literal".into(), compared.literal.value.into());
@@ -143,13 +192,53 @@ fn rule(subject: &Subject<'_>, compared: &Comparison, expr: &str, name: &str, by
             fields.insert(key.into(), span.to_string().into());
         }
     }
-    for (key, pairs) in [("labels", &rule.labels), ("annotations", &rule.annotations)] {
-        if !pairs.is_empty() {
-            let texts: Vec<String> = pairs.iter().map(|(name, field)| format!("{name}={}", field.text)).collect();
+    for (key, texts) in [("labels", labels), ("annotations", annotations)] {
+        if !texts.is_empty() {
             fields.insert(key.into(), texts.into());
         }
     }
-    Value::Object(fields)
+    (Value::Object(fields), notes)
+}
+
+/// How a template of Prometheus looks up the threshold of the series that fires.
+struct InForce {
+    /// The selector without its end, as a template's text between backticks, and the labels by which it goes on.
+    selector: String,
+    by: Vec<String>,
+}
+
+impl InForce {
+    /// None: no template can say the rule's name.
+    fn new(rule: &str, compared: &Comparison, by: &[String]) -> Option<InForce> {
+        let selector = Lookup::new(rule, compared.op, by.iter().cloned())?.selector();
+        let selector = selector.strip_suffix('}')?.to_owned();
+        (!selector.contains(['`', '\n'])).then(|| InForce { selector, by: by.to_vec() })
+    }
+
+    /// What stands in place of a mention: the threshold, in the units that the text speaks in, or the literal as it is written
+    /// where there is none. None: inside of a template of its own the series is not known.
+    fn template(&self, text: &str, mention: &Mention, said: &Said) -> Option<String> {
+        let Of::Literal { unit } = mention.of else { return None };
+        if text.contains("define ") {
+            return None;
+        }
+        let scale = if unit == 1.0 { String::new() } else { format!(" / {unit}") };
+        let looked_up = match self.by.is_empty() {
+            true => format!("query `{}}}{scale}`", self.selector),
+            false => {
+                // What stands there already is a format now.
+                let mut format = self.selector.replace('%', "%%");
+                self.by.iter().for_each(|by| format.push_str(&format!(", {by}=%q")));
+                let values: String = self.by.iter().map(|by| format!(" $labels.{by}")).collect();
+                format!("printf `{format}}}{scale}`{values} | query")
+            }
+        };
+        let shown = if said.literal.abs() / unit < WHOLE_FROM { "%.4g" } else { "%.0f" };
+        let written = &text[mention.span.clone()];
+        Some(format!(
+            "{{{{ with {looked_up} }}}}{{{{ . | first | value | printf \"{shown}\" }}}}{{{{ else }}}}{written}{{{{ end }}}}"
+        ))
+    }
 }
 
 /// What the source's series are called: as the alert, in small letters. `HostHighCpuLoad` is `host_high_cpu_load`.
@@ -186,6 +275,34 @@ mod tests {
         ] {
             assert_eq!(slug(alert), name);
         }
+    }
+
+    #[test]
+    fn a_text_says_the_threshold_in_force_in_its_own_units() {
+        let analysis = crate::rules::compare::analyse("avg by (job) (used / size) > 0.8").expect("PromQL");
+        let compared = &analysis.comparisons[0];
+        let said = Said { literal: 0.8, unit: compared.measure.unit, hold: Span::ZERO };
+        let text = "above 80 % of it";
+        let mention = &mention::in_text(text, &said)[0];
+        let template = |rule: &str, by: &[&str]| {
+            let by: Vec<String> = by.iter().map(|by| (*by).to_owned()).collect();
+            InForce::new(rule, compared, &by)?.template(text, mention, &said)
+        };
+        assert_eq!(
+            template("Over 80%", &["job", "zone"]).as_deref(),
+            Some(
+                "{{ with printf `homeostat_threshold{rule=\"Over 80%%\", direction=\"upper\", job=%q, zone=%q} / 0.01` \
+                 $labels.job $labels.zone | query }}{{ . | first | value | printf \"%.4g\" }}{{ else }}80{{ end }}"
+            )
+        );
+        assert_eq!(
+            template("Over 80%", &[]).as_deref(),
+            Some(
+                "{{ with query `homeostat_threshold{rule=\"Over 80%\", direction=\"upper\"} / 0.01` }}\
+                 {{ . | first | value | printf \"%.4g\" }}{{ else }}80{{ end }}"
+            )
+        );
+        assert_eq!(template("a`b", &[]), None, "a person is told");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) struct Subject<'a> {
 }
 
 /// The annotation by which a rule has a budget of its own.
-const BUDGET: &str = "homeostat_budget";
+pub(super) const BUDGET: &str = "homeostat_budget";
 
 impl Subject<'_> {
     pub fn comparisons(&self) -> impl Iterator<Item = &Comparison> {

@@ -24,6 +24,9 @@ pub struct RolloutRow {
     until: Option<Timestamp>,
     /// Thresholds that the rule is served now: one per set of its labels. For all others its literal stands.
     served: usize,
+    /// Series of which it is known what was served before what was kept last: the order roll_back serves that again, while nothing
+    /// is tried out.
+    kept: usize,
     literal: f64,
     /// How often something was tried out.
     tried: u64,
@@ -68,7 +71,7 @@ impl From<&Made> for StepRow {
 }
 
 impl RolloutRow {
-    fn of(knowledge: &Knowledge, rule: &Rule, served: usize, now: Timestamp) -> RolloutRow {
+    fn of(knowledge: &Knowledge, rule: &Rule, served: usize, kept: usize, now: Timestamp) -> RolloutRow {
         let rollout = knowledge.rollouts().get(&rule.name);
         let made = rollout.and_then(|rollout| rollout.now());
         let settings = &knowledge.config().rollout;
@@ -78,6 +81,7 @@ impl RolloutRow {
             since: made.map(|made| made.at),
             until: made.and_then(|made| Some(made.at + settings.lasts(made.step)?)),
             served,
+            kept,
             literal: rule.literal,
             tried: rollout.map_or(0, |rollout| rollout.id),
             evidence: made.map(|_| rollout::evidence(knowledge, rule)),
@@ -108,10 +112,12 @@ fn tried(knowledge: &Knowledge, rule: &Rule, now: Timestamp) -> Vec<TriedRow> {
 pub fn rollouts(knowledge: &Knowledge, page: &Page, now: Timestamp) -> Rows<RolloutRow> {
     let first = page.before().unwrap_or(0);
     let served = rollout::served(knowledge, now);
+    let kept = rollout::kept(knowledge);
     let rows = (1_u64..).zip(&served).skip_while(|(at, _)| *at <= first);
     let row = |(at, (rule, served)): (u64, &(&Rule, _))| {
         let served: &std::collections::BTreeMap<Vec<String>, f64> = served;
-        (RolloutRow::of(knowledge, rule, served.len(), now), Token::Number(List::Rollouts, at))
+        let kept = kept.get(rule.name.as_str()).copied().unwrap_or(0);
+        (RolloutRow::of(knowledge, rule, served.len(), kept, now), Token::Number(List::Rollouts, at))
     };
     take(page.limit, rows.map(row))
 }
@@ -120,5 +126,6 @@ pub fn rollouts(knowledge: &Knowledge, page: &Page, now: Timestamp) -> Rows<Roll
 pub fn rollout(knowledge: &Knowledge, name: &str, now: Timestamp) -> Option<RolloutRow> {
     let served = rollout::served(knowledge, now);
     let (rule, served) = served.into_iter().find(|(rule, _)| rule.name == name)?;
-    Some(RolloutRow::of(knowledge, rule, served.len(), now))
+    let kept = rollout::kept(knowledge).get(name).copied().unwrap_or(0);
+    Some(RolloutRow::of(knowledge, rule, served.len(), kept, now))
 }
