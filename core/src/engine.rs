@@ -116,23 +116,8 @@ impl Engine {
 
     /// What a series holds was read as one kind; as another it begins anew.
     fn forget_read_otherwise(&mut self, now: Timestamp) -> Vec<Event> {
-        let read_otherwise = self.knowledge.read_otherwise();
-        self.forget(read_otherwise, now)
-    }
-
-    /// A source says only now what the series of a metric measure. Those that were read as something else, and of which nobody had said
-    /// it, are forgotten: with the next [`intern`](Engine::intern) they begin anew, as what they are.
-    pub fn told_kind(&mut self, metric: &str, kind: Kind, now: Timestamp) -> Vec<Event> {
-        let series = self.knowledge.of_metric(metric).filter(|series| series.would_be_read_otherwise(kind));
-        let series = series.map(|series| series.name().clone()).collect();
-        let mut events = std::mem::take(&mut self.outbox);
-        events.extend(self.forget(series, now));
-        events
-    }
-
-    fn forget(&mut self, series: Vec<SeriesName>, now: Timestamp) -> Vec<Event> {
         let mut events = Vec::new();
-        for series in series {
+        for series in self.knowledge.read_otherwise() {
             self.end_alert(&series, now, &mut events);
             self.emit(Event::SeriesForgotten { series, because: Forgotten::ReadOtherwise }, now, &mut events);
         }

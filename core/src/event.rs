@@ -270,7 +270,7 @@ pub enum Forgotten {
     Ended,
     /// It gave way to a new one at `series_max`.
     GaveWay,
-    /// The configuration says another kind of it now, or its source says only now what it is; it begins anew with its next sample.
+    /// The configuration says another kind of it now; it begins anew with its next sample.
     ReadOtherwise,
 }
 

@@ -48,7 +48,6 @@ use serde::{Deserialize, Serialize};
 use series::{Noticed, Series, Trust};
 use shard::Shard;
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 
 /// Where a series is held. Only the engine that gave it out can read it; it is not stored.
@@ -654,16 +653,6 @@ impl Knowledge {
         self.general.fleet = self.general.features.clone();
         let Knowledge { shards, general, .. } = self;
         shards.iter_mut().flat_map(Shard::iter_to_derive).for_each(|series| series.set_weights(&general.fleet));
-    }
-
-    /// All series of one metric, by name.
-    pub(crate) fn of_metric(&self, metric: &str) -> impl Iterator<Item = &Series> {
-        let alone = self.names.get_key_value(metric);
-        let labelled = format!("{metric}{{");
-        let from = (Bound::Included(labelled.as_str()), Bound::Unbounded);
-        let labelled =
-            self.names.range::<str, _>(from).take_while(move |(name, _)| name.as_str().starts_with(&labelled));
-        alone.into_iter().chain(labelled).filter_map(|(_, id)| self.get(*id))
     }
 
     /// Series that were read as another kind than the configuration says now: what they hold is something else.

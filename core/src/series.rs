@@ -14,13 +14,6 @@ pub const NAME_LEN_MAX: usize = 8192;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SeriesName(Arc<str>);
 
-/// Names are looked for by their text.
-impl std::borrow::Borrow<str> for SeriesName {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
 /// Why a text names no series, or selects none.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NameError {

@@ -174,8 +174,8 @@ impl Knowledge {
             let other = (!name.metric().is_empty() && other.metric() == name.metric()).then(|| self.get(*id))??;
             (other.strategy() == series.strategy()).then_some(other)
         };
-        let before = self.names.range::<SeriesName, _>(..name).rev().take(SIBLINGS_ASKED).filter_map(alike);
-        let after = self.names.range::<SeriesName, _>(name..).take(SIBLINGS_ASKED).filter_map(alike);
+        let before = self.names.range(..name).rev().take(SIBLINGS_ASKED).filter_map(alike);
+        let after = self.names.range(name..).take(SIBLINGS_ASKED).filter_map(alike);
         let mut siblings: Vec<&Series> = before.chain(after).collect();
         siblings.sort_by_key(|sibling| sibling.admitted);
         siblings.iter().rev().find_map(|sibling| detector.prior(sibling.detector.as_ref()?))

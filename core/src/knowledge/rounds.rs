@@ -19,7 +19,7 @@ impl Knowledge {
 
     fn turn(&self) -> impl Iterator<Item = (&SeriesName, &SeriesId)> {
         let after = self.general.turn.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        self.names.range::<SeriesName, _>((after, Bound::Unbounded)).take(self.at_once())
+        self.names.range((after, Bound::Unbounded)).take(self.at_once())
     }
 
     fn at_once(&self) -> usize {

@@ -352,12 +352,6 @@ impl Series {
         self.asked_kind != self.settings.kind
     }
 
-    /// Whether a kind that is told only now would have had its samples read otherwise, and nobody told one before.
-    pub(crate) fn would_be_read_otherwise(&self, kind: Kind) -> bool {
-        let told = self.declared.is_some() || self.derived_from.is_some();
-        !told && std::mem::discriminant(&self.door) != std::mem::discriminant(&Door::of(&self.name, Some(kind)))
-    }
-
     fn set_fence(&mut self) {
         self.fence = self.in_force.as_ref().map(|threshold| Fence::of(threshold, threshold.learned_at, false));
     }

@@ -15,7 +15,6 @@ use crate::receive::{Batch, Outcome, Receive, Why};
 use entries::{Entries, Entry};
 use homeostat::config::Kind;
 use homeostat::engine::Engine;
-use homeostat::event::Event;
 use homeostat::knowledge::SeriesId;
 use homeostat::monitor::{Fate, Sample};
 use homeostat::time::{Span, Timestamp};
@@ -119,10 +118,6 @@ impl Driver {
         let mut outcomes: Vec<(Outcome, Range<usize>)> = Vec::with_capacity(requests.len());
         // What cannot be stored is not acknowledged: the sender keeps it.
         let taken = self.storable().and_then(|()| {
-            // Before anything is written down: a series that begins anew is another one from here on.
-            let told =
-                requests.iter().flat_map(|request| self.received.tell(&request.batch, &mut self.engine, now)).collect();
-            self.commit(told);
             outcomes.extend(requests.iter().map(|request| self.look_up(request, now, &mut samples)));
             self.write_down(&samples, now)?;
             let turned_away = self.observe_samples(&samples, now);
@@ -156,6 +151,9 @@ impl Driver {
         let Received { batch, sender, .. } = request;
         let Driver { engine, settings, started_with, received: table, .. } = self;
         let senders = &started_with.daemon.receive;
+        for (family, told) in batch.families() {
+            table.families.tell(family, told);
+        }
         table.make_room(engine, settings.engine.limits.series_max);
         let (mut outcome, first) = (Outcome::default(), samples.len());
         let mut in_order = true;
@@ -198,18 +196,6 @@ impl Driver {
 }
 
 impl Table {
-    /// Hears what families are said to be. Series of them that came before it was said begin anew where it changes how they are read.
-    fn tell(&mut self, batch: &Batch, engine: &mut Engine, now: Timestamp) -> Vec<Event> {
-        let mut events = Vec::new();
-        for (family, told) in batch.families() {
-            if self.families.tell(family, told) {
-                let kinds = self.families.of(family);
-                events.extend(kinds.flat_map(|(metric, kind)| engine.told_kind(&metric, kind, now)));
-            }
-        }
-        events
-    }
-
     /// Where a series is held; new ones are made. None: another replica stands for the one that sent it.
     fn find(
         &mut self,

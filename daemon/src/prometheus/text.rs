@@ -362,25 +362,13 @@ impl Families {
         told.kind_of_part(part)
     }
 
-    /// What a family is said to be, and whether that is news. Of too many the first ones are kept.
-    pub fn tell(&mut self, name: &str, told: Type) -> bool {
+    /// What a family is said to be. Of too many the first ones are kept.
+    pub fn tell(&mut self, name: &str, told: Type) {
         if let Some(known) = self.0.get_mut(name) {
-            return std::mem::replace(known, told) != told;
-        }
-        let room = self.0.len() < FAMILIES_MAX;
-        if room {
+            *known = told;
+        } else if self.0.len() < FAMILIES_MAX {
             self.0.insert(name.into(), told);
         }
-        room
-    }
-
-    /// The names of all series that a family may have, with what each measures as far as that is said.
-    pub fn of(&self, family: &str) -> impl Iterator<Item = (String, Kind)> {
-        std::iter::once("").chain(PARTS).filter_map(move |part| {
-            let name = format!("{family}{part}");
-            let kind = self.kind(&name)?;
-            Some((name, kind))
-        })
     }
 }
 

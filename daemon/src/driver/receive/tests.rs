@@ -8,11 +8,8 @@ use std::net::Ipv4Addr;
 /// A request of 1.0, with one sample for each series.
 fn request(series: &[&[(&str, &str)]], now: Timestamp) -> Batch {
     let labels = series.iter().map(|labels| (labels[0].1, labels[1..].to_vec(), 1.0)).collect::<Vec<_>>();
-    decoded(&crate::remote_write::message(&labels, now))
-}
-
-fn decoded(message: &[u8]) -> Batch {
-    let body = snap::raw::Encoder::new().compress_vec(message).expect("packed");
+    let message = crate::remote_write::message(&labels, now);
+    let body = snap::raw::Encoder::new().compress_vec(&message).expect("packed");
     let mut batch = Batch::default();
     crate::receive::remote_write::decode(&body, crate::receive::remote_write::Version::One, 1 << 20, 7, &mut batch)
         .expect("whole");
@@ -139,44 +136,4 @@ fn what_is_known_of_senders_is_bounded_whatever_they_send() {
         assert!(world.table.entries.len() <= 4 * 10 + 1024 + 1);
     }
     assert_eq!(world.table.senders.len(), 200);
-}
-
-#[test]
-fn what_a_source_says_late_of_its_counters_is_heard_and_once_is_enough() {
-    let mut world = world(100, Receive::default());
-    let jobs: &[(&str, &str)] = &[("__name__", "jobs_done"), ("queue", "mail")];
-    let other: &[(&str, &str)] = &[("__name__", "jobs_done_late"), ("queue", "mail")];
-    let kind = |world: &World, name: &str| {
-        let name = homeostat::series::SeriesName::parse(name).expect("a name");
-        world.engine.knowledge().find(&name).map(|series| (series.declared(), series.admitted()))
-    };
-    for secs in 0..5 {
-        world.take(&[jobs, other], 1, secs);
-    }
-    let name = r#"jobs_done{queue="mail"}"#;
-    assert_eq!(kind(&world, name), Some((None, 5)));
-    // What a request of 1.0 says of a family beside its series, or without any.
-    let tell = |world: &mut World, kind: u8| {
-        let name = b"jobs_done";
-        let said = [&[8, kind, 18, name.len() as u8][..], name].concat();
-        let message = [&[26, said.len() as u8][..], &said].concat();
-        let batch = decoded(&message);
-        assert_eq!(batch.families().count(), 1);
-        world.table.tell(&batch, &mut world.engine, at(5))
-    };
-    let events = tell(&mut world, 1);
-    assert!(matches!(&events[..], [Event::SeriesForgotten { series, .. }] if series.as_str() == name), "{events:?}");
-    // The first sample of a counter is what the next is counted from.
-    let now = at(6);
-    let batch = request(&[jobs], now);
-    let told = batch.series().next().expect("one");
-    let World { engine, table, settings, failovers } = &mut world;
-    let id = table.find(&told, engine, settings, from(1), now, failovers).expect("taken").expect("held");
-    let observed = engine.observe(&[Sample { series: id, at: now, value: 7.0 }], now);
-    assert_eq!(observed.fates.of(Fate::Folded), 1);
-    assert_eq!(kind(&world, name), Some((Some(Kind::Counter), 0)));
-    assert_eq!(kind(&world, r#"jobs_done_late{queue="mail"}"#), Some((None, 5)), "of another family");
-    // Whoever says now this and now that does not make it begin anew each time.
-    assert_eq!(tell(&mut world, 2), []);
-    assert_eq!(kind(&world, name), Some((Some(Kind::Counter), 0)));
 }
