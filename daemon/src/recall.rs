@@ -17,7 +17,7 @@ use homeostat::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-/// Nothing that can be seen depends on the number of shards; it bounds what one part of a snapshot holds.
+/// Nothing that can be seen depends on the number of shards; samples are judged on as many threads at most.
 const SHARDS: usize = 8;
 
 /// What an earlier life left.

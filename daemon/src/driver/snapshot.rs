@@ -34,6 +34,8 @@ pub(super) struct Snapshots {
     /// How long after the next one the one after it comes, unless the configuration wants it sooner.
     after: Span,
     writing: Option<Writing>,
+    /// While one is written another is asked for.
+    at_once: bool,
 }
 
 struct Writing {
@@ -48,11 +50,12 @@ struct Writing {
 
 impl Snapshots {
     pub fn new(now: Timestamp) -> Snapshots {
-        Snapshots { next: now, after: FIRST, writing: None }
+        Snapshots { next: now, after: FIRST, writing: None, at_once: false }
     }
 
     pub fn come_at_once(&mut self, now: Timestamp) {
         self.next = self.next.min(now);
+        self.at_once |= self.writing.is_some();
     }
 
     /// When there is something to do.
@@ -65,15 +68,21 @@ impl Driver {
     /// Says when the next snapshot comes.
     pub(super) fn plan_snapshot(&mut self, now: Timestamp) {
         let took = self.snapshots.writing.take().map_or(Duration::ZERO, |writing| writing.took);
+        // What asked for another one while this was written is not in it.
+        let at_once = std::mem::take(&mut self.snapshots.at_once);
         let most = self.settings.daemon.store.snapshot_interval;
         let cost = Span::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-        self.snapshots.next = now + self.snapshots.after.max(cost * REST).min(most);
+        self.snapshots.next = if at_once { now } else { now + self.snapshots.after.max(cost * REST).min(most) };
         self.snapshots.after = (self.snapshots.after * 2).min(most.max(FIRST));
     }
 
     /// Begins a snapshot that is due, or writes some more of the one that began; then what it takes the place of is removed.
     pub(super) fn snapshot_step(&mut self, now: Timestamp) {
         if self.retry_at.is_some() {
+            // Nobody knows for how long: what changes meanwhile would be copied, and never be handed out.
+            if self.snapshots.writing.is_some() {
+                self.end_snapshot(now);
+            }
             return;
         }
         let full = self.samples.bytes() > SAMPLES_MAX;
@@ -147,6 +156,7 @@ impl Driver {
             writing.waited(begun);
             return Ok(());
         }
+        self.engine.end_snapshot();
         self.store.end_snapshot(writing.seq)?;
         self.samples.forget_before(writing.segment)?;
         let kept = &self.settings.daemon.store;
