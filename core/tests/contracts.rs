@@ -564,15 +564,10 @@ fn hostile(of: LoopKind) -> Vec<Signal> {
                 }
                 signals.push(Signal {
                     id,
-                    at: minute(0),
-                    of,
-                    source: (*source).into(),
-                    value,
                     series: series.map(name),
                     verdict: verdicts[(n + 3 * m + l) % verdicts.len()],
-                    about: None,
-                    weight: None,
                     metadata,
+                    ..Signal::new(of, *source, value, minute(0))
                 });
             }
         }

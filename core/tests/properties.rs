@@ -339,22 +339,8 @@ impl Life {
         series: Option<&str>,
         verdict: Option<Verdict>,
     ) -> Event {
-        let (at, series, metadata) = (self.now, series.map(name), Default::default());
-        self.engine.signal(
-            Signal {
-                id: 0,
-                at,
-                of,
-                source: source.into(),
-                value,
-                series,
-                verdict,
-                about: None,
-                weight: None,
-                metadata,
-            },
-            self.now,
-        )
+        let signal = Signal { series: series.map(name), verdict, ..Signal::new(of, source, value, self.now) };
+        self.engine.signal(signal, self.now)
     }
 
     /// What has to hold after anything.

@@ -282,16 +282,10 @@ fn what_was_refused_can_be_accepted_while_it_lasts() {
     let (id, at) = (fleet.open()[0].id, fleet.open()[0].since);
     fleet.answer(id, Answer::Refuse).expect("it is open");
     let signal = Signal {
-        id: 0,
-        at: fleet.world.now,
-        of: LoopKind::AnomalyFeedback,
-        source: "verdict".into(),
-        value: 0.0,
         series: Some(name("a")),
         verdict: Some(Verdict::True),
         about: Some(Subject::ChangePoint { at }),
-        weight: None,
-        metadata: Default::default(),
+        ..Signal::new(LoopKind::AnomalyFeedback, "verdict", 0.0, fleet.world.now)
     };
     let _ = fleet.world.engine.signal(signal, fleet.world.now);
     fleet.pass(Span::hours(1));

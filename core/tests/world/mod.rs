@@ -253,19 +253,7 @@ impl World {
         series: Option<SeriesName>,
         verdict: Option<Verdict>,
     ) -> u64 {
-        let at = self.now;
-        let signal = Signal {
-            id: 0,
-            at,
-            of,
-            source: source.into(),
-            value,
-            series,
-            verdict,
-            about: None,
-            weight: None,
-            metadata: Default::default(),
-        };
+        let signal = Signal { series, verdict, ..Signal::new(of, source, value, self.now) };
         let event = self.engine.signal(signal, self.now);
         let Event::Signalled { signal } = &event else { panic!("a signal gives a signalled event") };
         let id = signal.id;
