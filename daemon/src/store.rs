@@ -64,6 +64,9 @@ const MIGRATIONS: [&str; STORE_VERSION as usize] = [
 /// Parts of an old snapshot that are removed in one go.
 const CLEARED_AT_ONCE: usize = 4;
 
+/// Bytes that a snapshot leaves on the disk for events.
+const LEFT_FREE: u64 = 16 << 20;
+
 /// A file beside the store that says of it that it is damaged.
 const MARK: &str = "homeostat.db.is-damaged";
 
@@ -267,6 +270,7 @@ impl Store {
     /// Writes parts of the snapshot that is to come. They count when it ends, and not before.
     pub fn put_parts(&mut self, parts: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
         self.leftover = true;
+        self.room_for(parts.iter().map(|(_, body)| body.len() as u64).sum())?;
         self.unsynchronised(|connection| {
             let transaction = connection.transaction()?;
             for (part, body) in parts {
@@ -275,6 +279,16 @@ impl Store {
             }
             transaction.commit()
         })
+    }
+
+    /// A snapshot that fills the disk would leave no room for events, nor for its own removal.
+    fn room_for(&self, bytes: u64) -> Result<(), StoreError> {
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        let disk = rustix::fs::statvfs(dir).map_err(|source| io_error(dir, source.into()))?;
+        match fits(bytes, disk.f_bavail.saturating_mul(disk.f_frsize)) {
+            true => Ok(()),
+            false => Err(StoreError::Full { path: self.path.clone() }),
+        }
     }
 
     /// From here on the parts that were put are the snapshot, which knows events up to `knows`.
@@ -423,6 +437,11 @@ fn lock<F: FnOnce(std::io::Error) -> StoreError>(dir: &Path, io: &impl Fn(&Path)
     Ok(file)
 }
 
+/// Whether so many bytes of a snapshot find room in `free` ones and leave some: they stand in the log before they do in the file.
+fn fits(bytes: u64, free: u64) -> bool {
+    bytes.saturating_mul(2).saturating_add(LEFT_FREE) <= free
+}
+
 fn migrate(path: &Path, connection: &Connection) -> Result<(), StoreError> {
     let sql = |source: rusqlite::Error| error(path, source);
     let found: u32 = connection.query_row("pragma user_version", [], |row| row.get(0)).map_err(sql)?;
@@ -546,6 +565,40 @@ mod tests {
         assert_eq!(snapshot.damaged, [part("series/0", &[3, 5])]);
         let aside = store.set_aside("series/0", &[3, 5]).expect("room");
         assert_eq!(std::fs::read(aside).expect("kept"), [3, 5]);
+    }
+
+    #[test]
+    fn a_snapshot_leaves_room_for_events_and_one_that_broke_off_leaves_the_one_before() {
+        assert!(!fits(0, LEFT_FREE - 1) && fits(0, LEFT_FREE));
+        assert!(!fits(4 << 20, LEFT_FREE + (4 << 20)) && fits(4 << 20, LEFT_FREE + (8 << 20)));
+        let dir = tempfile::tempdir().expect("a folder");
+        let part = |name: &str, body: u8| (name.to_owned(), vec![body]);
+        let mut store = Store::open(dir.path()).expect("a new store");
+        store.append(&[added("a")]).expect("room");
+        store.write_snapshot(&[part("general", 1), part("series/0", 1)]).expect("room");
+        store.append(&[added("b")]).expect("room");
+        while store.clear_some().expect("writable") {}
+        // Ten parts of the next one, and no end.
+        (0..10).for_each(|n| store.put_parts(&[part(&format!("series/{n}"), 2)]).expect("room"));
+        drop(store);
+        let mut store = Store::open(dir.path()).expect("it opens");
+        let read = |store: &Store| store.read_snapshot().expect("readable").expect("one was written").parts;
+        assert_eq!(read(&store), [part("general", 1), part("series/0", 1)]);
+        assert_eq!(store.journal().next().expect("readable").map(|stored| stored.seq), Some(2));
+        assert!(store.has_leftover());
+        let mut removals = 1;
+        while store.clear_some().expect("writable") {
+            removals += 1;
+        }
+        assert!(removals == 3 && !store.has_leftover(), "{removals}");
+        store.put_parts(&[part("general", 3)]).expect("room");
+        store.end_snapshot(1).expect("room");
+        assert_eq!(read(&store), [part("general", 3)]);
+        assert_eq!(
+            store.journal().next().expect("readable").map(|stored| stored.seq),
+            Some(2),
+            "it knows the first alone"
+        );
     }
 
     #[test]

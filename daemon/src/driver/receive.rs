@@ -27,6 +27,9 @@ use tokio::sync::oneshot;
 /// No more requests are taken in together once they have so many samples.
 const SAMPLES_AT_ONCE: usize = 32_768;
 
+/// While a snapshot is taken: what changes for the first time since it began is copied first.
+const SAMPLES_BESIDE_SNAPSHOT: usize = 4_096;
+
 /// Senders that are told apart; further ones share one account.
 const SENDERS_MAX: usize = 10_000;
 
@@ -90,7 +93,8 @@ impl Driver {
         // Where series may have to give way, one request at a time: what the next one brings would take the place of what this one says.
         let knowledge = self.engine.knowledge();
         let room = knowledge.config().limits.series_max.saturating_sub(knowledge.series_count());
-        while samples < SAMPLES_AT_ONCE.min(room) {
+        let at_once = if self.takes_snapshot() { SAMPLES_BESIDE_SNAPSHOT } else { SAMPLES_AT_ONCE };
+        while samples < at_once.min(room) {
             match inbox.try_recv() {
                 Ok(Input::Receive(received)) => {
                     samples += received.batch.samples();

@@ -25,6 +25,9 @@ const REST: u64 = 50;
 /// Memory is written down as soon as so many bytes of samples wait to be read by a restart.
 const SAMPLES_MAX: u64 = 1 << 30;
 
+/// Where the remains of an old snapshot could not be removed it is tried again so much later.
+const CLEAR_AGAIN: Span = Span::minutes(1);
+
 /// About so many bytes of memory are written in one go; whoever sends meanwhile waits for as long, some hundredths of a second.
 const BYTES_AT_ONCE: u64 = 4 << 20;
 
@@ -36,6 +39,8 @@ pub(super) struct Snapshots {
     writing: Option<Writing>,
     /// While one is written another is asked for.
     at_once: bool,
+    /// Not before then the remains of an old one are removed.
+    clear_after: Timestamp,
 }
 
 struct Writing {
@@ -50,7 +55,7 @@ struct Writing {
 
 impl Snapshots {
     pub fn new(now: Timestamp) -> Snapshots {
-        Snapshots { next: now, after: FIRST, writing: None, at_once: false }
+        Snapshots { next: now, after: FIRST, writing: None, at_once: false, clear_after: now }
     }
 
     pub fn come_at_once(&mut self, now: Timestamp) {
@@ -60,7 +65,11 @@ impl Snapshots {
 
     /// When there is something to do.
     pub fn next_step(&self, now: Timestamp, store: &Store) -> Timestamp {
-        if self.writing.is_some() || store.has_leftover() { now } else { self.next }
+        match self.writing {
+            Some(_) => now,
+            None if store.has_leftover() => self.clear_after.max(now),
+            None => self.next,
+        }
     }
 }
 
@@ -88,15 +97,27 @@ impl Driver {
         let full = self.samples.bytes() > SAMPLES_MAX;
         let stepped = match self.snapshots.writing {
             Some(_) => self.write_some(now),
-            None if self.store.has_leftover() => self.store.clear_some().map(|_| ()),
+            None if self.store.has_leftover() && now < self.snapshots.clear_after => return,
+            None if self.store.has_leftover() => {
+                let cleared = self.store.clear_some();
+                // Whatever keeps it from being removed is not over at once.
+                self.snapshots.clear_after = if cleared.is_err() { now + CLEAR_AGAIN } else { now };
+                cleared.map(|_| ())
+            }
             // Events that memory knows and the journal does not would be missing from the journal for ever.
             None if (now >= self.snapshots.next || full) && self.backlog.is_empty() => self.begin_snapshot(),
             None => return,
         };
         if let Err(error) = stepped {
             self.failed(&error);
-            self.end_snapshot(now);
+            self.engine.end_snapshot();
+            self.plan_snapshot(now);
         }
+    }
+
+    /// Whether one is being written.
+    pub(super) fn takes_snapshot(&self) -> bool {
+        self.snapshots.writing.is_some()
     }
 
     /// All of a snapshot at once. Whether it was written.

@@ -283,10 +283,16 @@ impl SampleLog {
 
     /// Removes the segments before one: a snapshot that holds them is written.
     pub fn forget_before(&mut self, number: u64) -> Result<(), StoreError> {
-        for (_, path) in segments(&self.dir)?.iter().filter(|(each, _)| *each < number) {
-            std::fs::remove_file(path).map_err(|error| io_error(path, error))?;
+        let mut left = 0;
+        for (each, path) in &segments(&self.dir)? {
+            let io = |error| io_error(path, error);
+            match *each {
+                each if each < number => std::fs::remove_file(path).map_err(io)?,
+                each if each < self.number => left += path.metadata().map_err(io)?.len(),
+                _ => {}
+            }
         }
-        self.earlier = 0;
+        self.earlier = left;
         Ok(())
     }
 
