@@ -49,7 +49,8 @@ impl Rule {
         self.by.iter().map(|by| value(by).unwrap_or_default()).collect()
     }
 
-    /// How it compares, as `> by (host)`: what was learned for one comparison says nothing of another.
+    /// How it compares, as `> by (host)`: what was learned for one comparison says nothing of another. The order of its labels does
+    /// not matter.
     pub fn compares(&self) -> String {
         let op = match (self.direction, self.inclusive) {
             (Direction::Upper, false) => ">",
@@ -57,7 +58,9 @@ impl Rule {
             (Direction::Lower, false) => "<",
             (Direction::Lower, true) => "<=",
         };
-        format!("{op} by ({})", self.by.join(", "))
+        let mut by: Vec<&str> = self.by.iter().map(String::as_str).collect();
+        by.sort_unstable();
+        format!("{op} by ({})", by.join(", "))
     }
 
     /// Where alerts begin by a threshold, on this rule's side.

@@ -101,6 +101,19 @@ fn until_all(world: &mut World, ids: &[SeriesId]) {
     }
 }
 
+/// Eight series whose rule is served what is still tried out.
+fn served_to_all() -> (World, Vec<SeriesId>) {
+    let mut config = with(rule(LITERAL), by_bounds());
+    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
+    let mut world = World::new(config);
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    ordinary_for(&mut world, &ids, Span::minutes(15));
+    assert_eq!(names(&world), [Step::Shadow, Step::Canary, Step::Active], "{:?}", steps(&world));
+    assert_eq!(served(&world).len(), 8);
+    (world, ids)
+}
+
 #[test]
 fn a_threshold_reads_along_then_some_are_served_it_then_all_and_then_it_is_kept() {
     let mut world = World::new(with(rule(LITERAL), certain()));
@@ -169,14 +182,7 @@ fn what_pages_far_more_often_is_refused_before_anybody_is_served_it_and_rests_fo
 
 #[test]
 fn what_begins_to_page_once_it_is_served_is_taken_back_by_itself() {
-    let mut config = with(rule(LITERAL), by_bounds());
-    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
-    let mut world = World::new(config);
-    let ids = hosts(&mut world, 8);
-    until_all(&mut world, &ids);
-    ordinary_for(&mut world, &ids, Span::minutes(15));
-    assert_eq!(names(&world), [Step::Shadow, Step::Canary, Step::Active], "{:?}", steps(&world));
-    assert_eq!(served(&world).len(), 8);
+    let (mut world, ids) = served_to_all();
     // Bursts under the literal, of which the rule never told, every two hours.
     for _ in 0..8 {
         for id in &ids {
@@ -191,13 +197,7 @@ fn what_begins_to_page_once_it_is_served_is_taken_back_by_itself() {
 
 #[test]
 fn a_series_that_pages_all_the_time_hides_no_new_pages_of_the_others() {
-    let mut config = with(rule(LITERAL), by_bounds());
-    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
-    let mut world = World::new(config);
-    let ids = hosts(&mut world, 8);
-    until_all(&mut world, &ids);
-    ordinary_for(&mut world, &ids, Span::minutes(15));
-    assert_eq!(names(&world).last(), Some(&Step::Active), "{:?}", steps(&world));
+    let (mut world, ids) = served_to_all();
     for round in 0..96 {
         // Over the literal: of this one the rule told before as well.
         world.sample(ids[0], 200.0);
@@ -462,6 +462,51 @@ fn steps_of_a_rule_that_compared_otherwise_are_read_again_and_serve_nothing() {
     assert!(served(&world).is_empty(), "{:?}", served(&world));
     world.cycles(1);
     assert!(steps(&world).last().is_some_and(|(step, _)| *step == Step::RolledBack), "{:?}", steps(&world));
+}
+
+#[test]
+fn a_comparison_that_came_and_went_leaves_nothing_of_what_was_before_it_also_when_it_is_read_again() {
+    let (mut world, _) = served_to_all();
+    let (parts, told) = (world.engine.snapshot(), world.events.len());
+    world.reconfigure(|config| config.rules = vec![Arc::new(Rule { inclusive: true, ..rule(LITERAL) })]);
+    world.cycles(1);
+    world.reconfigure(|config| config.rules = vec![Arc::new(rule(LITERAL))]);
+    assert!(served(&world).is_empty());
+    let config = world.engine.knowledge().config().clone();
+    world.engine = Engine::restore(config, Methods::built_in(), 3, &parts, world.now).expect("its own snapshot");
+    let now = world.now;
+    for event in &world.events[told..] {
+        world.engine.replay(event, now);
+    }
+    assert!(served(&world).is_empty(), "{:?}", served(&world));
+}
+
+#[test]
+fn labels_in_another_order_are_the_same_comparison() {
+    let by = |by: [&str; 2]| Rule { by: by.map(str::to_owned).to_vec(), ..rule(LITERAL) };
+    let mut config = with(by(["host", "job"]), by_bounds());
+    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
+    let mut world = World::new(config);
+    let ids = hosts(&mut world, 8);
+    until_all(&mut world, &ids);
+    ordinary_for(&mut world, &ids, Span::minutes(15));
+    assert_eq!(served(&world).len(), 8);
+    world.reconfigure(|config| config.rules = vec![Arc::new(by(["job", "host"]))]);
+    assert_eq!(served(&world).len(), 8);
+}
+
+#[test]
+fn what_a_rule_is_served_counts_in_what_its_series_take() {
+    let (world, ids) = served_to_all();
+    let mut plain = World::new(by_bounds());
+    let others = hosts(&mut plain, 8);
+    while plain.now < world.now {
+        ordinary(&mut plain, &others, 1);
+    }
+    let bytes = |world: &World, id: SeriesId| world.series(id).bytes();
+    // The threshold that is served and tried out, and the book of it.
+    let more = bytes(&world, ids[0]).saturating_sub(bytes(&plain, others[0]));
+    assert!((800..8_000).contains(&more), "{more}");
 }
 
 #[test]

@@ -339,7 +339,8 @@ fn texts_that_repeat_the_literal_say_the_threshold_in_force_where_it_is_data() {
     let in_force = |written: &str| {
         format!(
             "{{{{ with printf `homeostat_threshold{{rule=\"BusyOver99.5\", direction=\"upper\", host=%q}}` $labels.host | query }}}}\
-             {{{{ . | first | value | printf \"%.4g\" }}}}{{{{ else }}}}{written}{{{{ end }}}}"
+             {{{{ $threshold := . | first | value }}}}{{{{ if ge $threshold 1000.0 }}}}{{{{ printf \"%.0f\" $threshold }}}}{{{{ else }}}}\
+             {{{{ printf \"%.4g\" $threshold }}}}{{{{ end }}}}{{{{ else }}}}{written}{{{{ end }}}}"
         )
     };
     let annotations: Vec<&str> =
@@ -382,7 +383,7 @@ fn prometheus_own_tool_takes_texts_that_say_the_threshold_and_says_it() {
     }
 }
 
-/// One host has a threshold, the other one the literal.
+/// Two hosts have thresholds, the other one the literal.
 const SAID: &str = r#"
 rule_files: [a.rules.yml]
 evaluation_interval: 1m
@@ -391,7 +392,9 @@ tests:
   input_series:
   - { series: 'busy{host="a \"b\""}', values: 100x10 }
   - { series: 'busy{host="h1"}', values: 100x10 }
+  - { series: 'busy{host="h2"}', values: 20000x10 }
   - { series: 'homeostat_threshold{rule="BusyOver99.5", direction="upper", host="a \"b\""}', values: 93.12345x10 }
+  - { series: 'homeostat_threshold{rule="BusyOver99.5", direction="upper", host="h2"}', values: 12345.6x10 }
   alert_rule_test:
   - alertname: BusyOver99.5
     eval_time: 8m
@@ -405,6 +408,11 @@ tests:
       exp_annotations:
         summary: 'Busier than 99.5 % for 5 minutes: 100'
         runbook: it is 99.50 or more
+        homeostat_budget: 99.5 per week
+    - exp_labels: { host: h2, severity: warning, limit: above 99.5 % }
+      exp_annotations:
+        summary: 'Busier than 12346 % for 5 minutes: 20000'
+        runbook: it is 12346 or more
         homeostat_budget: 99.5 per week
 "#;
 

@@ -16,10 +16,8 @@ impl Knowledge {
     pub(super) fn apply_moved(&mut self, rule: &str, to: Step, compares: Option<&str>) {
         let share = self.config.rollout.share.get();
         let configured = self.config.rules.iter().find(|one| one.name == rule);
-        if compares.is_some_and(|compares| configured.is_some_and(|rule| rule.compares() != compares)) {
-            // It was configured otherwise while the engine was stopped: this step was another comparison's.
-            return;
-        }
+        // It was configured otherwise then: the step was another comparison's, and what was served before it had ended with that.
+        let of_other = compares.is_some_and(|compares| configured.is_some_and(|rule| rule.compares() != compares));
         let first = match (to, configured) {
             (Step::Canary, Some(rule)) => {
                 let in_trial = |series: &&Series| {
@@ -38,12 +36,14 @@ impl Knowledge {
             if let Some(at) = self.get(id).and_then(named)
                 && let Some(series) = self.get_mut(id)
             {
-                if kept {
+                if of_other {
+                    series.release_anew(at);
+                } else if kept {
                     series.take_back_kept(at);
-                    continue;
+                } else {
+                    let is_first = first.contains(&series.settings.rules[at].key(series.name()));
+                    series.move_on(at, to, is_first);
                 }
-                let is_first = first.contains(&series.settings.rules[at].key(series.name()));
-                series.move_on(at, to, is_first);
             }
         }
     }

@@ -84,6 +84,14 @@ impl Trial {
 }
 
 impl Release {
+    /// The thresholds that it holds, and the book of its trial.
+    pub(crate) fn holds(&self) -> (impl Iterator<Item = &Arc<Threshold>>, Option<&Book>) {
+        let trial = self.trial.as_deref();
+        let tried = trial.into_iter().flat_map(|trial| trial.before.iter().chain([&trial.proposed]));
+        let kept = self.before_kept.iter().filter_map(|kept| kept.threshold.as_ref());
+        (self.served.iter().chain(tried).chain(kept), trial.map(Trial::book))
+    }
+
     pub(crate) fn of(rule: &Rule) -> Release {
         Release { rule: rule.name.clone(), compares: rule.compares(), ..Release::default() }
     }

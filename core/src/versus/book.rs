@@ -184,6 +184,11 @@ impl Book {
         }
     }
 
+    /// About how many bytes it takes beside itself.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Episode>() * self.episodes.len() + size_of::<Alone>() * self.settled_alone.len()
+    }
+
     /// Pages of a rule as it stands (static) and of the rule that is to take its place (learned), of one label set or of
     /// several that are one thing, over a time that lasted `watched`.
     pub fn of_pages(learned: &[Page], fixed: &[Page], watched: Span) -> Book {

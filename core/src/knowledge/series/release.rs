@@ -56,6 +56,11 @@ impl Series {
         release.verdicts = self.verdicts;
     }
 
+    /// A rule compares otherwise: it is served nothing.
+    pub(crate) fn release_anew(&mut self, at: usize) {
+        self.releases[at] = Release::of(&self.settings.rules[at]);
+    }
+
     /// Serves a rule what it was served before what was kept last.
     pub(crate) fn take_back_kept(&mut self, at: usize) {
         let release = &mut self.releases[at];

@@ -3,6 +3,7 @@
 use super::Series;
 use crate::analyze::strategy::DetectorState;
 use crate::knowledge::window::Tier;
+use crate::rollout::{Release, Trial};
 use crate::threshold::{Rival, Threshold};
 use crate::time::{Span, Timestamp};
 use std::mem::size_of;
@@ -107,8 +108,12 @@ impl Series {
         let of_threshold = |threshold: &Option<Arc<Threshold>>| threshold.as_ref().map_or(0, |one| bytes_of(one));
         let in_force = if self.active() { 0 } else { of_threshold(&self.in_force) };
         let merits = self.merits.len() * size_of::<crate::analyze::strategy::adaptive::Merit>();
+        let releases: usize = self.releases.iter().map(bytes_of_release).sum();
+        let versus = self.versus.as_ref().map_or(0, |live| size_of_val(&**live) + live.book().bytes());
         size_of::<Series>()
             + TABLES
+            + releases
+            + versus
             + self.name.as_str().len()
             + of_detector(self.detector.as_ref())
             + of_detector(self.inherited.as_deref())
@@ -134,6 +139,12 @@ impl Series {
         let detector = self.bytes_of_detector_to_come(tier);
         (self.bytes_beside_window() + detector + window.max(self.window.bytes())) as u64
     }
+}
+
+fn bytes_of_release(release: &Release) -> usize {
+    let (thresholds, book) = release.holds();
+    let trial = book.map_or(0, |book| size_of::<Trial>() + book.bytes());
+    size_of::<Release>() + thresholds.map(|threshold| bytes_of(threshold)).sum::<usize>() + trial
 }
 
 fn bytes_of(threshold: &Threshold) -> usize {

@@ -29,8 +29,9 @@ pub enum Which {
     All,
 }
 
-/// From here on decimals say nothing to a reader, and `%.4g` would write an exponent.
-const WHOLE_FROM: f64 = 1000.0;
+/// Shows a threshold: from a thousand on decimals say nothing to a reader, and `%.4g` would write an exponent.
+const SHOWN: &str = "{{ $threshold := . | first | value }}\
+                     {{ if ge $threshold 1000.0 }}{{ printf \"%.0f\" $threshold }}{{ else }}{{ printf \"%.4g\" $threshold }}{{ end }}";
 
 /// Prints the entries. What has no place in one is said on standard error.
 pub(super) fn print(
@@ -173,7 +174,7 @@ fn rule(subject: &Subject<'_>, compared: &Comparison, expr: &str, name: &str, by
         };
         // From the last one on, so that places before it stay.
         for one in mentions.iter().rev() {
-            match in_force.as_ref().and_then(|in_force| in_force.template(&field.text, one, &said)) {
+            match in_force.as_ref().and_then(|in_force| in_force.template(&field.text, one)) {
                 Some(template) => text.replace_range(one.span.clone(), &template),
                 None => tell(annotation, &field.text, one),
             }
@@ -217,7 +218,7 @@ impl InForce {
 
     /// What stands in place of a mention: the threshold, in the units that the text speaks in, or the literal as it is written
     /// where there is none. None: inside of a template of its own the series is not known.
-    fn template(&self, text: &str, mention: &Mention, said: &Said) -> Option<String> {
+    fn template(&self, text: &str, mention: &Mention) -> Option<String> {
         let Of::Literal { unit } = mention.of else { return None };
         if text.contains("define ") {
             return None;
@@ -233,11 +234,8 @@ impl InForce {
                 format!("printf `{format}}}{scale}`{values} | query")
             }
         };
-        let shown = if said.literal.abs() / unit < WHOLE_FROM { "%.4g" } else { "%.0f" };
         let written = &text[mention.span.clone()];
-        Some(format!(
-            "{{{{ with {looked_up} }}}}{{{{ . | first | value | printf \"{shown}\" }}}}{{{{ else }}}}{written}{{{{ end }}}}"
-        ))
+        Some(format!("{{{{ with {looked_up} }}}}{SHOWN}{{{{ else }}}}{written}{{{{ end }}}}"))
     }
 }
 
@@ -286,22 +284,15 @@ mod tests {
         let mention = &mention::in_text(text, &said)[0];
         let template = |rule: &str, by: &[&str]| {
             let by: Vec<String> = by.iter().map(|by| (*by).to_owned()).collect();
-            InForce::new(rule, compared, &by)?.template(text, mention, &said)
+            InForce::new(rule, compared, &by)?.template(text, mention)
         };
-        assert_eq!(
-            template("Over 80%", &["job", "zone"]).as_deref(),
-            Some(
-                "{{ with printf `homeostat_threshold{rule=\"Over 80%%\", direction=\"upper\", job=%q, zone=%q} / 0.01` \
-                 $labels.job $labels.zone | query }}{{ . | first | value | printf \"%.4g\" }}{{ else }}80{{ end }}"
-            )
-        );
-        assert_eq!(
-            template("Over 80%", &[]).as_deref(),
-            Some(
-                "{{ with query `homeostat_threshold{rule=\"Over 80%\", direction=\"upper\"} / 0.01` }}\
-                 {{ . | first | value | printf \"%.4g\" }}{{ else }}80{{ end }}"
-            )
-        );
+        let by_series = "printf `homeostat_threshold{rule=\"Over 80%%\", direction=\"upper\", job=%q, zone=%q} / 0.01` \
+                         $labels.job $labels.zone | query";
+        let of_all = "query `homeostat_threshold{rule=\"Over 80%\", direction=\"upper\"} / 0.01`";
+        for (by, looked_up) in [(&["job", "zone"][..], by_series), (&[], of_all)] {
+            let wanted = format!("{{{{ with {looked_up} }}}}{SHOWN}{{{{ else }}}}80{{{{ end }}}}");
+            assert_eq!(template("Over 80%", by), Some(wanted));
+        }
         assert_eq!(template("a`b", &[]), None, "a person is told");
     }
 
