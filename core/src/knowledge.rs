@@ -297,8 +297,8 @@ impl Knowledge {
 
     /// The histogram that a series is a bucket of, or made of.
     pub fn histogram(&self, series: &Series) -> Option<&Histogram> {
-        match (series.part, &series.derived_from) {
-            (Some(part), _) => self.histograms.get(part),
+        match (&series.part, &series.derived_from) {
+            (Some(part), _) => self.histograms.get(**part),
             (None, Some(from)) => self.histograms.find(from),
             (None, None) => None,
         }
@@ -494,26 +494,26 @@ impl Knowledge {
     // --- the door for samples ---------------------------------------------------------------------------------------
 
     #[inline]
-    pub(crate) fn record(&mut self, sample: &Sample, now: Timestamp) -> Noticed {
-        let noticed = self.record_derived(sample, now);
+    pub(crate) fn record(&mut self, sample: &Sample, now: Timestamp, noticed: &mut Noticed) {
+        self.record_derived(sample, now, noticed);
         self.general.fates.add(noticed.fate);
-        noticed
     }
 
     /// The same for a sample that did not come from outside and is not counted among those that did.
     #[inline]
-    pub(crate) fn record_derived(&mut self, sample: &Sample, now: Timestamp) -> Noticed {
+    pub(crate) fn record_derived(&mut self, sample: &Sample, now: Timestamp, noticed: &mut Noticed) {
         let admission = self.admission();
-        let noticed = match self.shards.get_mut(usize::from(sample.series.shard)).and_then(|s| s.get_mut(sample.series))
-        {
-            Some(series) if matches!(series.door, Door::Bucket) => {
-                Noticed::only(series.fold(sample.at, sample.value, now, Some(&admission), &mut self.histograms))
-            }
-            Some(series) => series.record(sample.at, sample.value, now, &admission, &self.methods),
-            None => Noticed::unknown(),
+        let Some(series) = self.shards.get_mut(usize::from(sample.series.shard)).and_then(|s| s.get_mut(sample.series))
+        else {
+            return;
         };
+        match series.door {
+            Door::Bucket => {
+                noticed.fate = series.fold(sample.at, sample.value, now, Some(&admission), &mut self.histograms);
+            }
+            _ => series.record(sample.at, sample.value, now, &admission, &self.methods, noticed),
+        }
         self.general.hurry |= noticed.ripe || noticed.onset;
-        noticed
     }
 
     pub(crate) fn backfill(&mut self, id: SeriesId, history: &[(Timestamp, f64)], now: Timestamp) -> Fates {
@@ -624,7 +624,7 @@ impl Knowledge {
 
     fn insert(&mut self, mut series: Series) -> SeriesId {
         if matches!(series.door, Door::Bucket) {
-            series.part = self.histograms.register(&series.name);
+            series.part = self.histograms.register(&series.name).map(Box::new);
         }
         series.set_share(self.general.share_of(&series, &self.config));
         series.set_weights(&self.general.fleet);

@@ -7,10 +7,14 @@ pub mod zone;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// Milliseconds since the Unix epoch, UTC; between the years 0000 and 9999, so that it always prints.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct Timestamp(i64);
+///
+/// They are counted from before the first that there is, so that none is 0: an instant that may be missing takes no more room than one
+/// that may not.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(NonZeroU64);
 
 /// A length of time in milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -26,38 +30,39 @@ pub enum TimeError {
 }
 
 impl Timestamp {
-    pub const EPOCH: Timestamp = Timestamp(0);
+    pub const EPOCH: Timestamp = Timestamp::from_millis(0);
     const FIRST_MS: i64 = -62_167_219_200_000;
     const LAST_MS: i64 = 253_402_207_199_999;
 
     /// From milliseconds since the epoch; what lies outside the years 0000 to 9999 is brought to the nearer end.
     pub const fn from_millis(millis: i64) -> Timestamp {
-        if millis < Self::FIRST_MS {
-            Timestamp(Self::FIRST_MS)
+        let inside = if millis < Self::FIRST_MS {
+            Self::FIRST_MS
         } else if millis > Self::LAST_MS {
-            Timestamp(Self::LAST_MS)
+            Self::LAST_MS
         } else {
-            Timestamp(millis)
-        }
+            millis
+        };
+        Timestamp(NonZeroU64::MIN.saturating_add((inside - Self::FIRST_MS) as u64))
     }
 
     pub const fn from_secs(secs: i64) -> Timestamp {
         Timestamp::from_millis(secs.saturating_mul(1000))
     }
 
+    #[inline]
     pub const fn millis(self) -> i64 {
-        self.0
+        self.0.get() as i64 - 1 + Self::FIRST_MS
     }
 
     /// Seconds since the epoch.
     pub fn secs(self) -> f64 {
-        self.0 as f64 / 1000.0
+        self.millis() as f64 / 1000.0
     }
 
     /// How long after `earlier` this is; zero when it is not after.
     pub const fn since(self, earlier: Timestamp) -> Span {
-        let ms = self.0.saturating_sub(earlier.0);
-        Span(if ms > 0 { ms as u64 } else { 0 })
+        Span(self.0.get().saturating_sub(earlier.0.get()))
     }
 
     /// From Unix seconds (a fraction is allowed) or RFC 3339.
@@ -67,35 +72,47 @@ impl Timestamp {
         if let Ok(secs) = text.parse::<f64>() {
             let millis = (secs * 1000.0).round();
             let inside = millis >= Self::FIRST_MS as f64 && millis <= Self::LAST_MS as f64;
-            return if inside { Ok(Timestamp(millis as i64)) } else { Err(error()) };
+            return if inside { Ok(Timestamp::from_millis(millis as i64)) } else { Err(error()) };
         }
         match text.parse::<jiff::Timestamp>() {
             Ok(at) if (Self::FIRST_MS..=Self::LAST_MS).contains(&at.as_millisecond()) => {
-                Ok(Timestamp(at.as_millisecond()))
+                Ok(Timestamp::from_millis(at.as_millisecond()))
             }
             _ => Err(error()),
         }
     }
 }
 
+impl Default for Timestamp {
+    fn default() -> Timestamp {
+        Timestamp::EPOCH
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timestamp").field(&self.millis()).finish()
+    }
+}
+
 impl std::ops::Add<Span> for Timestamp {
     type Output = Timestamp;
     fn add(self, span: Span) -> Timestamp {
-        Timestamp::from_millis(self.0.saturating_add_unsigned(span.0))
+        Timestamp::from_millis(self.millis().saturating_add_unsigned(span.0))
     }
 }
 
 impl std::ops::Sub<Span> for Timestamp {
     type Output = Timestamp;
     fn sub(self, span: Span) -> Timestamp {
-        Timestamp::from_millis(self.0.saturating_sub_unsigned(span.0))
+        Timestamp::from_millis(self.millis().saturating_sub_unsigned(span.0))
     }
 }
 
 /// RFC 3339, UTC, milliseconds: `2026-01-31T12:00:00.000Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = jiff::Timestamp::from_millisecond(self.0).map_err(|_| fmt::Error)?;
+        let at = jiff::Timestamp::from_millisecond(self.millis()).map_err(|_| fmt::Error)?;
         write!(f, "{at:.3}")
     }
 }
@@ -109,7 +126,7 @@ impl std::str::FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        if to.is_human_readable() { to.collect_str(self) } else { to.serialize_i64(self.0) }
+        if to.is_human_readable() { to.collect_str(self) } else { to.serialize_i64(self.millis()) }
     }
 }
 
@@ -277,7 +294,7 @@ mod tests {
             ("2023-11-14T23:13:20+01:00", 1_700_000_000_000),
             ("-1", -1000),
         ] {
-            assert_eq!(Timestamp::parse(text), Ok(Timestamp(millis)), "{text}");
+            assert_eq!(Timestamp::parse(text), Ok(Timestamp::from_millis(millis)), "{text}");
         }
         assert_eq!(Timestamp::from_millis(1_700_000_000_250).to_string(), "2023-11-14T22:13:20.250Z");
         for text in ["", "yesterday", "NaN", "inf", "1e300", "2023-11-14"] {

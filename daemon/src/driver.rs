@@ -18,6 +18,7 @@ pub use snapshot::{FILES, QUERIES, SAMPLES};
 
 use crate::calendar::Watch;
 use crate::config::{self, Config};
+use crate::recurring::Recurring;
 use crate::source::feed::FileFeed;
 use crate::source::host::{Host, Usage};
 use crate::store::samples::SampleLog;
@@ -31,7 +32,7 @@ use homeostat::knowledge::SeriesId;
 use homeostat::plan::state::EvidenceKind;
 use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -131,7 +132,7 @@ struct Driver {
     host_young: bool,
     calendars: Watch,
     snapshots: snapshot::Snapshots,
-    ids: HashMap<SeriesName, SeriesId>,
+    ids: Recurring<SeriesName, SeriesId>,
     /// What is known of series that others send.
     received: receive::Table,
 }
@@ -190,7 +191,7 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
         host_young: true,
         calendars,
         snapshots: snapshot::Snapshots::new(now),
-        ids: HashMap::new(),
+        ids: Recurring::default(),
         received: receive::Table::default(),
     };
     driver.plan_snapshot(now);

@@ -14,6 +14,7 @@ mod page;
 mod prometheus;
 mod recall;
 mod receive;
+mod recurring;
 mod remote_write;
 mod rules;
 mod source;

@@ -115,6 +115,8 @@ pub struct Asked {
     pub alert: AlertLevel,
     /// The share of ordinary samples that is to lie beyond each bound: as many as beyond so many sigmas of a bell.
     pub outside: f64,
+    /// Whether its bounds are asked for at all: a detector that alerts by itself need not say them where others are in force.
+    pub bounds: bool,
     /// Decades by which verdicts moved the alert level; positive alerts less.
     pub shift: f64,
     /// The series was not seen for long enough to speak of an alert.
@@ -130,6 +132,7 @@ impl Default for Asked {
         Asked {
             sensitivity: Sensitivity::default(),
             outside: normal::cdf(-Sensitivity::default().get()),
+            bounds: true,
             alert: AlertLevel::PerWeek(1.0),
             shift: 0.0,
             young: false,

@@ -73,7 +73,8 @@ impl Engine {
         for (some, begins) in samples.chunks(READ_AHEAD).zip((first..).step_by(READ_AHEAD)) {
             self.knowledge.read_ahead(some);
             for (sample, place) in some.iter().zip(begins..) {
-                let noticed = self.knowledge.record(sample, now);
+                let mut noticed = Noticed::nothing();
+                self.knowledge.record(sample, now, &mut noticed);
                 observed.fates.add(noticed.fate);
                 self.heard_of(sample, place, &noticed, now, observed);
                 each(sample, noticed.fate, &noticed.judged);
@@ -86,7 +87,8 @@ impl Engine {
         for Waits { place, noticed } in waits {
             let sample = &samples[*place];
             let noticed = noticed.unwrap_or_else(|| {
-                let noticed = self.knowledge.record(sample, now);
+                let mut noticed = Noticed::nothing();
+                self.knowledge.record(sample, now, &mut noticed);
                 observed.fates.add(noticed.fate);
                 noticed
             });
@@ -118,7 +120,8 @@ impl Engine {
                 continue;
             };
             let sample = Sample { series, at: derived.at, value };
-            let noticed = self.knowledge.record_derived(&sample, now);
+            let mut noticed = Noticed::nothing();
+            self.knowledge.record_derived(&sample, now, &mut noticed);
             if noticed.onset || noticed.end {
                 self.alert(&sample, &noticed, now, events);
             }

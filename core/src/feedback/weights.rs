@@ -177,8 +177,9 @@ impl Said {
 }
 
 /// What was said of each feature.
+#[expect(clippy::box_collection, reason = "of most series nothing was said, and there may be a million")]
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Heard(BTreeMap<Feature, Said>);
+pub struct Heard(Option<Box<BTreeMap<Feature, Said>>>);
 
 /// So much is held of what was said of each feature of a series, and of all; beyond that the old fades.
 pub(crate) const HELD: f32 = 30.0;
@@ -204,7 +205,7 @@ impl Heard {
     }
 
     fn say(&mut self, feature: Feature, worth: f32, verdict: Verdict, held: f32) {
-        let said = self.0.entry(feature).or_default();
+        let said = self.0.get_or_insert_default().entry(feature).or_default();
         match verdict {
             Verdict::True | Verdict::Missed => said.mattered = (said.mattered + worth).max(0.0),
             Verdict::False => said.did_not = (said.did_not + worth).max(0.0),
@@ -215,11 +216,11 @@ impl Heard {
     }
 
     pub fn of(&self, feature: Feature) -> Said {
-        self.0.get(&feature).copied().unwrap_or_default()
+        self.0.as_ref().and_then(|said| said.get(&feature)).copied().unwrap_or_default()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// The share that mattered, where so many verdicts before said it was `prior`.
@@ -244,7 +245,7 @@ impl Weights {
     /// Those of a series, by what was said of it and of all.
     pub fn of(series: &Heard, fleet: &Heard) -> Weights {
         let mut weights = Weights::default();
-        for feature in series.0.keys().chain(fleet.0.keys()) {
+        for feature in [series, fleet].into_iter().filter_map(|heard| heard.0.as_ref()).flat_map(|said| said.keys()) {
             let prior = fleet.share(*feature, 0.5, OF_NOBODY);
             let lean = 2.0 * series.share(*feature, prior, OF_FLEET) - 1.0;
             weights.0[*feature as usize] = (lean * if lean > 0.0 { UP } else { DOWN }).round() as i8;

@@ -159,7 +159,7 @@ impl Knowledge {
     ) {
         if !self.names.contains_key(name) {
             let mut series = Series::new(name.clone(), declared, &self.config, now);
-            series.derived_from = derived_from.cloned();
+            series.derived_from = derived_from.cloned().map(Box::new);
             series.inherited = self.prior_of(&series).map(Box::new);
             self.insert(series);
         }
@@ -185,7 +185,7 @@ impl Knowledge {
         if let Some(id) = self.names.remove(name) {
             let series = self.shards[usize::from(id.shard)].remove(id);
             if let Some(part) = series.and_then(|series| series.part) {
-                self.histograms.unregister(part);
+                self.histograms.unregister(*part);
             }
             self.general.proposals.begins_anew(name, Settled::Returned, now);
             self.general.forgotten += 1;

@@ -20,7 +20,7 @@ pub(crate) const READ_AHEAD: usize = 32;
 const SIDE_BY_SIDE_MIN: usize = 4_096;
 
 /// With fewer series all of them are near.
-const NEAR: usize = 2_048;
+const NEAR: usize = 256;
 
 /// What waits for its turn: a sample by its place, and what came of it where it was taken in.
 #[derive(Debug, PartialEq)]
@@ -115,16 +115,15 @@ fn of_shard(
         for place in some {
             let place = *place as usize;
             let sample = &samples[place];
-            let noticed = match shard.get_mut(sample.series) {
-                Some(series) if !series.alone => None,
-                Some(_) if !held.is_empty() && held.contains(&sample.series) => None,
-                Some(series) => Some(series.record(sample.at, sample.value, now, admission, methods)),
-                None => Some(Noticed::unknown()),
-            };
-            let Some(noticed) = noticed else {
-                done.waits.push(Waits { place, noticed: None });
-                continue;
-            };
+            let mut noticed = Noticed::nothing();
+            match shard.get_mut(sample.series) {
+                Some(series) if !series.alone || (!held.is_empty() && held.contains(&sample.series)) => {
+                    done.waits.push(Waits { place, noticed: None });
+                    continue;
+                }
+                Some(series) => series.record(sample.at, sample.value, now, admission, methods, &mut noticed),
+                None => {}
+            }
             done.fates.add(noticed.fate);
             done.hurry |= noticed.ripe || noticed.onset;
             if noticed.onset || noticed.end {

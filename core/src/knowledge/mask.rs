@@ -7,13 +7,14 @@
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use thin_vec::ThinVec;
 
 /// Alerts that are remembered; the oldest is forgotten first.
 const ALERTS_MAX: usize = 64;
 
 /// The alerts of one series, oldest first, each from its first sample up to its end; the last may be open.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Masks(Vec<(Timestamp, Option<Timestamp>)>);
+pub struct Masks(ThinVec<(Timestamp, Option<Timestamp>)>);
 
 impl Masks {
     pub(crate) fn open(&mut self, from: Timestamp) {
@@ -41,7 +42,7 @@ impl Masks {
 
     /// Covers nothing of a time; what lies before and after it stays.
     pub(crate) fn uncover(&mut self, from: Timestamp, until: Timestamp) {
-        let mut left = Vec::with_capacity(self.0.len() + 1);
+        let mut left = ThinVec::with_capacity(self.0.len() + 1);
         for (begin, end) in self.0.drain(..) {
             let before = (begin, Some(end.map_or(from, |end| end.min(from))));
             let after = (begin.max(until), end);

@@ -14,7 +14,7 @@ pub(crate) use hear::About;
 
 use crate::analyze::claim::most_pages;
 use crate::analyze::strategy::adaptive::Merit;
-use crate::analyze::strategy::{Asked, Detector, DetectorState, Methods};
+use crate::analyze::strategy::{Detector, DetectorState, Methods};
 use crate::calendar::Moment;
 use crate::config::{Config, Kind, StrategyName};
 use crate::feedback::weights::{Heard, Spoke};
@@ -35,6 +35,7 @@ use crate::versus::{Book, Live, StaticBounds};
 use serde::{Deserialize, Serialize};
 pub use settings::Settings;
 use std::sync::Arc;
+use thin_vec::ThinVec;
 
 /// Different settings that series are held against, to share them.
 const SETTINGS_SHARED: usize = 64;
@@ -101,18 +102,17 @@ pub(crate) struct Noticed {
 }
 
 impl Noticed {
-    pub(crate) fn unknown() -> Noticed {
-        Noticed::only(Fate::UnknownSeries)
-    }
-
-    pub(crate) fn only(fate: Fate) -> Noticed {
-        Noticed { fate, judged: Judged::default(), value: f64::NAN, onset: false, end: false, ripe: false }
+    /// Of a series that is not known.
+    #[inline]
+    pub(crate) fn nothing() -> Noticed {
+        let judged = Judged::default();
+        Noticed { fate: Fate::UnknownSeries, judged, value: f64::NAN, onset: false, end: false, ripe: false }
     }
 }
 
 /// What every sample touches stands first, in as few lines of the processor's cache as it fits: with many series, waiting
-/// for memory is most of what a sample costs. All of it is held to 1024 bytes, beside what it points to: the next size that memory is
-/// given out in is a quarter more, for each of a million.
+/// for memory is most of what a sample costs. All of it is held to 768 bytes, beside what it points to: the next size that memory is
+/// given out in is a sixth more, for each of a million.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[repr(C)]
 pub struct Series {
@@ -144,12 +144,12 @@ pub struct Series {
     #[serde(default)]
     versus: Option<Box<Live>>,
     /// What alert rules elsewhere are served of it, in the order of the settings' rules.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    releases: Vec<Release>,
+    #[serde(default, skip_serializing_if = "ThinVec::is_empty")]
+    releases: ThinVec<Release>,
     pub(crate) fates: Fates,
     distinct: Distinct,
     #[serde(skip)]
-    asked: Asked,
+    asks: budget::Asks,
     pub(crate) last_breach: Option<(Timestamp, f64)>,
     pub(crate) name: SeriesName,
     pub(crate) declared: Option<Kind>,
@@ -165,20 +165,20 @@ pub struct Series {
     pub(crate) verdicts: u32,
     /// The histogram it is made of, by name; none: samples of it come from outside.
     #[serde(default)]
-    pub(crate) derived_from: Option<SeriesName>,
+    pub(crate) derived_from: Option<Box<SeriesName>>,
     /// What a series like it says of it, until its own detector begins.
     #[serde(default)]
     pub(crate) inherited: Option<Box<DetectorState>>,
     /// Which bucket it is, when it is one; found anew from its name.
     #[serde(skip)]
-    pub(crate) part: Option<Part>,
+    pub(crate) part: Option<Box<Part>>,
     /// Of all series that the configuration says the same of, one.
     #[serde(skip)]
     pub(crate) settings: Arc<Settings>,
     /// The latest threshold that was learned.
     pub(crate) learned: Option<Arc<Threshold>>,
     /// How the strategies did up to then, with the bounds that each would have set then.
-    merits: Vec<Merit>,
+    merits: ThinVec<Merit>,
     /// The quantile on each side that those bounds are to hold, and the last sample before them.
     merit_level: f64,
     #[serde(default)]
@@ -191,17 +191,17 @@ pub struct Series {
     #[serde(default)]
     asked_strategy: StrategyName,
     /// By which zone its days are reckoned; empty: UTC.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    asked_zone: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    asked_zone: Box<str>,
     pub(crate) trust: Trust,
     /// What those said of each feature of its detector, and what spoke at the onset of its latest alerts, oldest first.
     #[serde(default)]
     features: Heard,
     #[serde(default)]
-    spoken: Vec<(Timestamp, Spoke)>,
+    spoken: ThinVec<(Timestamp, Spoke)>,
     /// What was lately said of its alerts, or done about them, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    implied: Vec<hear::Implied>,
+    #[serde(default, skip_serializing_if = "ThinVec::is_empty")]
+    implied: ThinVec<hear::Implied>,
     /// Samples that are not learned from.
     #[serde(default)]
     masks: Masks,
@@ -235,7 +235,7 @@ impl Series {
         let asked_zone = zone_of(&settings);
         let mut series = Series {
             name,
-            asked: Asked::default(),
+            asks: budget::Asks::default(),
             present: Present::default(),
             declared,
             derived_from: None,
@@ -249,7 +249,7 @@ impl Series {
             learned: None,
             in_force: None,
             fence: None,
-            merits: Vec::new(),
+            merits: ThinVec::new(),
             merit_level: 0.0,
             merits_after: Timestamp::EPOCH,
             detector: None,
@@ -261,15 +261,15 @@ impl Series {
             trust: Trust::FULL,
             verdicts: 0,
             features: Heard::default(),
-            spoken: Vec::new(),
-            implied: Vec::new(),
+            spoken: ThinVec::new(),
+            implied: ThinVec::new(),
             tally: Tally::default(),
             alarm: Alarm::default(),
             detects: None,
             alone: false,
             alert_since: None,
             versus: None,
-            releases: Vec::new(),
+            releases: ThinVec::new(),
             masks: Masks::default(),
             trouble: Masks::default(),
             alerts: Alerts::default(),
@@ -476,7 +476,7 @@ impl Series {
 
     /// The histogram it is made of, by name; none: samples of it come from outside.
     pub fn derived_from(&self) -> Option<&SeriesName> {
-        self.derived_from.as_ref()
+        self.derived_from.as_deref()
     }
 
     pub fn window(&self) -> &Window {
@@ -589,14 +589,14 @@ impl Series {
 }
 
 /// As it is stored: UTC, which is what was before zones could be named, is empty.
-fn zone_of(settings: &Settings) -> String {
-    settings.reckoning.zone.offsets().map_or(String::new(), |offsets| offsets.zone().to_owned())
+fn zone_of(settings: &Settings) -> Box<str> {
+    settings.reckoning.zone.offsets().map_or("", |offsets| offsets.zone()).into()
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn a_series_fits_what_memory_is_given_out_in() {
-        assert!(size_of::<super::Series>() <= 1024, "{} bytes", size_of::<super::Series>());
+        assert!(size_of::<super::Series>() <= 768, "{} bytes", size_of::<super::Series>());
     }
 }

@@ -13,7 +13,7 @@ use crate::time::{Span, Timestamp};
 use block::Block;
 pub use iter::Iter;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use thin_vec::ThinVec;
 
 /// How much is remembered of a series, as `limits.memory_max` allows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
@@ -72,7 +72,8 @@ pub struct Window {
     tail: Vec<(i64, f64)>,
     /// Milliseconds: when the first sample came, or as far back as a window reaches.
     since: i64,
-    blocks: VecDeque<Block>,
+    /// Oldest first. They come and go with a hundred samples each: to move them up costs nothing then.
+    blocks: ThinVec<Block>,
     /// Samples that the blocks give.
     in_blocks: u32,
     /// Of the first block, or of the tail where there is none, so many fell out.
@@ -107,7 +108,7 @@ impl Window {
 
     pub fn oldest(&self) -> Option<(Timestamp, f64)> {
         let fallen = usize::from(self.fallen);
-        let (at, value) = match self.blocks.front() {
+        let (at, value) = match self.blocks.first() {
             Some(block) => block.sample(fallen)?,
             None => *self.tail.get(fallen)?,
         };
@@ -164,8 +165,10 @@ impl Window {
         while self.tail.len() >= self.tier.tail_max() {
             self.put_away(self.tier.at_once(), age_max);
         }
-        self.tail.shrink_to(self.tail.len());
-        self.tail.reserve_exact(GROWTH);
+        // Never for more than it may hold: with a million series half of the room would be empty.
+        let wanted = (self.tail.len() + GROWTH).min(self.tier.tail_max());
+        self.tail.shrink_to(wanted);
+        self.tail.reserve_exact(wanted - self.tail.len());
     }
 
     /// The first `count` of the tail, of which none fell out, become a block, or part of one.
@@ -178,7 +181,7 @@ impl Window {
     /// Lets go of the oldest, so many; of a sketch all or nothing.
     fn let_go(&mut self, mut count: usize) {
         while count > 0 {
-            let Some(block) = self.blocks.front() else {
+            let Some(block) = self.blocks.first() else {
                 self.fallen += count.min(self.tail.len() - usize::from(self.fallen)) as u16;
                 break;
             };
@@ -197,7 +200,8 @@ impl Window {
     }
 
     fn drop_first(&mut self) {
-        if let Some(block) = self.blocks.pop_front() {
+        if !self.blocks.is_empty() {
+            let block = self.blocks.remove(0);
             self.in_blocks -= block.len() as u32;
             self.fallen = 0;
         }
@@ -206,7 +210,7 @@ impl Window {
     #[cold]
     fn let_go_of_older(&mut self, oldest_allowed: i64, len_min: usize) {
         let over = |window: &Window| window.len().saturating_sub(len_min);
-        while let Some(block) = self.blocks.front() {
+        while let Some(block) = self.blocks.first() {
             let left = block.len() - usize::from(self.fallen);
             if block.newest() >= oldest_allowed || left > over(self) {
                 break;
@@ -214,7 +218,7 @@ impl Window {
             self.drop_first();
         }
         let fallen = usize::from(self.fallen);
-        let old = match self.blocks.front() {
+        let old = match self.blocks.first() {
             Some(block) => block.older_than(oldest_allowed).saturating_sub(fallen),
             None => self.tail[fallen..].partition_point(|(at, _)| *at < oldest_allowed),
         };
@@ -232,7 +236,7 @@ impl Window {
         // What a sketch gives is no sample: sketches stay, and what is older becomes sketches before them.
         if !self.blocks.iter().all(Block::is_packed) {
             let samples: Vec<(i64, f64)> = older.iter().map(|(at, value)| (at.millis(), *value)).collect();
-            let mut blocks = VecDeque::new();
+            let mut blocks = ThinVec::new();
             block::put_away(&mut blocks, &samples, Tier::Hourly, age_max);
             self.in_blocks += blocks.iter().map(|block| block.len() as u32).sum::<u32>();
             blocks.append(&mut self.blocks);

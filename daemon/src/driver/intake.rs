@@ -198,6 +198,6 @@ impl Driver {
             let knowledge = self.engine.knowledge();
             self.ids.retain(|_, id| knowledge.get(*id).is_some());
         }
-        self.ids.insert(name, id);
+        self.ids.put(name, id);
     }
 }

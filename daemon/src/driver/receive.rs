@@ -211,7 +211,7 @@ impl Table {
         failovers: &mut u64,
     ) -> Result<Option<SeriesId>, Refusal> {
         // A replica that was forgotten is looked for anew, as if its series had never come.
-        let known = self.entries.find(told.hash());
+        let known = self.entries.get(&told.hash()).copied();
         let known = known.filter(|entry| entry.member.is_none_or(|member| self.replicas.knows(member)));
         let heard = match known.and_then(|entry| entry.member) {
             None => true,
@@ -238,7 +238,7 @@ impl Table {
         if let (None, Some(member)) = (known, member)
             && !self.hears(member, now, failovers)
         {
-            self.entries.put(Entry { hash: told.hash(), id: None, member: Some(member), sender });
+            self.entries.put(told.hash(), Entry { id: None, member: Some(member), sender });
             return Ok(None);
         }
         let id = match engine.knowledge().id(&called.name) {
@@ -255,7 +255,7 @@ impl Table {
                 id
             }
         };
-        self.entries.put(Entry { hash: told.hash(), id: Some(id), member, sender });
+        self.entries.put(told.hash(), Entry { id: Some(id), member, sender });
         Ok(Some(id))
     }
 
@@ -318,7 +318,7 @@ impl Table {
         if sender.counted_at.is_some_and(|at| now.since(at) < COUNT_AGAIN) {
             return;
         }
-        let ids = self.entries.iter().filter(|entry| entry.sender == number).filter_map(|entry| entry.id);
+        let ids = self.entries.iter().filter(|(_, entry)| entry.sender == number).filter_map(|(_, entry)| entry.id);
         let held: BTreeSet<SeriesId> = ids.filter(|id| engine.knowledge().get(*id).is_some()).collect();
         sender.counted_at = Some(now);
         sender.series = held.len() as u64;
@@ -347,7 +347,7 @@ impl Table {
         if self.entries.len() <= most {
             return;
         }
-        self.entries.retain(|entry| entry.id.is_some_and(|id| engine.knowledge().get(id).is_some()));
+        self.entries.retain(|_, entry| entry.id.is_some_and(|id| engine.knowledge().get(id).is_some()));
         // Whoever sends one series in more ways than that has them looked up anew.
         if self.entries.len() > most / 2 {
             self.entries = Entries::default();

@@ -134,11 +134,12 @@ fn otlp(bytes: &[u8]) {
 
 fn prometheus_text(bytes: &[u8]) {
     for format in [Format::Classic, Format::OpenMetrics] {
-        let mut read = Vec::new();
+        let (mut read, mut series) = (Vec::new(), Vec::new());
         let told = text::read(bytes, format, &mut |sample| {
             let parts = text::parts(sample.series)?;
             let name = SeriesName::new(&parts.name, parts.labels).map_err(|error| error.to_string())?;
             read.push((name, sample.value, sample.at));
+            series.push(sample.series);
             Ok(())
         });
         match told {
@@ -150,6 +151,16 @@ fn prometheus_text(bytes: &[u8]) {
             }
         }
         assert!(read.len() <= bytes.len() / 3 + 1, "{} samples of {} bytes", read.len(), bytes.len());
+        // Whatever is foretold of it, it is read as it was.
+        let mut foretold = |line: &str| series.iter().find(|one| text::begins_with(line, one)).map(|one| one.len());
+        let mut place = 0;
+        let told = text::read_foretold(bytes, format, &mut foretold, &mut |sample| {
+            assert_eq!(sample.series, series[place], "line {}", sample.line);
+            assert_eq!(sample.at, read[place].2, "line {}", sample.line);
+            place += 1;
+            Ok(())
+        });
+        assert!(told.is_ok() && place == read.len(), "what was read is not read when it is foretold: {:?}", told.err());
         let mut again = String::new();
         for (name, value, at) in &read {
             let at = at.map_or(String::new(), |at| format!(" {}", at.millis()));

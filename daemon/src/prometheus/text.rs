@@ -8,6 +8,7 @@
 use super::Metadata;
 use homeostat::config::Kind;
 use homeostat::time::Timestamp;
+use memchr::memchr;
 use std::collections::{BTreeMap, HashMap};
 
 /// A line that is longer is none, in bytes.
@@ -159,9 +160,23 @@ pub fn read<'a>(
     format: Format,
     each: &mut dyn FnMut(Sample<'a>) -> Result<(), String>,
 ) -> Result<Families, TextError> {
+    read_foretold(text, format, &mut |_| None, each)
+}
+
+/// The same where the caller knows of some lines where name and labels end: of those that [begin with](begins_with) what it read before.
+pub fn read_foretold<'a>(
+    text: &'a [u8],
+    format: Format,
+    foretold: &mut dyn FnMut(&str) -> Option<usize>,
+    each: &mut dyn FnMut(Sample<'a>) -> Result<(), String>,
+) -> Result<Families, TextError> {
     let mut families = Families::default();
     let (mut ended, mut number) = (false, 0);
-    for line in text.split(|byte| *byte == b'\n') {
+    let mut rest = Some(text);
+    while let Some(text) = rest {
+        let end = memchr(b'\n', text);
+        let line = &text[..end.unwrap_or(text.len())];
+        rest = end.map(|end| &text[end + 1..]);
         number += 1;
         let error = |problem: String| TextError { line: number, problem };
         if line.len() > LINE_LEN_MAX {
@@ -180,7 +195,10 @@ pub fn read<'a>(
                 ended = format == Format::OpenMetrics && comment.trim() == "EOF";
                 families.comment(comment).map_err(error)?;
             }
-            None => sample(line, number, format).and_then(&mut *each).map_err(error)?,
+            None => {
+                let end = foretold(line).map_or_else(|| series_end(line), Ok);
+                end.and_then(|end| sample(line, end, number, format)).and_then(&mut *each).map_err(error)?;
+            }
         }
     }
     if format == Format::OpenMetrics && !ended {
@@ -190,8 +208,14 @@ pub fn read<'a>(
     Ok(families)
 }
 
-fn sample(line: &str, number: usize, format: Format) -> Result<Sample<'_>, String> {
-    let end = series_end(line)?;
+/// Whether a line is one of this series, as it was written before.
+pub fn begins_with(line: &str, series: &str) -> bool {
+    // Behind a name and blanks its labels may follow, and a brace may stand in quotes: what stands behind has to be a value.
+    let behind = line.strip_prefix(series).map(str::as_bytes);
+    matches!(behind, Some([b' ' | b'\t', next, ..]) if !matches!(next, b' ' | b'\t' | b'{'))
+}
+
+fn sample(line: &str, end: usize, number: usize, format: Format) -> Result<Sample<'_>, String> {
     let (series, rest) = line.split_at(end);
     if series.is_empty() {
         return Err(format!("`{}` begins with no name of a metric", shown(line)));

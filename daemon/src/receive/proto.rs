@@ -46,11 +46,12 @@ impl<'a> Message<'a> {
     }
 
     /// The next field and its number; none at the end.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Wrong> {
-        if self.at == self.end {
-            return Ok(None);
-        }
+        if self.at == self.end { Ok(None) } else { self.field().map(Some) }
+    }
+
+    fn field(&mut self) -> Result<(u32, Value<'a>), Wrong> {
         let key = self.varint()?;
         let field = u32::try_from(key >> 3).ok().filter(|field| (1..1 << 29).contains(field));
         let field = field.ok_or(Wrong::Field(key >> 3))?;
@@ -70,7 +71,53 @@ impl<'a> Message<'a> {
             }
             other => return Err(Wrong::WireType(other as u8)),
         };
-        Ok(Some((field, value)))
+        Ok((field, value))
+    }
+
+    /// The next field, if it begins with this key and holds bytes whose length takes a byte or two: what most of a request is, without
+    /// the general way. None says nothing: [`next`](Message::next) tells what is there.
+    #[inline(always)]
+    pub fn take(&mut self, key: u8) -> Option<Message<'a>> {
+        let (len, head) = match *self.bytes() {
+            [first, len, ..] if first == key && len < 0x80 => (usize::from(len), 2),
+            [first, low, high, ..] if first == key && high < 0x80 => {
+                (usize::from(high) << 7 | usize::from(low & 0x7f), 3)
+            }
+            _ => return None,
+        };
+        let begin = self.at + head;
+        let end = begin + len;
+        if end > self.end {
+            return None;
+        }
+        self.at = end;
+        Some(Message { all: self.all, at: begin, end })
+    }
+
+    /// The same for eight bytes.
+    #[inline(always)]
+    pub fn take_fixed64(&mut self, key: u8) -> Option<u64> {
+        let (first, rest) = self.bytes().split_first()?;
+        let array = rest.first_chunk().filter(|_| *first == key)?;
+        self.at += 9;
+        Some(u64::from_le_bytes(*array))
+    }
+
+    /// The same for a number.
+    #[inline(always)]
+    pub fn take_varint(&mut self, key: u8) -> Option<u64> {
+        let (_, rest) = self.bytes().split_first().filter(|(first, _)| **first == key)?;
+        let (mut value, mut shift) = (0, 0);
+        // Of ten bytes one bit of the last would fit: that is left to the general way.
+        for (byte, len) in rest.iter().take(9).zip(2..) {
+            value |= u64::from(byte & 0x7f) << shift;
+            if *byte < 0x80 {
+                self.at += len;
+                return Some(value);
+            }
+            shift += 7;
+        }
+        None
     }
 
     /// The next of numbers that stand without keys; none at the end.
@@ -106,14 +153,19 @@ impl<'a> Message<'a> {
     /// Passes over fields with this key, one behind the other, whose lengths take a byte each. Where they stand.
     #[inline]
     pub fn run(&mut self, key: u8) -> Range<usize> {
-        let first = self.at;
-        while self.at + 1 < self.end && self.all[self.at] == key && self.all[self.at + 1] < 0x80 {
-            let end = self.at + 2 + usize::from(self.all[self.at + 1]);
-            if end > self.end {
+        let (first, bytes) = (self.at, self.bytes());
+        let mut len = 0;
+        while let Some([begins, inner, ..]) = bytes.get(len..)
+            && *begins == key
+            && *inner < 0x80
+        {
+            let end = len + 2 + usize::from(*inner);
+            if end > bytes.len() {
                 break;
             }
-            self.at = end;
+            len = end;
         }
+        self.at += len;
         first..self.at
     }
 

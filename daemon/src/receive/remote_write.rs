@@ -94,73 +94,105 @@ fn narrow(range: &Range<usize>) -> Range<u32> {
     range.start as u32..range.end as u32
 }
 
-/// How the field `labels` of a series of 1.0 begins.
+/// How the fields of 1.0 begin that every request is full of.
+const TIMESERIES: u8 = 1 << 3 | 2;
 const LABELS: u8 = 1 << 3 | 2;
+const SAMPLES: u8 = 2 << 3 | 2;
 
-/// `timeseries = 1 { labels = 1, samples = 2, exemplars = 3, histograms = 4 }, metadata = 3 { type = 1, metric_family_name = 2 }`
+/// `timeseries = 1, metadata = 3`
 fn one(arena: &[u8], seed: u64, batch: &mut Batch, spill: &mut Vec<u8>) -> Result<(), NotRead> {
     batch.form = Form::Pairs;
     let mut request = Message::new(arena);
     let (mut element, mut metadata) = (0_u32, 0_u32);
-    while let Some((field, value)) = request.next().map_err(malformed(|| "WriteRequest".to_owned()))? {
+    loop {
+        while let Some(series) = request.take(TIMESERIES) {
+            series_of_one(series, element, arena, seed, batch, spill)?;
+            element = element.saturating_add(1);
+        }
+        let Some((field, value)) = request.next().map_err(malformed(|| "WriteRequest".to_owned()))? else {
+            return Ok(());
+        };
         match field {
             1 => {
-                let place = |part: &'static str| malformed(move || format!("timeseries[{element}]{part}"));
-                let mut series = value.message().map_err(place(""))?;
-                let first = batch.samples.len();
-                // Labels stand together, before the samples: then where they stand says all.
-                let run = series.run(LABELS);
-                let mut labels = (!run.is_empty()).then_some(run);
-                let mut scattered: Option<usize> = None;
-                let mut at = series.at();
-                while let Some((field, value)) = series.next().map_err(place(""))? {
-                    let here = at..series.at();
-                    at = here.end;
-                    match field {
-                        1 => match &mut labels {
-                            None => labels = Some(here),
-                            Some(labels) if scattered.is_none() && labels.end == here.start => labels.end = here.end,
-                            Some(labels) => *labels = joined(arena, labels, &arena[here], &mut scattered, spill),
-                        },
-                        2 => sample(value, batch)
-                            .map_err(|wrong| wrong.at(&|| format!("timeseries[{element}].samples")))?,
-                        3 => batch.exemplars += 1,
-                        4 => batch.histograms += 1,
-                        _ => {}
-                    }
-                }
-                if batch.samples.len() > first {
-                    let labels = labels.unwrap_or_default();
-                    let bytes = match scattered {
-                        Some(begins) => &spill[begins..],
-                        None => &arena[labels.clone()],
-                    };
-                    let hash = xxh3_64_with_seed(bytes, seed);
-                    batch.push(hash, narrow(&labels), element, Type::Unknown)?;
-                }
+                let series = value.message().map_err(malformed(|| format!("timeseries[{element}]")))?;
+                series_of_one(series, element, arena, seed, batch, spill)?;
                 element = element.saturating_add(1);
             }
             3 => {
-                let place = || malformed(|| format!("metadata[{metadata}]"));
-                let mut parts = value.message().map_err(place())?;
-                let (mut told, mut name) = (Type::Unknown, 0..0);
-                while let Some((field, value)) = parts.next().map_err(place())? {
-                    match field {
-                        1 => told = Type::of_number(value.varint().map_err(place())?),
-                        2 => name = value.message().map_err(place())?.range(),
-                        _ => {}
-                    }
-                }
-                if batch.families.len() == FAMILIES_MAX {
-                    return Err(NotRead::TooMany { what: "metadata", max: FAMILIES_MAX });
-                }
-                if (1..=FAMILY_LEN_MAX).contains(&name.len()) {
-                    batch.put_family(narrow(&name), told)?;
-                }
+                family_of_one(value, batch, &|| format!("metadata[{metadata}]"))?;
                 metadata = metadata.saturating_add(1);
             }
             _ => {}
         }
+    }
+}
+
+/// `labels = 1, samples = 2, exemplars = 3, histograms = 4`
+#[inline(always)]
+fn series_of_one(
+    mut series: Message<'_>,
+    element: u32,
+    arena: &[u8],
+    seed: u64,
+    batch: &mut Batch,
+    spill: &mut Vec<u8>,
+) -> Result<(), NotRead> {
+    let place = || malformed(move || format!("timeseries[{element}]"));
+    let wrong_sample = |wrong: NoSample| wrong.at(&|| format!("timeseries[{element}].samples"));
+    let first = batch.samples.len();
+    // Labels stand together, before the samples: then where they stand says all.
+    let run = series.run(LABELS);
+    let mut labels = (!run.is_empty()).then_some(run);
+    let mut scattered: Option<usize> = None;
+    while let Some(parts) = series.take(SAMPLES) {
+        sample(parts, batch).map_err(wrong_sample)?;
+    }
+    let mut at = series.at();
+    while let Some((field, value)) = series.next().map_err(place())? {
+        let here = at..series.at();
+        at = here.end;
+        match field {
+            1 => match &mut labels {
+                None => labels = Some(here),
+                Some(labels) if scattered.is_none() && labels.end == here.start => labels.end = here.end,
+                Some(labels) => *labels = joined(arena, labels, &arena[here], &mut scattered, spill),
+            },
+            2 => {
+                value.message().map_err(NoSample::Wrong).and_then(|parts| sample(parts, batch)).map_err(wrong_sample)?
+            }
+            3 => batch.exemplars += 1,
+            4 => batch.histograms += 1,
+            _ => {}
+        }
+    }
+    if batch.samples.len() > first {
+        let labels = labels.unwrap_or_default();
+        let bytes = match scattered {
+            Some(begins) => &spill[begins..],
+            None => &arena[labels.clone()],
+        };
+        let hash = xxh3_64_with_seed(bytes, seed);
+        batch.push(hash, narrow(&labels), element, Type::Unknown)?;
+    }
+    Ok(())
+}
+
+/// `type = 1, metric_family_name = 2`
+fn family_of_one(value: Value<'_>, batch: &mut Batch, place: &dyn Fn() -> String) -> Result<(), NotRead> {
+    let mut parts = value.message().map_err(malformed(place))?;
+    let (mut told, mut name) = (Type::Unknown, 0..0);
+    while let Some((field, value)) = parts.next().map_err(malformed(place))? {
+        match field {
+            1 => told = Type::of_number(value.varint().map_err(malformed(place))?),
+            2 => name = value.message().map_err(malformed(place))?.range(),
+            _ => {}
+        }
+    }
+    if batch.families.len() == FAMILIES_MAX {
+        return Err(NotRead::TooMany { what: "metadata", max: FAMILIES_MAX });
+    }
+    if (1..=FAMILY_LEN_MAX).contains(&name.len()) {
+        batch.put_family(narrow(&name), told)?;
     }
     Ok(())
 }
@@ -206,6 +238,7 @@ fn two(arena: &[u8], seed: u64, batch: &mut Batch, spill: &mut Vec<u8>) -> Resul
             continue;
         }
         let place = |part: &'static str| malformed(move || format!("timeseries[{element}]{part}"));
+        let wrong_sample = |wrong: NoSample| wrong.at(&|| format!("timeseries[{element}].samples"));
         let mut series = value.message().map_err(place(""))?;
         let first = batch.samples.len();
         let mut told = Type::Unknown;
@@ -245,7 +278,11 @@ fn two(arena: &[u8], seed: u64, batch: &mut Batch, spill: &mut Vec<u8>) -> Resul
                         }
                     }
                 }
-                2 => sample(value, batch).map_err(|wrong| wrong.at(&|| format!("timeseries[{element}].samples")))?,
+                2 => value
+                    .message()
+                    .map_err(NoSample::Wrong)
+                    .and_then(|parts| sample(parts, batch))
+                    .map_err(wrong_sample)?,
                 3 => batch.histograms += 1,
                 4 => batch.exemplars += 1,
                 5 => {
@@ -321,15 +358,20 @@ impl From<Wrong> for NoSample {
     }
 }
 
+/// How the fields of a sample begin.
+const VALUE: u8 = 1 << 3 | 1;
+const TIMESTAMP: u8 = 2 << 3;
+
 /// `value = 1, timestamp = 2`, in milliseconds; 2.0 has `start_timestamp = 3` beside them, which says nothing that the values of a
 /// counter do not.
-#[inline]
-fn sample(value: Value<'_>, batch: &mut Batch) -> Result<(), NoSample> {
+#[inline(always)]
+fn sample(mut parts: Message<'_>, batch: &mut Batch) -> Result<(), NoSample> {
     if batch.samples.len() == SAMPLES_MAX {
         return Err(NoSample::TooMany);
     }
-    let mut parts = value.message()?;
-    let mut point = Point { at: Timestamp::EPOCH, value: 0.0 };
+    let value = f64::from_bits(parts.take_fixed64(VALUE).unwrap_or_default());
+    let at = Timestamp::from_millis(parts.take_varint(TIMESTAMP).unwrap_or_default() as i64);
+    let mut point = Point { at, value };
     while let Some((field, value)) = parts.next()? {
         match field {
             1 => point.value = value.double()?,

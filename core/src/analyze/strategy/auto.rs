@@ -8,6 +8,7 @@ mod decider;
 mod histogram;
 #[cfg(test)]
 mod holidays;
+mod log;
 mod parts;
 mod scorer;
 mod season;
@@ -22,10 +23,12 @@ use crate::monitor::Judged;
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
 use decider::Decider;
+use log::log2;
 pub use parts::{Part, Without};
 use scorer::Scorer;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::f32::consts::LN_2;
 use std::fmt;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -97,16 +100,17 @@ impl State {
         let (pages, scores) = weights(asked, without);
         let scores = self.scorer.step(tame as f32, clock, asked.moment.holiday, self.decider.week(), &scores);
         let decision = self.decider.step(tame, clock, interval as f32, asked, &pages, without);
-        let severity = decision.severity.min(1.0) + 0.3 * decision.severity.max(1.0).ln();
+        let severity = decision.severity.min(1.0) + 0.3 * LN_2 * log2(decision.severity.max(1.0));
         self.severity += SEVERITY_RATE * (severity - self.severity);
         let score = (1.0 - SEVERITY_SHARE) * scores.lasting + SEVERITY_SHARE * 0.5 * (severity + self.severity);
-        // Without bounds it is too early to say anything.
-        let Some((lower, upper)) = decision.bounds else { return Judged::default() };
-        let (lower, upper) = (f64::from(lower), f64::from(upper));
+        if decision.early {
+            return Judged::default();
+        }
+        let (lower, upper) = decision.bounds.map_or((None, None), |(lower, upper)| (Some(lower), Some(upper)));
         Judged {
-            lower: Some(lower),
-            upper: Some(upper),
-            breach: value < lower || value > upper,
+            lower,
+            upper,
+            breach: lower.is_some_and(|lower| value < lower) || upper.is_some_and(|upper| value > upper),
             score: share(score),
             alert_score: share(scores.onset),
             alert: decision.alert,

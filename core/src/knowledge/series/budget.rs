@@ -4,17 +4,32 @@ use super::Series;
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::{AlertLevel, Asked};
 use crate::budget::{ALERT_SIGMAS, Budget};
-use crate::calendar::Moment;
 use crate::feedback::weights::{Heard, Spoke, Weights};
 use crate::knowledge::general::Pool;
 use crate::stats::normal;
 use crate::time::Timestamp;
 use crate::units::Sensitivity;
 
+/// What is asked of a series' detector, whatever the sample.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Asks {
+    alert: AlertLevel,
+    pub outside: f64,
+    shift: f64,
+    weights: Weights,
+}
+
+impl Default for Asks {
+    fn default() -> Asks {
+        let Asked { alert, outside, shift, weights, .. } = Asked::default();
+        Asks { alert, outside, shift, weights }
+    }
+}
+
 impl Series {
     /// What its budget, or its part of one, leaves it.
     pub(crate) fn set_share(&mut self, share: AlertLevel) {
-        self.asked.alert = share;
+        self.asks.alert = share;
     }
 
     /// The budget that it has a part in. None: it has one for itself.
@@ -28,12 +43,12 @@ impl Series {
 
     /// How far each feature is heard, by what was said of this series and of all.
     pub(crate) fn set_weights(&mut self, fleet: &Heard) {
-        self.asked.weights = Weights::of(&self.features, fleet);
+        self.asks.weights = Weights::of(&self.features, fleet);
     }
 
     /// How far each feature of its detector is heard.
     pub fn weights(&self) -> &Weights {
-        &self.asked.weights
+        &self.asks.weights
     }
 
     /// What verdicts about this series said of each feature.
@@ -48,7 +63,7 @@ impl Series {
 
     /// How often its ordinary samples may alert in a week. None: there is no budget.
     pub fn budget_per_week(&self) -> Option<f64> {
-        match self.asked.alert {
+        match self.asks.alert {
             AlertLevel::PerWeek(pages) => Some(pages),
             AlertLevel::Rarity(_) => None,
         }
@@ -64,23 +79,18 @@ impl Series {
         self.settings.budget
     }
 
-    /// What is asked of a detector, but for the series' age.
+    /// What is asked of a detector, but for the series' age and how the time counts.
+    #[inline]
     pub(crate) fn asked(&self) -> Asked {
-        self.asked
+        let Asks { alert, outside, shift, weights } = self.asks;
+        Asked { sensitivity: self.sensitivity, alert, outside, shift, weights, ..Asked::default() }
     }
 
-    /// What is asked of a detector, but for the series' age and the budget.
+    /// What the sensitivity says of that.
     pub(super) fn set_asked(&mut self) {
         let sigmas = alert_sigmas(self.sensitivity, self.settings.sensitivity);
-        self.asked = Asked {
-            sensitivity: self.sensitivity,
-            outside: normal::cdf(-self.sensitivity.get()),
-            alert: self.asked.alert,
-            shift: normal::rarity(sigmas) - normal::rarity(ALERT_SIGMAS),
-            young: false,
-            moment: Moment::default(),
-            weights: self.asked.weights,
-        };
+        self.asks.outside = normal::cdf(-self.sensitivity.get());
+        self.asks.shift = normal::rarity(sigmas) - normal::rarity(ALERT_SIGMAS);
     }
 
     pub(crate) fn set_sensitivity(&mut self, sensitivity: Sensitivity) {

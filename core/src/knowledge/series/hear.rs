@@ -174,14 +174,15 @@ impl Series {
         let meant = || at[first..end].iter().zip(&values[first..end]);
         for looser in 0..=LOOSER_MAX {
             let decades = f64::from(looser) * LOOSER;
-            let alert = match self.asked.alert {
+            let asked = self.asked();
+            let alert = match asked.alert {
                 AlertLevel::PerWeek(pages) => AlertLevel::PerWeek(pages * 10_f64.powf(decades)),
                 AlertLevel::Rarity(rarity) => AlertLevel::Rarity(rarity - decades),
             };
             let mut state = begun.clone();
             let mut said = meant().map(|(at, value)| {
                 let at = Timestamp::from_millis(*at);
-                let asked = Asked { alert, young: false, moment: reckoning.moment(at), ..self.asked };
+                let asked = Asked { alert, young: false, moment: reckoning.moment(at), bounds: false, ..asked };
                 detector.step(&mut state, at, *value, &asked).spoke
             });
             if let Some(spoke) = said.find(|spoke| !spoke.is_empty()) {

@@ -14,7 +14,7 @@ impl Series {
     /// How the strategies do on samples that they had not seen. Worked out from the window when it is asked for: on every
     /// sample it would be a third of what a sample costs.
     pub fn merits(&self) -> Vec<Merit> {
-        let mut merits = self.merits.clone();
+        let mut merits = self.merits.to_vec();
         let unseen = self.window.iter().rev().take_while(|(at, _)| *at > self.merits_after).count();
         // What lies so far back has faded.
         let faded = unseen.saturating_sub(MERIT_SAMPLES);

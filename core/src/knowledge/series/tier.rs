@@ -8,6 +8,7 @@ use crate::threshold::{Rival, Threshold};
 use crate::time::{Span, Timestamp};
 use std::mem::size_of;
 use std::sync::Arc;
+use thin_vec::ThinVec;
 
 /// What a series takes beside what is counted: its places in the tables that it is found by, and what allocations cost.
 const TABLES: usize = 320;
@@ -74,7 +75,7 @@ impl Series {
         if self.tier() < Tier::Faded {
             return;
         }
-        self.merits = Vec::new();
+        self.merits = ThinVec::new();
         let is_in_force = self.active();
         if let Some(learned) = self.learned.as_ref().filter(|learned| !learned.rivals.is_empty()) {
             let learned = Arc::new(Threshold { rivals: Vec::new(), ..Threshold::clone(learned) });

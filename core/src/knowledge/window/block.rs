@@ -4,7 +4,7 @@ use super::{Tier, packed};
 use crate::stats::sketch::{Frame, Sketch, WHOLE};
 use crate::time::Span;
 use crate::varint;
-use std::collections::VecDeque;
+use thin_vec::{ThinVec, thin_vec};
 
 /// Bins of the sketch of an hour, and samples that are given of it, at most.
 const HOUR_BINS: usize = 40;
@@ -177,10 +177,14 @@ fn until(mut bytes: &[u8]) -> Option<i64> {
 }
 
 /// Puts samples (ascending, at least one) behind the blocks there are. Gives by how many the samples that blocks give grew.
-pub(super) fn put_away(blocks: &mut VecDeque<Block>, samples: &[(i64, f64)], tier: Tier, age_max: Span) -> i32 {
+pub(super) fn put_away(blocks: &mut ThinVec<Block>, samples: &[(i64, f64)], tier: Tier, age_max: Span) -> i32 {
+    if blocks.is_empty() {
+        // Mostly, where memory is short, it stays at one.
+        blocks.reserve_exact(1);
+    }
     match tier {
         Tier::Exact => {
-            blocks.push_back(Block::Packed(packed::pack(samples)));
+            blocks.push(Block::Packed(packed::pack(samples)));
             samples.len() as i32
         }
         Tier::Hourly => samples
@@ -190,25 +194,26 @@ pub(super) fn put_away(blocks: &mut VecDeque<Block>, samples: &[(i64, f64)], tie
                     matches!(block, Block::Hour(_))
                         && block.newest().div_euclid(HOUR_MS) == hour[0].0.div_euclid(HOUR_MS)
                 };
-                let before = blocks.pop_back_if(|block| same(block));
+                let before = if blocks.last().is_some_and(same) { blocks.pop() } else { None };
                 let frame =
-                    before.as_ref().or(blocks.back()).and_then(sketched).map(|sketched| sketched.sketch.frame());
+                    before.as_ref().or(blocks.last()).and_then(sketched).map(|sketched| sketched.sketch.frame());
                 let held = before.as_ref().map_or(0, Block::len);
                 let block = Block::Hour(added(before.as_ref(), frame, hour, HOUR_BINS, None).encode(HOUR_GIVEN));
                 let grown = block.len() as i32 - held as i32;
-                blocks.push_back(block);
+                blocks.push(block);
                 grown
             })
             .sum(),
         Tier::Faded | Tier::Bounds => {
-            let before = blocks.pop_back_if(|block| matches!(block, Block::Faded(_)));
+            let is_faded = matches!(blocks.last(), Some(Block::Faded(_)));
+            let before = if is_faded { blocks.pop() } else { None };
             let held = before.as_ref().map_or(0, Block::len);
-            let frame = before.as_ref().or(blocks.back()).and_then(sketched).map(|sketched| sketched.sketch.frame());
+            let frame = before.as_ref().or(blocks.last()).and_then(sketched).map(|sketched| sketched.sketch.frame());
             let mut all = added(before.as_ref(), frame, samples, FADED_BINS, Some(age_max));
             all.since = all.since.max(all.until.saturating_sub_unsigned(age_max.millis()));
             let block = Block::Faded(all.encode(FADED_GIVEN));
             let grown = block.len() as i32 - held as i32;
-            blocks.push_back(block);
+            blocks.push(block);
             grown
         }
     }
@@ -258,13 +263,13 @@ fn weight(at: i64, than: i64, age_max: Span) -> f64 {
 }
 
 /// The same in a lower tier; the first `fallen` of the first block are left out.
-pub(super) fn made_less(blocks: VecDeque<Block>, fallen: usize, tier: Tier, age_max: Span) -> VecDeque<Block> {
-    let (mut hours, mut at, mut values) = (VecDeque::new(), Vec::new(), Vec::new());
+pub(super) fn made_less(blocks: ThinVec<Block>, fallen: usize, tier: Tier, age_max: Span) -> ThinVec<Block> {
+    let (mut hours, mut at, mut values) = (ThinVec::new(), Vec::new(), Vec::new());
     for block in blocks {
         if block.is_packed() {
             block.read(&mut at, &mut values);
         } else {
-            hours.push_back(block);
+            hours.push(block);
         }
     }
     // Packed blocks stand behind all others, so the first of them is the first where any fell out.
@@ -275,7 +280,7 @@ pub(super) fn made_less(blocks: VecDeque<Block>, fallen: usize, tier: Tier, age_
     if tier == Tier::Hourly {
         return hours;
     }
-    let (Some(first), Some(last)) = (hours.front().and_then(sketched), hours.back().and_then(sketched)) else {
+    let (Some(first), Some(last)) = (hours.first().and_then(sketched), hours.last().and_then(sketched)) else {
         return hours;
     };
     let (until, sketch) = (last.until, Sketch::new(last.sketch.frame()));
@@ -285,5 +290,5 @@ pub(super) fn made_less(blocks: VecDeque<Block>, fallen: usize, tier: Tier, age_
         all.sketch.take_over(&hour.sketch, FADED_BINS);
     }
     all.since = all.since.max(all.until.saturating_sub_unsigned(age_max.millis()));
-    VecDeque::from([Block::Faded(all.encode(FADED_GIVEN))])
+    thin_vec![Block::Faded(all.encode(FADED_GIVEN))]
 }

@@ -5,7 +5,7 @@ use super::{Tier, Window};
 use crate::time::{Span, Timestamp};
 use crate::varint;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::VecDeque;
+use thin_vec::ThinVec;
 
 /// The tail first, its times as differences (variable length) and its values as they are, which once was all of a window; then the
 /// blocks, each with its kind and length; then since when, how many fell out, and the tier.
@@ -85,7 +85,7 @@ impl Window {
     }
 
     fn of(tail: Vec<(i64, f64)>, mut stored: &[u8], (since, fallen, tier): (i64, u16, Tier)) -> Option<Window> {
-        let mut blocks = VecDeque::new();
+        let mut blocks = ThinVec::new();
         let mut newest = None;
         while let Some((kind, rest)) = stored.split_first() {
             stored = rest;
@@ -97,14 +97,14 @@ impl Window {
                 return None;
             }
             newest = Some(block.newest());
-            blocks.push_back(block);
+            blocks.push(block);
         }
         blocks.shrink_to_fit();
-        let first = blocks.front().map_or(tail.len(), Block::len);
+        let first = blocks.first().map_or(tail.len(), Block::len);
         let in_order = newest.is_none_or(|newest| tail.first().is_some_and(|(at, _)| *at > newest));
         let in_blocks = u32::try_from(blocks.iter().map(Block::len).sum::<usize>()).ok()?;
         let sound =
-            in_order && usize::from(fallen) <= first && (fallen == 0 || blocks.front().is_none_or(Block::is_packed));
+            in_order && usize::from(fallen) <= first && (fallen == 0 || blocks.first().is_none_or(Block::is_packed));
         sound.then_some(Window { tail, since, blocks, in_blocks, fallen, tier })
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::varint;
+use std::collections::VecDeque;
 
 fn filled(count: i64) -> Window {
     let mut window = Window::default();

@@ -108,7 +108,7 @@ fn stream(program: &Path) -> Result<Vec<Row>, Failed> {
     let all = ((rounds + before) * SERIES) as f64;
     // The same bytes: series, values and times come from the same seed.
     let send = |sender: &mut Sender, rounds: std::ops::Range<usize>| {
-        rounds.into_iter().try_for_each(|round| sender.round(start + round as i64 * STEP_MS))
+        sender.rounds(rounds.map(|round| start + round as i64 * STEP_MS))
     };
     let ours = {
         let daemon = Daemon::start(&config(SERIES, "adaptive", ""))?;

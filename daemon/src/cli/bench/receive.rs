@@ -143,12 +143,9 @@ fn ran(series: usize, strategy: &'static str) -> Result<Option<Ran>, Failed> {
         return Ok(None);
     }
     let rounds = MEASURED.div_ceil(series);
-    let (daemon, mut sender, mut at) = learned(series, strategy, rounds, STEP_MS, "")?;
+    let (daemon, mut sender, at) = learned(series, strategy, rounds, STEP_MS, "")?;
     let begun = daemon.processor_seconds()?;
-    for _ in 0..rounds {
-        sender.round(at)?;
-        at += STEP_MS;
-    }
+    sender.rounds((0..rounds).map(|round| at + round as i64 * STEP_MS))?;
     let seconds_a_sample = (daemon.processor_seconds()? - begun) / (rounds * series) as f64;
     let bytes_a_series = (daemon.resident()? as f64 - EMPTY) / series as f64;
     let ran = Ran { seconds_a_sample, bytes_a_series, samples_a_series: rounds + least(series) + 10 };

@@ -105,11 +105,26 @@ impl Sender {
 
     /// Sends one ordinary sample of every series.
     pub fn round(&mut self, at: i64) -> Result<(), Failed> {
-        let all = self.labels.len();
-        for from in (0..all).step_by(AT_ONCE) {
-            self.some(from..(from + AT_ONCE).min(all), at)?;
+        self.rounds([at])
+    }
+
+    /// The same for each of these times, in requests that are full.
+    pub fn rounds(&mut self, times: impl IntoIterator<Item = i64>) -> Result<(), Failed> {
+        let (all, mut held) = (self.labels.len(), 0);
+        self.raw.clear();
+        for at in times {
+            for n in 0..all {
+                let value = self.ordinary();
+                self.push(n, at, value);
+                held += 1;
+                if held == AT_ONCE {
+                    self.send()?;
+                    self.raw.clear();
+                    held = 0;
+                }
+            }
         }
-        Ok(())
+        if held == 0 { Ok(()) } else { self.send() }
     }
 
     /// The same of some of them, in one request.

@@ -237,3 +237,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_read_before_is_foretold_and_nothing_is_taken_for_it_that_is_not() {
+    let lines = [
+        "a 1",
+        "a{b=\"c\"} 2 7",
+        "a {b=\"d\"} 3",
+        "a\t{b=\"}\"} 4",
+        "ab 5",
+        "a{b=\"c\"}  6",
+        "a{b=\"c\",d=\"e\"} 7",
+        "a{} 8",
+    ];
+    let read_all = |foretold: &mut dyn FnMut(&str) -> Option<usize>| {
+        let mut all = Vec::new();
+        let each = &mut |sample: Sample<'_>| {
+            all.push((sample.series.to_owned(), sample.value, sample.at));
+            Ok(())
+        };
+        read_foretold(lines.join("\n").as_bytes(), Format::Classic, foretold, each).map(|_| all)
+    };
+    let plain = read_all(&mut |_| None).expect("whole");
+    for (series, ..) in &plain {
+        let mut hits = 0;
+        let told = read_all(&mut |line| {
+            let end = begins_with(line, series).then_some(series.len());
+            hits += usize::from(end.is_some());
+            end
+        });
+        assert_eq!(told.as_ref(), Ok(&plain), "{series} foretold");
+        assert!(hits > 0, "{series}");
+    }
+    assert!(
+        begins_with("a{b=\"c\"} 2 7", "a{b=\"c\"}") && !begins_with("a {b=\"d\"} 3", "a") && !begins_with("a", "a")
+    );
+}

@@ -3,14 +3,15 @@
 use super::discovery::Place;
 use crate::driver::Reading;
 use crate::prometheus::endpoint::Access;
-use crate::prometheus::text::{self, Format, Parts};
+use crate::prometheus::text::{self, Format, Parts, begins_with};
+use crate::recurring::Recurring;
 use crate::source::STALE;
 use crate::source::counting::{Counts, counts};
 use homeostat::config::Kind;
 use homeostat::series::SeriesName;
 use homeostat::time::{Span, Timestamp};
-use std::collections::HashMap;
 use std::io::Read;
+use std::sync::Arc;
 
 /// An answer that is longer is not read on, in bytes.
 const BODY_MAX: u64 = 64 << 20;
@@ -38,7 +39,9 @@ pub struct Target {
     /// Of all of its series, sorted, `job` and `instance` among them.
     labels: Vec<(String, String)>,
     /// What it gave, by the text that it writes for it.
-    known: HashMap<Box<str>, Known>,
+    known: Recurring<Arc<str>, Known>,
+    /// How long its last answer was, in bytes.
+    body_len: usize,
     /// Its own series: up, scrape_duration_seconds, scrape_samples_scraped.
     own: [SeriesName; 3],
     /// Counted, to tell the series of the last scrape.
@@ -80,7 +83,16 @@ impl Target {
             SeriesName::new(name, labels.clone()).map_err(|error| format!("the target {}: {error}", place.url))
         };
         let own = [own("up")?, own("scrape_duration_seconds")?, own("scrape_samples_scraped")?];
-        Ok(Target { url: place.url.clone(), labels, known: HashMap::new(), own, round: 0, up: None, ended: 0 })
+        Ok(Target {
+            url: place.url.clone(),
+            labels,
+            known: Recurring::default(),
+            body_len: 0,
+            own,
+            round: 0,
+            up: None,
+            ended: 0,
+        })
     }
 
     pub fn url(&self) -> &str {
@@ -115,7 +127,10 @@ impl Target {
         clock: &dyn Fn() -> Timestamp,
     ) -> Scraped {
         self.round += 1;
-        let read = self.ask(agent, access, limits).and_then(|(body, format)| self.read(&body, format, limits, now));
+        let read = self.ask(agent, access, limits).and_then(|(body, format)| {
+            self.body_len = body.len();
+            self.read(&body, format, limits, now)
+        });
         let (mut readings, samples, problem) = match read {
             Ok((readings, samples)) => (readings, samples, None),
             // Of half a text nobody knows what it lacks.
@@ -123,14 +138,17 @@ impl Target {
         };
         self.ended = 0;
         let (round, failed) = (self.round, problem.is_some());
-        self.known.retain(|_, known| {
-            let here = known.round == round && !failed;
-            if !here && !known.timed && known.held.is_none() {
-                self.ended += 1;
-                readings.push((known.name.clone(), known.kind, now, STALE));
-            }
-            here
-        });
+        // All that it knows were given, each once: then none has ended.
+        if failed || (samples as usize) < self.known.len() {
+            self.known.retain(|_, known| {
+                let here = known.round == round && !failed;
+                if !here && !known.timed && known.held.is_none() {
+                    self.ended += 1;
+                    readings.push((known.name.clone(), known.kind, now, STALE));
+                }
+                here
+            });
+        }
         let is_news = self.up != Some(!failed) && (failed || self.up.is_some());
         self.up = Some(!failed);
         let [up, duration, scraped] = &self.own;
@@ -167,7 +185,7 @@ impl Target {
         let kind = answer.headers().get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let format = Format::of(kind.as_deref())
             .ok_or_else(|| format!("it answers with {}, not with metrics", kind.unwrap_or_default()))?;
-        let mut body = Vec::new();
+        let mut body = Vec::with_capacity(self.body_len);
         let reader = answer.body_mut().with_config().limit(BODY_MAX + 1).reader();
         reader.take(BODY_MAX + 1).read_to_end(&mut body).map_err(|error| format!("its answer broke off: {error}"))?;
         match body.len() as u64 > BODY_MAX {
@@ -183,8 +201,10 @@ impl Target {
         limits: &Limits,
         now: Timestamp,
     ) -> Result<(Vec<Reading>, u64), String> {
-        let mut samples = Vec::new();
-        let families = text::read(body, format, &mut |sample| {
+        let mut samples = Vec::with_capacity(self.known.len());
+        let mut before = self.known.foretell();
+        let mut foretold = |line: &str| before.next_if(|series| begins_with(line, series)).map(|series| series.len());
+        let families = text::read_foretold(body, format, &mut foretold, &mut |sample| {
             if samples.len() as u64 == limits.samples_max {
                 return Err(format!("it has over samples_max ({}) samples", limits.samples_max));
             }
@@ -195,7 +215,7 @@ impl Target {
         let (mut readings, mut count) = (Vec::with_capacity(samples.len() + 3), 0);
         for sample in samples {
             let given = if limits.honor_timestamps { sample.at } else { None };
-            let known = match self.known.get_mut(sample.series) {
+            let known = match self.known.get(sample.series) {
                 Some(known) => known,
                 None => {
                     let error = |problem: String| format!("line {}: {problem}", sample.line);
@@ -206,7 +226,7 @@ impl Target {
                     let counting = ["_total", "_count", "_sum", "_bucket"].iter().any(|end| parts.name.ends_with(end));
                     let held = (kind.is_none() && !counting).then(Vec::new);
                     let name = named(parts, &self.labels, limits.honor_labels).map_err(error)?;
-                    self.known.entry(sample.series.into()).or_insert(Known { name, kind, held, round: 0, timed: false })
+                    self.known.put(sample.series.into(), Known { name, kind, held, round: 0, timed: false })
                 }
             };
             // The same text twice in one answer: the first one stands.

@@ -9,6 +9,7 @@ mod learn;
 use super::Part;
 use super::Without;
 use super::histogram::{Histogram, bin};
+use super::log::log10;
 use super::tail::Tail;
 use super::week::{Expected, Week};
 use crate::analyze::strategy::{AlertLevel, Asked, Outlook, Voice};
@@ -186,8 +187,10 @@ pub(super) struct Decision {
     pub spoke: Option<[f32; PAGING]>,
     /// How rare this is, over how rare it has to be.
     pub severity: f32,
-    /// Between these lies what is ordinary, at the sensitivity.
-    pub bounds: Option<(f32, f32)>,
+    /// Too few samples were seen to say anything.
+    pub early: bool,
+    /// Between these lies what is ordinary, at the sensitivity, where that is asked.
+    pub bounds: Option<(f64, f64)>,
 }
 
 /// What is to be expected of the next value.
@@ -327,7 +330,9 @@ impl Decider {
         let seen = self.look(value, forecast, self.level(per_week, asked), weights, without);
         let mut evidence = self.evidence(seen.away);
         let (warm, bounded) = self.patience();
-        let bounds = if self.count > bounded { self.bounds(&seen.forecast, asked.outside as f32) } else { None };
+        let early = self.count <= bounded;
+        let wanted = !early && asked.bounds;
+        let bounds = if wanted { self.bounds(&seen.forecast, asked.outside as f32) } else { None };
 
         let sustained = matches!(asked.alert, AlertLevel::PerWeek(_)) || self.beyond;
         let seen_long = self.inherited || self.count as f32 * interval >= WARM_S;
@@ -370,7 +375,7 @@ impl Decider {
         self.ease(per_week, asked);
         let severity = if self.count > warm { seen.rarity / seen.level } else { 0.0 };
         self.learn(&seen, evidence, interval, without);
-        Decision { alert: self.alert.is_some(), why, spoke, severity, bounds }
+        Decision { alert: self.alert.is_some(), why, spoke, severity, early, bounds }
     }
 
     /// How strange the newest value is by each of the distances, by what is known now; nothing where it is too early to say.
@@ -448,7 +453,8 @@ impl Decider {
     fn level(&self, per_week: f32, asked: &Asked) -> f32 {
         let decades = match asked.alert {
             AlertLevel::PerWeek(pages) => {
-                ((f64::from(per_week) / pages).log10() + f64::from(SEVERAL) + self.correction + asked.shift) as f32
+                let ordinary = log10((f64::from(per_week) / pages) as f32) + SEVERAL;
+                (f64::from(ordinary) + self.correction + asked.shift) as f32
             }
             AlertLevel::Rarity(decades) => (decades + asked.shift) as f32,
         };
@@ -487,14 +493,14 @@ impl Decider {
         if without.has(Part::Tail) {
             let histogram = &self.histograms[of];
             let count = histogram.from(bin::<BINS>(size));
-            return if rarity > 0.0 { -((count + 1.0) / (histogram.total() + 2.0)).log10() } else { 0.0 };
+            return if rarity > 0.0 { -log10((count + 1.0) / (histogram.total() + 2.0)) } else { 0.0 };
         }
         if !self.is_usual || rarity <= RARITY_MIN {
             return rarity;
         }
         let histogram = &self.histograms[of];
         let count = histogram.from(bin::<BINS>(size));
-        if count < KNOWN_FROM { rarity } else { rarity.min(-((count + 1.0) / (histogram.total() + 2.0)).log10()) }
+        if count < KNOWN_FROM { rarity } else { rarity.min(-log10((count + 1.0) / (histogram.total() + 2.0))) }
     }
 
     fn evidence(&self, away: f32) -> Evidence {
@@ -505,14 +511,15 @@ impl Decider {
     }
 
     /// Where so many of the distances to the forecast end that `outside` of them lie beyond on each side.
-    fn bounds(&self, forecast: &Forecast, outside: f32) -> Option<(f32, f32)> {
+    #[cold]
+    fn bounds(&self, forecast: &Forecast, outside: f32) -> Option<(f64, f64)> {
         let reach = |of: usize| match self.tails[of].holds(outside) {
-            true => self.tails[of].value_at(-outside.log10()),
+            true => self.tails[of].value_at(-log10(outside)),
             false => Some(self.histograms[of].exceeded_by(outside)),
         };
         let (lower, upper) =
             (forecast.value - reach(DOWN)? * forecast.size, forecast.value + reach(UP)? * forecast.size);
-        (lower.is_finite() && upper.is_finite() && lower < upper).then_some((lower, upper))
+        (lower.is_finite() && upper.is_finite() && lower < upper).then_some((lower.into(), upper.into()))
     }
 
     fn begin(&mut self, seen: &Seen, interval: f32, asked: &Asked, weights: &[f32; PAGING]) -> Alert {

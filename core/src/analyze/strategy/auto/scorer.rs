@@ -4,6 +4,7 @@
 //! long that past is: 1 is "never yet", whatever the feature's distribution. A broken record adds by how many octaves.
 
 use super::histogram::{Histogram, WHOLE, bin};
+use super::log::log2;
 use super::season::Table;
 use super::week::Week;
 use crate::calendar::on_sunday;
@@ -45,6 +46,9 @@ const QUIET: usize = 5;
 const FAR: usize = 6;
 const SHORT: usize = 7;
 const FEATURES: usize = SCORING;
+
+/// Those that are held against their past, by where that is kept.
+const COUNTED: [usize; FEATURES - 1] = [SPIKE, LEVEL, RESTLESS, SEASON, QUIET, FAR, SHORT];
 
 /// What each feature counts at an onset, and while something lasts.
 const ONSET: [f32; FEATURES] = [0.97, 0.84, 0.67, 0.87, 0.81, 0.85, 0.05, 0.0];
@@ -131,13 +135,14 @@ struct States {
     before: u8,
 }
 
-/// Levels of a coarse state on each side of the slow mean.
-const STATE_LEVELS: f32 = 4.0;
+/// Where a coarse state ends, in deviations from the slow mean: a hyperbolic tangent in steps of a quarter, and its limit.
+const STATES_END: [f32; 8] =
+    [-0.972_955_1, -0.549_306_15, -0.255_412_8, 0.0, 0.255_412_8, 0.549_306_15, 0.972_955_1, 9.01];
 
 impl States {
     /// Whether this sequence was never seen; it is seen now.
     fn is_new(&mut self, deviations: f32) -> bool {
-        let state = (STATE_LEVELS * deviations.tanh() + STATE_LEVELS) as u8;
+        let state = STATES_END.iter().map(|end| u8::from(deviations >= *end)).sum();
         let at = ((usize::from(state) * 31 + usize::from(self.last)) * 31 + usize::from(self.before)) % 512;
         (self.before, self.last) = (self.last, state);
         let (word, bit) = (at / 64, 1 << (at % 64));
@@ -159,8 +164,8 @@ impl Past {
     fn rank(&self, score: f32) -> f32 {
         let total = self.histogram.total();
         let share = (self.histogram.from(Self::bin(score)) + 1.0) / (total + 2.0);
-        let rank = -share.ln() / (total + 10.0).ln();
-        if score > self.record && self.record > 0.0 { rank + RECORD_ONSET * (score / self.record).log2() } else { rank }
+        let rank = -log2(share) / log2(total + 10.0);
+        if score > self.record && self.record > 0.0 { rank + RECORD_ONSET * log2(score / self.record) } else { rank }
     }
 
     fn see(&mut self, score: f32) {
@@ -169,7 +174,7 @@ impl Past {
     }
 
     fn bin(score: f32) -> usize {
-        if score > 0.0 { (8.0 * (score.log2() + 3.0)).clamp(0.0, BINS as f32 - 1.0) as usize } else { 0 }
+        if score > 1e-30 { (8.0 * (log2(score) + 3.0)).clamp(0.0, BINS as f32 - 1.0) as usize } else { 0 }
     }
 }
 
@@ -300,43 +305,49 @@ impl Scorer {
         let mut spoke = [0.0; FEATURES];
         let (mut onset_sum, mut onset_most, mut lasting_sum, mut lasting_most) = (0.0, 0.0_f32, 0.0, 0.0_f32);
         let warm = self.count > WARM;
-        let mut count_known = (0.0, 1.0);
-        for feature in 0..FEATURES {
-            let (mut rank, mut octaves) = (0.0, 0.0);
-            if feature == STATE {
-                rank = if new_state { 1.0 } else { 0.0 };
-            } else if feature == SEASON && !season_known {
-                continue;
-            } else {
-                let place = if feature > STATE { feature - 1 } else { feature };
-                let (histogram, record) = (&mut self.histograms[place], &mut self.records[place]);
-                let (value, bin) = (features[feature], bin::<BINS>(features[feature]));
-                if warm {
-                    let total = histogram.total();
-                    if total != count_known.0 {
-                        count_known = (total, (total + 10.0).ln());
-                    }
-                    rank = -((histogram.from(bin) + 1.0) / (total + 2.0)).ln() / count_known.1;
-                    let highest = *record;
-                    if value > highest && highest > 0.0 {
-                        octaves = (value / highest).log2();
-                    }
+        let counted = COUNTED.map(|feature| (features[feature], bin::<BINS>(features[feature])));
+        if warm {
+            let mut shares = [1.0; COUNTED.len()];
+            for ((share, histogram), (_, bin)) in shares.iter_mut().zip(&self.histograms).zip(counted) {
+                *share = (histogram.from(bin) + 1.0) / (histogram.total() + 2.0);
+            }
+            let logs = shares.map(log2);
+            let (mut ranks, mut octaves) = ([0.0; FEATURES], [0.0; FEATURES]);
+            ranks[STATE] = if new_state { 1.0 } else { 0.0 };
+            let mut known = (0.0, 1.0);
+            for (place, feature) in COUNTED.into_iter().enumerate() {
+                let total = self.histograms[place].total();
+                if total != known.0 {
+                    known = (total, log2(total + 10.0));
                 }
-                if self.count > SETTLED {
-                    histogram.add(bin, WHOLE, HELD);
+                ranks[feature] = -logs[place] / known.1;
+                let (value, highest) = (features[feature], self.records[place]);
+                if value > highest && highest > 0.0 {
+                    octaves[feature] = log2(value / highest);
+                }
+            }
+            for feature in 0..FEATURES {
+                if feature == SEASON && !season_known {
+                    continue;
+                }
+                let (rank, octaves) = (ranks[feature], octaves[feature]);
+                let onset = (rank + RECORD_ONSET * octaves) * ONSET[feature] * weights[feature];
+                let lasting = (rank + RECORD_LASTING * octaves) * LASTING[feature] * weights[feature];
+                spoke[feature] = (rank + octaves - SPEAKS) * weights[feature];
+                onset_sum += onset;
+                onset_most = onset_most.max(onset);
+                lasting_sum += lasting;
+                lasting_most = lasting_most.max(lasting);
+            }
+        }
+        if self.count > SETTLED {
+            for (place, (value, bin)) in counted.into_iter().enumerate() {
+                if COUNTED[place] != SEASON || season_known {
+                    self.histograms[place].add(bin, WHOLE, HELD);
+                    let record = &mut self.records[place];
                     *record = (*record * RECORD_FADES).max(value).min(1e30);
                 }
             }
-            if !warm {
-                continue;
-            }
-            let onset = (rank + RECORD_ONSET * octaves) * ONSET[feature] * weights[feature];
-            let lasting = (rank + RECORD_LASTING * octaves) * LASTING[feature] * weights[feature];
-            spoke[feature] = (rank + octaves - SPEAKS) * weights[feature];
-            onset_sum += onset;
-            onset_most = onset_most.max(onset);
-            lasting_sum += lasting;
-            lasting_most = lasting_most.max(lasting);
         }
         let both = |most: f32, sum: f32| LARGEST * most + (1.0 - LARGEST) * sum;
         (both(onset_most, onset_sum), both(lasting_most, lasting_sum), spoke)

@@ -2,6 +2,7 @@
 //! moments (Hosking and Wallis, Technometrics 29, 1987).
 
 use super::histogram::{Histogram, edge};
+use super::log::log10;
 use serde::{Deserialize, Serialize};
 
 /// The share of samples that the tail is fitted to.
@@ -81,7 +82,7 @@ impl Tail {
     #[inline]
     pub fn rarity(&self, value: f32) -> f32 {
         let from = self.from;
-        if from <= 0.0 || value <= from {
+        if from <= 0.0 || !self.reaches(value) {
             return 0.0;
         }
         let shape = self.shape;
@@ -90,7 +91,7 @@ impl Tail {
             // Beyond the end of a bounded tail: large, and growing still.
             ratio = 1e-2 / (1.0 + value / from * 1e-3);
         }
-        -self.share.log10() + ratio.log10() / shape
+        -log10(self.share) + log10(ratio) / shape
     }
 
     /// The value of that rarity, the tail's beginning at least. None: nothing was fitted yet.
@@ -99,7 +100,7 @@ impl Tail {
         if from <= 0.0 {
             return None;
         }
-        let beyond = rarity + self.share.log10();
+        let beyond = rarity + log10(self.share);
         if beyond <= 0.0 {
             return Some(from);
         }

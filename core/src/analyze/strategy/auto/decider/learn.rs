@@ -60,7 +60,7 @@ impl Decider {
             if self.count <= CLIPPED {
                 clipped = clipped.min(8.0);
             } else if tail.reaches(*size) {
-                let most = tail.value_at((histogram.total() + 1.0).log10() + BEYOND);
+                let most = tail.value_at(log10(histogram.total() + 1.0) + BEYOND);
                 clipped = most.filter(|_| !self.is_usual).map_or(clipped, |most| clipped.min(most));
             }
             let counts = if self.count > CLIPPED && clipped < *size { HALF } else { WHOLE };
@@ -109,7 +109,7 @@ impl Decider {
         if !clipped {
             return value;
         }
-        let rarest = seen.level.min((self.histograms[UP].total() + 1.0).log10() + BEYOND);
+        let rarest = seen.level.min(log10(self.histograms[UP].total() + 1.0) + BEYOND);
         let most = self.tails[of].value_at(rarest).unwrap_or(f32::INFINITY);
         let most = if far { most.min(2.0) } else { most };
         forecast.value + seen.away.clamp(-most, most) * forecast.size
