@@ -134,11 +134,16 @@ impl Watched {
     pub fn new(config: Config, series: usize) -> Result<Watched, Failed> {
         let now = Timestamp::from_secs(1_700_000_000);
         let mut engine = Engine::new(config, now);
-        let ids = (0..series).map(|n| {
+        let mut ids = Vec::with_capacity(series);
+        for n in 0..series {
             let name = SeriesName::parse(&name(n)).map_err(|error| Failed::Use(error.to_string()))?;
-            engine.intern(&name, Some(Kind::Gauge), now).map_err(|error| Failed::World(error.to_string()))
-        });
-        let ids = ids.collect::<Result<_, _>>()?;
+            let id = engine.intern(&name, Some(Kind::Gauge), now);
+            ids.push(id.map_err(|error| Failed::World(error.to_string()))?);
+            // Whoever runs an engine takes its events as they come: together they are no memory of it.
+            if n % BATCH == 0 {
+                let _ = engine.observe(&[], now);
+            }
+        }
         let _ = engine.observe(&[], now);
         Ok(Watched { engine, ids, now, values: values(8191), batch: Vec::with_capacity(series) })
     }
