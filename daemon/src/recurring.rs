@@ -38,7 +38,7 @@ impl<K: Eq + Hash + Clone, V, S: BuildHasher> Recurring<K, V, S> {
     where
         K: Borrow<Q>,
     {
-        let foreseen = self.all.get(self.last as usize).map_or(0, |last| last.follows);
+        let foreseen = self.foreseen();
         let at = match self.all.get(foreseen as usize) {
             Some(item) if item.key.borrow() == key => foreseen,
             _ => *self.at.get(key)?,
@@ -48,7 +48,7 @@ impl<K: Eq + Hash + Clone, V, S: BuildHasher> Recurring<K, V, S> {
 
     /// Puts a value in the place of the one with its key, or behind all.
     pub fn put(&mut self, key: K, value: V) -> &mut V {
-        let foreseen = self.all.get(self.last as usize).map_or(0, |last| last.follows);
+        let foreseen = self.foreseen();
         let at = match self.at.get(&key) {
             Some(at) => {
                 self.all[*at as usize].value = value;
@@ -66,8 +66,15 @@ impl<K: Eq + Hash + Clone, V, S: BuildHasher> Recurring<K, V, S> {
     }
 
     #[inline]
+    fn foreseen(&self) -> u32 {
+        self.all.get(self.last as usize).map_or(0, |last| last.follows)
+    }
+
+    #[inline]
     fn asked_for(&mut self, at: u32, foreseen: u32) -> &mut Item<K, V> {
+        // One that comes twice in a row has both times the same behind it.
         if at != foreseen
+            && at != self.last
             && let Some(last) = self.all.get_mut(self.last as usize)
         {
             last.follows = at;

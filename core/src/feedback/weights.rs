@@ -179,7 +179,20 @@ impl Said {
 /// What was said of each feature.
 #[expect(clippy::box_collection, reason = "of most series nothing was said, and there may be a million")]
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<Feature, Said>", into = "BTreeMap<Feature, Said>")]
 pub struct Heard(Option<Box<BTreeMap<Feature, Said>>>);
+
+impl From<BTreeMap<Feature, Said>> for Heard {
+    fn from(said: BTreeMap<Feature, Said>) -> Heard {
+        Heard(if said.is_empty() { None } else { Some(Box::new(said)) })
+    }
+}
+
+impl From<Heard> for BTreeMap<Feature, Said> {
+    fn from(heard: Heard) -> BTreeMap<Feature, Said> {
+        heard.0.map_or_else(BTreeMap::new, |said| *said)
+    }
+}
 
 /// So much is held of what was said of each feature of a series, and of all; beyond that the old fades.
 pub(crate) const HELD: f32 = 30.0;
@@ -272,6 +285,14 @@ impl Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_said_is_stored_as_it_always_was_and_takes_no_room() {
+        let nothing = serde_json::to_string(&Heard::default()).expect("plain data");
+        assert_eq!(nothing, "{}");
+        let back: Heard = serde_json::from_str(&nothing).expect("what was written");
+        assert!(back.is_empty() && back == Heard::default());
+    }
 
     fn restless() -> Spoke {
         let (mut pages, mut scores) = ([0.0; PAGING], [0.0; SCORING]);

@@ -72,7 +72,7 @@ pub struct Window {
     tail: Vec<(i64, f64)>,
     /// Milliseconds: when the first sample came, or as far back as a window reaches.
     since: i64,
-    /// Oldest first. They come and go with a hundred samples each: to move them up costs nothing then.
+    /// Oldest first.
     blocks: ThinVec<Block>,
     /// Samples that the blocks give.
     in_blocks: u32,
@@ -180,49 +180,55 @@ impl Window {
 
     /// Lets go of the oldest, so many; of a sketch all or nothing.
     fn let_go(&mut self, mut count: usize) {
-        while count > 0 {
-            let Some(block) = self.blocks.first() else {
-                self.fallen += count.min(self.tail.len() - usize::from(self.fallen)) as u16;
-                break;
-            };
-            let left = block.len() - usize::from(self.fallen);
+        let (mut whole, mut fallen) = (0, usize::from(self.fallen));
+        while count > 0
+            && let Some(block) = self.blocks.get(whole)
+        {
+            let left = block.len() - fallen;
             if left > count {
                 // A sketch has no oldest sample: it stays until all of it may go.
-                self.fallen += if block.is_packed() { count as u16 } else { 0 };
-                return;
+                fallen += if block.is_packed() { count } else { 0 };
+                count = 0;
+                break;
             }
-            count -= left;
-            self.drop_first();
+            (count, fallen, whole) = (count - left, 0, whole + 1);
+        }
+        self.drop_first(whole);
+        self.fallen = fallen as u16;
+        if count > 0 {
+            self.fallen += count.min(self.tail.len() - fallen) as u16;
         }
         if usize::from(self.fallen) >= GROWTH && self.blocks.is_empty() {
             self.tail.drain(..usize::from(std::mem::take(&mut self.fallen)));
         }
     }
 
-    fn drop_first(&mut self) {
-        if !self.blocks.is_empty() {
-            let block = self.blocks.remove(0);
-            self.in_blocks -= block.len() as u32;
+    /// Lets go of the first blocks, so many.
+    fn drop_first(&mut self, count: usize) {
+        if count > 0 {
+            self.in_blocks -= self.blocks.drain(..count).map(|block| block.len() as u32).sum::<u32>();
             self.fallen = 0;
         }
     }
 
     #[cold]
     fn let_go_of_older(&mut self, oldest_allowed: i64, len_min: usize) {
-        let over = |window: &Window| window.len().saturating_sub(len_min);
-        while let Some(block) = self.blocks.first() {
-            let left = block.len() - usize::from(self.fallen);
-            if block.newest() >= oldest_allowed || left > over(self) {
+        let mut over = self.len().saturating_sub(len_min);
+        let (mut old, mut fallen) = (0, usize::from(self.fallen));
+        while let Some(block) = self.blocks.get(old) {
+            let left = block.len() - fallen;
+            if block.newest() >= oldest_allowed || left > over {
                 break;
             }
-            self.drop_first();
+            (over, fallen, old) = (over - left, 0, old + 1);
         }
+        self.drop_first(old);
         let fallen = usize::from(self.fallen);
         let old = match self.blocks.first() {
             Some(block) => block.older_than(oldest_allowed).saturating_sub(fallen),
             None => self.tail[fallen..].partition_point(|(at, _)| *at < oldest_allowed),
         };
-        self.let_go(old.min(over(self)));
+        self.let_go(old.min(over));
         self.since = self.since.max(oldest_allowed);
     }
 

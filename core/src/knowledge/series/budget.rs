@@ -4,6 +4,7 @@ use super::Series;
 use crate::analyze::learn::alert_sigmas;
 use crate::analyze::strategy::{AlertLevel, Asked};
 use crate::budget::{ALERT_SIGMAS, Budget};
+use crate::calendar::Moment;
 use crate::feedback::weights::{Heard, Spoke, Weights};
 use crate::knowledge::general::Pool;
 use crate::stats::normal;
@@ -83,7 +84,9 @@ impl Series {
     #[inline]
     pub(crate) fn asked(&self) -> Asked {
         let Asks { alert, outside, shift, weights } = self.asks;
-        Asked { sensitivity: self.sensitivity, alert, outside, shift, weights, ..Asked::default() }
+        // Each by itself: what is not given would be reckoned anew with every sample.
+        let (young, moment) = (false, Moment::default());
+        Asked { sensitivity: self.sensitivity, alert, outside, bounds: true, shift, young, moment, weights }
     }
 
     /// What the sensitivity says of that.

@@ -6,8 +6,9 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
 
-/// How long learning may take.
+/// How long learning may take, and for each series.
 const LEARNING: Duration = Duration::from_secs(300);
+const LEARNING_ONE: Duration = Duration::from_millis(1);
 
 /// Its data, within its folder.
 const DATA: &str = "data";
@@ -88,7 +89,7 @@ impl Daemon {
     /// Waits until so many series have learned bounds. To say how many there are costs it time: it is asked ever less often.
     pub fn learned(&self, series: usize) -> Result<(), Failed> {
         let (what, mut pause) = (format!("{series} series are learned"), 0.1);
-        until(&what, LEARNING, || {
+        until(&what, LEARNING + LEARNING_ONE * series as u32, || {
             std::thread::sleep(Duration::from_secs_f64(pause));
             pause = f64::min(2.0 * pause, 5.0);
             Ok(self.metric("homeostat_thresholds")? >= series as f64)

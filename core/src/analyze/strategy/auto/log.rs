@@ -8,7 +8,7 @@ const ROOT_OF_HALF: u32 = 0x3f35_04f3;
 /// Of the series of ln((1 + s) / (1 - s)), over ln(2): two, two thirds, two fifths of s, and so on.
 const SERIES: [f32; 5] = [2.885_39, 0.961_796_7, 0.577_078_04, 0.412_198_6, 0.320_598_9];
 
-/// The binary logarithm of a finite number above 1e-37, to seven digits.
+/// The binary logarithm of a finite number above 1e-37, to seven digits; of anything else some number between -150 and 129.
 #[inline(always)]
 pub(super) fn log2(value: f32) -> f32 {
     let bits = value.to_bits();

@@ -137,7 +137,7 @@ struct States {
 
 /// Where a coarse state ends, in deviations from the slow mean: a hyperbolic tangent in steps of a quarter, and its limit.
 const STATES_END: [f32; 8] =
-    [-0.972_955_1, -0.549_306_15, -0.255_412_8, 0.0, 0.255_412_8, 0.549_306_15, 0.972_955_1, 9.01];
+    [-0.972_955_1, -0.549_306_15, -0.255_412_8, 0.0, 0.255_412_8, 0.549_306_15, 0.972_955_1, 8.4616];
 
 impl States {
     /// Whether this sequence was never seen; it is seen now.
