@@ -105,17 +105,16 @@ fn one(arena: &[u8], seed: u64, batch: &mut Batch, spill: &mut Vec<u8>) -> Resul
     let mut request = Message::new(arena);
     let (mut element, mut metadata) = (0_u32, 0_u32);
     loop {
-        while let Some(series) = request.take(TIMESERIES) {
-            series_of_one(series, element, arena, seed, batch, spill)?;
-            element = element.saturating_add(1);
-        }
-        let Some((field, value)) = request.next().map_err(malformed(|| "WriteRequest".to_owned()))? else {
-            return Ok(());
+        let (field, value) = match request.take(TIMESERIES) {
+            Some(series) => (1, Value::Len(series)),
+            None => match request.next().map_err(malformed(|| "WriteRequest".to_owned()))? {
+                Some(field) => field,
+                None => return Ok(()),
+            },
         };
         match field {
             1 => {
-                let series = value.message().map_err(malformed(|| format!("timeseries[{element}]")))?;
-                series_of_one(series, element, arena, seed, batch, spill)?;
+                series_of_one(value, element, arena, seed, batch, spill)?;
                 element = element.saturating_add(1);
             }
             3 => {
@@ -130,7 +129,7 @@ fn one(arena: &[u8], seed: u64, batch: &mut Batch, spill: &mut Vec<u8>) -> Resul
 /// `labels = 1, samples = 2, exemplars = 3, histograms = 4`
 #[inline(always)]
 fn series_of_one(
-    mut series: Message<'_>,
+    value: Value<'_>,
     element: u32,
     arena: &[u8],
     seed: u64,
@@ -139,13 +138,14 @@ fn series_of_one(
 ) -> Result<(), NotRead> {
     let place = || malformed(move || format!("timeseries[{element}]"));
     let wrong_sample = |wrong: NoSample| wrong.at(&|| format!("timeseries[{element}].samples"));
+    let mut series = value.message().map_err(place())?;
     let first = batch.samples.len();
     // Labels stand together, before the samples: then where they stand says all.
     let run = series.run(LABELS);
     let mut labels = (!run.is_empty()).then_some(run);
     let mut scattered: Option<usize> = None;
     while let Some(parts) = series.take(SAMPLES) {
-        sample(parts, batch).map_err(wrong_sample)?;
+        sample(Value::Len(parts), batch).map_err(wrong_sample)?;
     }
     let mut at = series.at();
     while let Some((field, value)) = series.next().map_err(place())? {
@@ -157,9 +157,7 @@ fn series_of_one(
                 Some(labels) if scattered.is_none() && labels.end == here.start => labels.end = here.end,
                 Some(labels) => *labels = joined(arena, labels, &arena[here], &mut scattered, spill),
             },
-            2 => {
-                value.message().map_err(NoSample::Wrong).and_then(|parts| sample(parts, batch)).map_err(wrong_sample)?
-            }
+            2 => sample(value, batch).map_err(wrong_sample)?,
             3 => batch.exemplars += 1,
             4 => batch.histograms += 1,
             _ => {}
@@ -238,7 +236,6 @@ fn two(arena: &[u8], seed: u64, batch: &mut Batch, spill: &mut Vec<u8>) -> Resul
             continue;
         }
         let place = |part: &'static str| malformed(move || format!("timeseries[{element}]{part}"));
-        let wrong_sample = |wrong: NoSample| wrong.at(&|| format!("timeseries[{element}].samples"));
         let mut series = value.message().map_err(place(""))?;
         let first = batch.samples.len();
         let mut told = Type::Unknown;
@@ -278,11 +275,7 @@ fn two(arena: &[u8], seed: u64, batch: &mut Batch, spill: &mut Vec<u8>) -> Resul
                         }
                     }
                 }
-                2 => value
-                    .message()
-                    .map_err(NoSample::Wrong)
-                    .and_then(|parts| sample(parts, batch))
-                    .map_err(wrong_sample)?,
+                2 => sample(value, batch).map_err(|wrong| wrong.at(&|| format!("timeseries[{element}].samples")))?,
                 3 => batch.histograms += 1,
                 4 => batch.exemplars += 1,
                 5 => {
@@ -365,10 +358,11 @@ const TIMESTAMP: u8 = 2 << 3;
 /// `value = 1, timestamp = 2`, in milliseconds; 2.0 has `start_timestamp = 3` beside them, which says nothing that the values of a
 /// counter do not.
 #[inline(always)]
-fn sample(mut parts: Message<'_>, batch: &mut Batch) -> Result<(), NoSample> {
+fn sample(value: Value<'_>, batch: &mut Batch) -> Result<(), NoSample> {
     if batch.samples.len() == SAMPLES_MAX {
         return Err(NoSample::TooMany);
     }
+    let mut parts = value.message()?;
     let value = f64::from_bits(parts.take_fixed64(VALUE).unwrap_or_default());
     let at = Timestamp::from_millis(parts.take_varint(TIMESTAMP).unwrap_or_default() as i64);
     let mut point = Point { at, value };

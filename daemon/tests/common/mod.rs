@@ -423,3 +423,20 @@ pub fn shifted(dir: &Path) -> Daemon {
     wait_until("a proposal", || (!daemon.list("/api/v1/proposals").is_empty()).then_some(()));
     daemon
 }
+
+/// Values that wander between 10 and 20, from a seed: no two runs differ.
+pub fn value(at: u64) -> f64 {
+    let mut x = at.wrapping_add(11).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x ^= x >> 29;
+    x = x.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    10.0 + (x >> 40) as f64 / (1u64 << 24) as f64 * 10.0
+}
+
+/// CSV with `rows` rows, one a minute.
+pub fn csv(rows: u64) -> String {
+    let mut text = "timestamp,value\n".to_owned();
+    for at in 0..rows {
+        let _ = writeln!(text, "{},{:.4}", 1_700_000_000 + at * 60, value(at));
+    }
+    text
+}

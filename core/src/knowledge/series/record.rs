@@ -206,7 +206,6 @@ impl Series {
         detector: Option<&dyn Detector>,
     ) -> Option<Own> {
         let detector = detector?;
-        self.detector.as_ref()?;
         let seen_for = self.window.since().map_or(Span::ZERO, |since| at.since(since));
         let moment = self.present.moment;
         let bounds = !detector.alerts() || self.in_force.is_none();

@@ -24,7 +24,7 @@ const INHERITED: f32 = 500.0;
 pub(super) const WHOLE: u16 = 2;
 pub(super) const HALF: u16 = 1;
 
-/// Bins that a histogram has at most, and which of so many count from one of them on: those from the middle less that one.
+/// Bins that a histogram has at most; and masks: from `MOST - bin` on, the first `bin` of them let nothing through, and the others all.
 const MOST: usize = 32;
 const FROM: [u16; 2 * MOST] = {
     let mut masks = [0; 2 * MOST];
