@@ -22,7 +22,7 @@ use crate::threshold::Threshold;
 use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What fits one cycle: `execution_parallelism` tasks, each a sixty-fourth of all series and at least eight. So any number of
 /// series is through in a few cycles, and parallelism is felt with any number.
@@ -63,6 +63,10 @@ pub struct Analysis {
     pub waiting: usize,
     /// More than fits one cycle is due: the next one comes early.
     pub goes_on: bool,
+    /// Up to which series it came then, where the next one is to begin.
+    pub through: Option<SeriesName>,
+    /// Of those that were learned, what a person's word is about, or makes like it: also those whose turn it is not.
+    pub beside: Vec<SeriesName>,
     /// Forecasts that came or went: when the series will cross its alert level.
     pub forecasts: Vec<(SeriesName, Option<Timestamp>)>,
     /// What was seen of series whose level may have shifted.
@@ -90,27 +94,31 @@ pub fn analyze(
         ..Analysis::default()
     };
 
-    let ordered: BTreeMap<&SeriesName, Sensitivity> = wanted.iter().filter_map(|(_, wanted)| ordered(wanted)).collect();
-    // Never learned first, then the longest waiting; names last, so that the order does not depend on anything else.
+    let words = words(knowledge, wanted);
+    let place = |series: &Series| words.get(series.name()).map(|word| word.place).unwrap_or(NO_WORD);
     let mut due: Vec<&Series> = knowledge
         .attended()
-        .filter(|series| is_due(knowledge, series, ordered.contains_key(series.name()), now))
+        .filter(|series| is_due(knowledge, series, words.contains_key(series.name()), now))
         .collect();
     // A person's word is followed at once, whose turn it may be.
-    for series in ordered.keys().filter_map(|name| knowledge.find(name)) {
-        if !due.iter().any(|one| one.name() == series.name()) && is_due(knowledge, series, true, now) {
-            due.push(series);
-        }
-    }
-    due.sort_by_key(|series| (Reverse(series.learned_at().is_none()), series.learned_at()));
+    let in_turn: BTreeSet<&SeriesName> =
+        due.iter().map(|series| series.name()).filter(|name| words.contains_key(name)).collect();
+    let others = words.keys().filter(|name| !in_turn.contains(*name)).filter_map(|name| knowledge.find(name));
+    due.extend(others.filter(|series| is_due(knowledge, series, true, now)));
+    // Then those never learned, then the longest waiting; names last, so that the order does not depend on anything else.
+    due.sort_by_cached_key(|series| (place(series), Reverse(series.learned_at().is_none()), series.learned_at()));
     analysis.due = due.len();
-    due.truncate(tasks(knowledge, knowledge.parameters().execution_parallelism));
-    let fitting = in_one_go(&due);
-    analysis.goes_on = fitting < due.len();
-    due.truncate(fitting);
+    let most = tasks(knowledge, knowledge.parameters().execution_parallelism).min(due.len());
+    analysis.goes_on = in_one_go(&due[..most], SAMPLES_AT_ONCE) < most;
+    if analysis.goes_on && !knowledge.attends_to_all() {
+        analysis.through = cut_by_name(&mut due, most, place);
+    } else {
+        due.truncate(in_one_go(&due, SAMPLES_AT_ONCE).min(most));
+    }
     analysis.waiting = analysis.due - due.len();
+    analysis.beside = due.iter().map(|series| series.name()).filter(|name| words.contains_key(name)).cloned().collect();
     let learn = |series: &&Series, scratch: &mut Scratch| {
-        let learned = learn_one(knowledge, series, ordered.get(series.name()).copied(), scratch, now);
+        let learned = learn_one(knowledge, series, words.get(series.name()).map(|word| word.sensitivity), scratch, now);
         let refuted = refuted(knowledge, series, learned.as_ref());
         (learned.filter(|threshold| is_news(series, threshold, |of| knowledge.preference(of))), refuted)
     };
@@ -133,14 +141,49 @@ const SAMPLES_TOLD: usize = 2_000;
 /// Series under which more than one thread gains nothing.
 const SIDE_BY_SIDE_MIN: usize = 32;
 
-/// How many of these fit one cycle: one at least.
-fn in_one_go(due: &[&Series]) -> usize {
-    let mut samples = 0;
+/// How many of these come to no more than `samples`: one at least.
+fn in_one_go(due: &[&Series], samples: usize) -> usize {
+    let mut sum = 0;
     let over = due.iter().position(|series| {
-        samples += series.window().len() + SAMPLES_TOLD;
-        samples > SAMPLES_AT_ONCE
+        sum += series.window().len() + SAMPLES_TOLD;
+        sum > samples
     });
     over.map_or(due.len(), |over| over.max(1))
+}
+
+/// Leaves what fits one cycle, at most so many: what words are about, which takes half of it where there is something else, and the
+/// first of the others by name. Up to the last of them the cycle comes, and the next one begins there: nobody waits for a round.
+fn cut_by_name(due: &mut Vec<&Series>, most: usize, place: impl Fn(&Series) -> Place) -> Option<SeriesName> {
+    due.sort_by_cached_key(|series| (place(series), series.name().clone()));
+    let others = due.split_off(due.partition_point(|series| place(series) < NO_WORD));
+    let share = if others.is_empty() { SAMPLES_AT_ONCE } else { SAMPLES_AT_ONCE / 2 };
+    due.truncate(in_one_go(due, share).min(most));
+    let taken: usize = due.iter().map(|series| series.window().len() + SAMPLES_TOLD).sum();
+    let fitting = in_one_go(&others, SAMPLES_AT_ONCE.saturating_sub(taken)).min((most - due.len()).max(1));
+    due.extend(&others[..fitting.min(others.len())]);
+    due.last().filter(|_| !others.is_empty()).map(|series| series.name().clone())
+}
+
+/// Whom a word is about comes before those that are like it, in the order of what was said; then all of which nothing was said.
+type Place = (bool, usize);
+
+const NO_WORD: Place = (true, usize::MAX);
+
+/// What a person's word makes of a series.
+struct Word {
+    place: Place,
+    sensitivity: Sensitivity,
+}
+
+fn words<'a>(knowledge: &Knowledge, wanted: &'a [(LoopKind, Adjustment)]) -> BTreeMap<&'a SeriesName, Word> {
+    let heard = &knowledge.loop_memory(LoopKind::AnomalyFeedback).heard;
+    let judged: BTreeSet<&SeriesName> = heard.iter().filter_map(|signal| signal.series.as_ref()).collect();
+    let mut words = BTreeMap::new();
+    for (at, (name, sensitivity)) in wanted.iter().filter_map(|(_, wanted)| ordered(wanted)).enumerate() {
+        let place = (!judged.contains(name), at);
+        words.entry(name).or_insert(Word { place, sensitivity }).sensitivity = sensitivity;
+    }
+    words
 }
 
 /// Whether a series is to be learned now: for the first time, after a verdict or a failed expectation, after a shift, or

@@ -15,6 +15,7 @@ use crate::execute::{self, Change, Knob, Outcome, Setting};
 use crate::feedback::subscription::{Subscriber, Subscription, subscribe};
 use crate::feedback::{Adjustment, FeedbackLoop, LoopKind, Signal};
 use crate::knowledge::proposals::{Answer, NotAnswered};
+use crate::knowledge::rounds::GAP_MIN;
 use crate::knowledge::series::Series;
 use crate::knowledge::snapshot::SnapshotError;
 use crate::knowledge::{Knowledge, NoRoom, SeriesId};
@@ -27,8 +28,8 @@ use crate::series::SeriesName;
 use crate::time::{Span, Timestamp};
 use std::sync::Arc;
 
-/// Cycles brought forward keep this distance, so that a flood of reasons does not become a flood of cycles.
-const CYCLE_GAP_MIN: Span = Span::from_secs(1);
+/// One that learned as much as fits a cycle, and not all, is followed after about as long as it took.
+const GOES_ON_AFTER: Span = Span::from_millis(100);
 
 /// A forced state ends after this long unless said otherwise.
 pub const FORCED_FOR: Span = Span::minutes(15);
@@ -103,8 +104,7 @@ impl Engine {
     fn forget_read_otherwise(&mut self, now: Timestamp) -> Vec<Event> {
         let mut events = Vec::new();
         for series in self.knowledge.read_otherwise() {
-            self.end_alert(&series, now, &mut events);
-            self.emit(Event::SeriesForgotten { series, because: Forgotten::ReadOtherwise }, now, &mut events);
+            self.forget(series, Forgotten::ReadOtherwise, now, &mut events);
         }
         events
     }
@@ -130,11 +130,21 @@ impl Engine {
         events: &mut Vec<Event>,
     ) -> Result<SeriesId, NoRoom> {
         if let Some(series) = self.knowledge.room(now)? {
-            self.end_alert(&series, now, events);
-            self.emit(Event::SeriesForgotten { series, because: Forgotten::GaveWay }, now, events);
+            self.forget(series, Forgotten::GaveWay, now, events);
         }
         self.emit(Event::SeriesAdded { series: name.clone(), declared, derived_from }, now, events);
         Ok(self.knowledge.id(name).expect("a series that was just added is held"))
+    }
+
+    /// A series leaves: its alert ends, and what was expected of changes of it is not found out any more.
+    fn forget(&mut self, series: SeriesName, because: Forgotten, now: Timestamp, events: &mut Vec<Event>) {
+        self.end_alert(&series, now, events);
+        let pending = self.knowledge.find(&series).into_iter().flat_map(Series::pending);
+        let given_up: Vec<Outcome> = pending.map(|pending| execute::given_up(pending, now)).collect();
+        for outcome in given_up {
+            self.emit(Event::ChangeSettled { outcome }, now, events);
+        }
+        self.emit(Event::SeriesForgotten { series, because }, now, events);
     }
 
     /// The event that [`signal`](Engine::signal) would give for this signal now: so that a caller can store it first and
@@ -243,9 +253,10 @@ impl Engine {
 
     /// When the next cycle is due: after the interval, or as soon as may be when something should not wait.
     pub fn next_cycle(&self) -> Timestamp {
-        let wait = match self.knowledge.in_a_hurry() {
-            true => CYCLE_GAP_MIN,
-            false => self.knowledge.parameters().monitoring_interval,
+        let wait = match (self.knowledge.goes_on(), self.knowledge.in_a_hurry()) {
+            (true, _) => GOES_ON_AFTER,
+            (false, true) => GAP_MIN,
+            (false, false) => self.knowledge.parameters().monitoring_interval,
         };
         self.knowledge.last_cycle() + wait
     }
@@ -291,8 +302,7 @@ impl Engine {
         let now = now.max(self.knowledge.last_cycle());
         let mut events = std::mem::take(&mut self.outbox);
         for series in self.knowledge.ended(now) {
-            self.end_alert(&series, now, &mut events);
-            self.emit(Event::SeriesForgotten { series, because: Forgotten::Ended }, now, &mut events);
+            self.forget(series, Forgotten::Ended, now, &mut events);
         }
         self.settle_due(now, &mut events);
         self.measure_effects(now, &mut events);
@@ -325,8 +335,10 @@ impl Engine {
     }
 
     fn settle_due(&mut self, now: Timestamp, events: &mut Vec<Event>) {
-        let due: Vec<Outcome> =
-            self.knowledge.pending().filter_map(|pending| execute::settle(&self.knowledge, pending, now)).collect();
+        let pending = self.knowledge.pending_in_turn();
+        let mut due: Vec<Outcome> =
+            pending.filter_map(|pending| execute::settle(&self.knowledge, pending, now)).collect();
+        due.sort_by_key(|outcome| outcome.change);
         for outcome in due {
             self.emit(Event::ChangeSettled { outcome }, now, events);
         }
@@ -437,6 +449,7 @@ impl Engine {
             looks: analysis.looks,
             waiting: analysis.waiting as u32,
             goes_on: analysis.goes_on,
+            through: analysis.through,
             refused: plan.refused.values().sum(),
             refused_because: plan.refused,
             heard: if self.knowledge.frozen() { 0 } else { heard },

@@ -183,6 +183,9 @@ pub struct CycleCompleted {
     /// There was more to learn than fits one cycle: the next one comes early.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub goes_on: bool,
+    /// The last series by name that it came to, where it did not come to all whose turn it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<SeriesName>,
     /// Changes that the guard held back, and how many of them for which reason (none: written before that was kept).
     pub refused: u32,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

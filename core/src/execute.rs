@@ -4,6 +4,7 @@ use crate::feedback::{LoopKind, ParameterKind};
 use crate::knowledge::{Knowledge, Pending};
 use crate::plan::state::EvidenceKind;
 use crate::series::SeriesName;
+use crate::shared_text::SharedText;
 use crate::threshold::Pair;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -72,7 +73,7 @@ pub struct Change {
     pub knob: Knob,
     pub from: Setting,
     pub to: Setting,
-    pub because: String,
+    pub because: SharedText,
     /// The loop that asked for it, when one did.
     pub by: Option<LoopKind>,
     pub expect: Expectation,
@@ -149,6 +150,11 @@ pub(crate) fn settle(knowledge: &Knowledge, pending: &Pending, now: Timestamp) -
 /// A change whose place was taken by a later one of the same knob.
 pub(crate) fn superseded(pending: &Pending, now: Timestamp) -> Outcome {
     outcome(pending, Verification::Superseded, None, now)
+}
+
+/// A change of a series that leaves before it is due.
+pub(crate) fn given_up(pending: &Pending, now: Timestamp) -> Outcome {
+    outcome(pending, Verification::Inconclusive, None, now)
 }
 
 fn outcome(pending: &Pending, verification: Verification, measured: Option<f64>, now: Timestamp) -> Outcome {

@@ -6,6 +6,7 @@
 pub mod alerts;
 mod apply;
 pub(crate) mod batch;
+mod changes;
 pub mod claims;
 mod door;
 pub(crate) mod fence;
@@ -15,7 +16,7 @@ pub mod history;
 pub mod mask;
 pub mod proposals;
 mod rollouts;
-mod rounds;
+pub(crate) mod rounds;
 pub mod series;
 mod shard;
 pub mod snapshot;
@@ -25,18 +26,19 @@ pub mod window;
 use crate::analyze::strategy::{AlertLevel, Baseline, Methods};
 use crate::config::{Config, Kind, Parameters};
 use crate::event::{CycleCompleted, Event, Forgotten, Phase};
-use crate::execute::{Change, Knob, Measure, Outcome, Setting, Verification};
+use crate::execute::{Change, Knob, Outcome, Setting, Verification};
 use crate::feedback::effect::{Effect, Trial};
 use crate::feedback::weights::Heard;
 use crate::feedback::{Action, Adjustment, LoopKind, Signal, Target, Verdict};
 use crate::monitor::{Fate, Fates, Sample};
-use crate::plan::guard::{Dispatched, Refusal};
+use crate::plan::guard::Refusal;
 use crate::plan::parameters::Factors;
 use crate::plan::state::{Evidence, EvidenceKind, StateSince, SystemState, Transition};
 use crate::series::SeriesName;
 use crate::stats::Scratch;
 use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
+use changes::{Changes, Turned};
 use claims::Claims;
 use door::{Admission, Door};
 pub use general::Shared;
@@ -48,6 +50,7 @@ use serde::{Deserialize, Serialize};
 use series::{Noticed, Series, Trust};
 use shard::Shard;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Where a series is held. Only the engine that gave it out can read it; it is not stored.
@@ -163,9 +166,9 @@ impl Knowledge {
             measured: BTreeMap::new(),
             breach_share_usual: None,
             evidence: Evidence::default(),
+            changes: Changes::default(),
             pending: BTreeMap::new(),
-            pending_by_knob: BTreeMap::new(),
-            dispatched: Dispatched::default(),
+            dispatched: Turned::default(),
             outcomes: History::new(OUTCOMES_KEPT),
             settled: BTreeMap::new(),
             verdicts: History::new(VERDICTS_KEPT),
@@ -182,6 +185,8 @@ impl Knowledge {
             cycles: 0,
             last_cycle: now,
             hurry: false,
+            goes_on: false,
+            counted: Timestamp::EPOCH,
             signal_id: 0,
             change_id: 0,
             chance: config.feedback.seed,
@@ -273,6 +278,24 @@ impl Knowledge {
         self.names.values().filter_map(|id| self.get(*id))
     }
 
+    /// Other series of the same metric, by name; of more than `most` on one side those next to it.
+    pub(crate) fn siblings(&self, name: &SeriesName, most: usize) -> Vec<&Series> {
+        let metric = name.metric();
+        if metric.is_empty() {
+            return Vec::new();
+        }
+        let alike = |(other, id): (&SeriesName, &SeriesId)| (other.metric() == metric).then(|| self.get(*id))?;
+        // The one without labels lies apart: `a` comes before `a_b{`, and that before `a{`.
+        let first = format!("{metric}{{");
+        let bare = self.names.get(metric).filter(|_| name.as_str() != metric).and_then(|id| self.get(*id));
+        let here = name.as_str().max(&first);
+        let before = self.names.range::<str, _>((Bound::Included(&*first), Bound::Excluded(here)));
+        let after = self.names.range::<str, _>((Bound::Included(here), Bound::Unbounded));
+        let before: Vec<&Series> = before.rev().map_while(alike).take(most).collect();
+        let after = after.map_while(alike).filter(|other| other.name() != name).take(most);
+        bare.into_iter().chain(before.into_iter().rev()).chain(after).collect()
+    }
+
     /// The same in no order: far quicker where there are many.
     pub fn series_as_they_lie(&self) -> impl Iterator<Item = &Series> {
         self.shards.iter().flat_map(Shard::iter)
@@ -350,11 +373,6 @@ impl Knowledge {
 
     pub fn loop_memory(&self, kind: LoopKind) -> &LoopMemory {
         self.general.loops.get(&kind).expect("every loop has its memory from the start")
-    }
-
-    /// Changes whose expectation is not settled yet.
-    pub fn pending(&self) -> impl Iterator<Item = &Pending> {
-        self.general.pending.values()
     }
 
     /// How many changes ended in this way.
@@ -462,16 +480,16 @@ impl Knowledge {
         self.general.breach_share_usual
     }
 
-    pub(crate) fn dispatched(&self) -> &Dispatched {
-        &self.general.dispatched
-    }
-
     pub(crate) fn chance(&self) -> u64 {
         self.general.chance
     }
 
     pub(crate) fn in_a_hurry(&self) -> bool {
         self.general.hurry
+    }
+
+    pub(crate) fn goes_on(&self) -> bool {
+        self.general.goes_on
     }
 
     pub(crate) fn last_signal_id(&self) -> u64 {
@@ -484,11 +502,6 @@ impl Knowledge {
 
     pub(crate) fn next_change_id(&self) -> u64 {
         self.general.change_id + 1
-    }
-
-    /// The change of this knob that is not settled yet.
-    pub(crate) fn pending_of(&self, knob: &Knob) -> Option<&Pending> {
-        self.general.pending.get(self.general.pending_by_knob.get(knob)?)
     }
 
     // --- the door for samples ---------------------------------------------------------------------------------------

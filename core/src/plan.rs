@@ -15,9 +15,10 @@ use crate::knowledge::series::Series;
 use crate::plan::guard::{Refusal, Rules};
 use crate::plan::state::{EvidenceKind, Situation, StateSince, SystemState, Transition};
 use crate::series::SeriesName;
+use crate::shared_text::SharedText;
 use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An expectation about a series waits for this many independent samples.
 const SETTLE_SAMPLES: f64 = 30.0;
@@ -53,7 +54,10 @@ pub fn plan(knowledge: &Knowledge, analysis: &Analysis, wanted: Vec<(LoopKind, A
         limits: &knowledge.config().states.limits,
         now,
     };
-    let (state, transition) = knowledge.state().next(&situation);
+    // Cycles that follow one another at once are one: a reading that stands for a while is not counted many times.
+    let counts = knowledge.cycle_counts(now);
+    let (state, transition) =
+        if counts { knowledge.state().next(&situation) } else { (knowledge.state().clone(), None) };
     let mut plan = Plan {
         state,
         transition,
@@ -67,8 +71,10 @@ pub fn plan(knowledge: &Knowledge, analysis: &Analysis, wanted: Vec<(LoopKind, A
     if knowledge.frozen() {
         return plan;
     }
-    plan_parameters(knowledge, &mut plan, now);
-    plan_thresholds(knowledge, &mut plan, now);
+    if counts {
+        plan_parameters(knowledge, &mut plan, now);
+    }
+    plan_thresholds(knowledge, &mut plan, &analysis.beside, now);
     plan_withdrawals(knowledge, &mut plan, &analysis.refuted, now);
     for (by, adjustment) in wanted {
         plan_adjustment(knowledge, &mut plan, by, adjustment, now);
@@ -95,15 +101,25 @@ fn plan_parameters(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
     };
     let expect = keeps_under(knowledge, EvidenceKind::CycleLatency, now);
     let settings = (Setting::Parameters(from), Setting::Parameters(to));
-    let change = change(knowledge, Knob::Parameters, settings, because, expect, now);
+    let change = change(knowledge, Knob::Parameters, settings, because.as_str().into(), expect, now);
     admit(knowledge, plan, Planned { change, adjustment: None }, false, now);
 }
 
 /// Every series whose latest threshold is trusted enough and not yet the one that judges.
-fn plan_thresholds(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
+fn plan_thresholds(knowledge: &Knowledge, plan: &mut Plan, words: &[SeriesName], now: Timestamp) {
     let most = tasks(knowledge, plan.parameters.execution_parallelism);
     let confidence_min = knowledge.config().learning.confidence_min;
-    let pending = knowledge.attended().filter(|series| !series.active());
+    let in_turn = knowledge.attended();
+    let pending: Box<dyn Iterator<Item = &Series>> = match knowledge.attends_to_all() {
+        true => Box::new(in_turn),
+        // What a word is about does not wait for its turn.
+        false => {
+            let first: BTreeSet<&SeriesName> = words.iter().collect();
+            let others = in_turn.filter(move |series| !first.contains(series.name()));
+            Box::new(words.iter().filter_map(|name| knowledge.find(name)).chain(others))
+        }
+    };
+    let pending = pending.filter(|series| !series.active());
     let trusted = pending.filter_map(|series| Some((series, series.learned()?)));
     let admitted = plan.changes.len();
     for (series, learned) in trusted.filter(|(_, learned)| learned.confidence >= confidence_min) {
@@ -130,7 +146,7 @@ fn plan_withdrawals(knowledge: &Knowledge, plan: &mut Plan, refuted: &[(SeriesNa
             format!("{:.0} % of the window lie outside, and no later threshold is trusted enough", 100.0 * share);
         let settings = (Setting::Bounds(before.bounds.at(now)), Setting::Unset);
         let expect = keeps_under(knowledge, EvidenceKind::BreachShare, now);
-        let change = change(knowledge, Knob::Threshold(name.clone()), settings, because, expect, now);
+        let change = change(knowledge, Knob::Threshold(name.clone()), settings, because.as_str().into(), expect, now);
         admit(knowledge, plan, Planned { change, adjustment: None }, false, now);
     }
 }
@@ -154,7 +170,8 @@ fn plan_adjustment(knowledge: &Knowledge, plan: &mut Plan, by: LoopKind, adjustm
         }
     };
     let settings = (Setting::Number(adjustment.from), Setting::Number(adjustment.to));
-    let change = Change { by: Some(by), ..change(knowledge, knob, settings, adjustment.reason.clone(), expect, now) };
+    let change =
+        Change { by: Some(by), ..change(knowledge, knob, settings, adjustment.reason.as_str().into(), expect, now) };
     let admitted = plan.changes.len();
     let ordered = adjustment.explicit;
     admit(knowledge, plan, Planned { change, adjustment: Some(adjustment) }, ordered, now);
@@ -169,7 +186,7 @@ fn change(
     knowledge: &Knowledge,
     knob: Knob,
     (from, to): (Setting, Setting),
-    because: String,
+    because: SharedText,
     expect: Expectation,
     now: Timestamp,
 ) -> Change {
@@ -179,7 +196,8 @@ fn change(
 /// `ordered`: by a person, so that no rate limit holds it back.
 fn admit(knowledge: &Knowledge, plan: &mut Plan, planned: Planned, ordered: bool, now: Timestamp) {
     let rules = Rules { execution: &knowledge.config().execution, frozen: knowledge.frozen() };
-    match knowledge.dispatched().refuses(&planned.change, ordered, &rules, now) {
+    let turned = knowledge.turned_within_hour(&planned.change.knob, now);
+    match guard::refuses(&planned.change, turned, ordered, &rules) {
         None => plan.changes.push(planned),
         Some(refusal) => *plan.refused.entry(refusal).or_default() += 1,
     }

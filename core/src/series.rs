@@ -3,7 +3,10 @@
 //! The canonical text (`NAME{a="1",b="2"}`, labels sorted) is the identity that everything outside the engine uses;
 //! its hash says which shard holds the series, and is fixed for ever.
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Borrow;
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -144,11 +147,38 @@ impl Serialize for SeriesName {
     }
 }
 
+impl Borrow<str> for SeriesName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl<'de> Deserialize<'de> for SeriesName {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<SeriesName, D::Error> {
-        let text = String::deserialize(from)?;
-        SeriesName::parse(&text).map_err(serde::de::Error::custom)
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = SeriesName;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("the name of a series")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SeriesName, E> {
+                READ_LAST.with_borrow_mut(|last| match last {
+                    Some(last) if last.as_str() == text => Ok(last.clone()),
+                    _ => Ok(last.insert(SeriesName::parse(text).map_err(E::custom)?).clone()),
+                })
+            }
+        }
+
+        from.deserialize_str(Text)
     }
+}
+
+thread_local! {
+    /// What is stored of a series names it again and again: it is taken apart once then, and held once.
+    static READ_LAST: RefCell<Option<SeriesName>> = const { RefCell::new(None) };
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,7 +12,7 @@ use homeostat::feedback::{LoopKind, Subject, Verdict};
 use homeostat::monitor::{Fate, Sample, Why};
 use homeostat::time::{Span, Timestamp};
 use std::collections::BTreeMap;
-use world::{World, by_bounds, certain};
+use world::{World, by_bounds, certain, name};
 
 #[test]
 fn a_series_is_learned_as_soon_as_it_has_enough_samples_and_then_judged() {
@@ -463,4 +463,32 @@ fn a_row_of_history_from_years_ahead_is_too_new_and_silences_nothing() {
         let observed = world.engine.observe(&[Sample { series: *id, at: world.now, value: 60.0 }], world.now);
         assert_eq!(observed.fates.of(Fate::Admitted), 1, "what comes next is let in");
     }
+}
+
+#[test]
+fn what_was_expected_of_changes_of_a_series_that_leaves_is_settled_before_it_does() {
+    let mut config = certain();
+    config.limits.series_ttl = Span::minutes(10);
+    let mut world = World::new(config);
+    let id = world.intern("m");
+    let of = |world: &World| -> Vec<u64> {
+        world.engine.knowledge().find(&name("m")).map_or(Vec::new(), |m| m.pending().map(|p| p.change.id).collect())
+    };
+    for _ in 0..1_000 {
+        if !of(&world).is_empty() {
+            break;
+        }
+        let value = 100.0 + world.bell();
+        world.sample(id, value);
+    }
+    let pending = of(&world);
+    assert!(!pending.is_empty(), "its threshold is in force, and nobody knows yet how that does");
+    world.events.clear();
+    // It ends before anything is due.
+    world.wait(Span::minutes(12));
+    let at = |wanted: &dyn Fn(&Event) -> bool| world.events.iter().position(wanted);
+    let settled = at(&|event| matches!(event, Event::ChangeSettled { outcome } if pending.contains(&outcome.change)));
+    let left = at(&|event| matches!(event, Event::SeriesForgotten { .. }));
+    assert!(settled.expect("settled") < left.expect("it ended"));
+    assert!(of(&world).is_empty() && world.engine.knowledge().pending().all(|p| p.change.knob.series().is_none()));
 }

@@ -38,7 +38,7 @@ fn an_imported_threshold_judges_at_once_and_is_on_record() {
     let threshold = series.in_force().expect("in force");
     assert_eq!(threshold.bounds.at(world.now), (Some(40.0), Some(160.0)));
     assert_eq!((threshold.strategy.as_ref(), threshold.confidence.get()), ("imported", 0.9));
-    assert_eq!(threshold.reasoning, "imported: set by hand");
+    assert_eq!(&*threshold.reasoning, "imported: set by hand");
     assert!(series.active() && (99.0..101.0).contains(&threshold.center));
     let (lower, upper) = threshold.alert.at(world.now);
     assert!(lower < Some(40.0) && upper > Some(160.0), "an alert lies beyond: {lower:?} {upper:?}");

@@ -189,7 +189,7 @@ impl Measured {
             decision_quality: knowledge.decision_quality(),
             false_share: knowledge.false_share(view.now),
             detection_accuracy: knowledge.detection_accuracy(view.now),
-            pending: knowledge.pending().count() as u64,
+            pending: knowledge.pending_of_no_series().count() as u64,
             losses: knowledge.losses(),
             refusals: Refusal::ALL.map(|because| (because, knowledge.refused(because))),
             loops: Vec::new(),
@@ -205,6 +205,7 @@ impl Measured {
             measured.series_bytes += series.bytes();
             books.extend(series.versus().map(|(_, book)| book));
             *measured.series.entry((series.kind().as_str(), series.watched())).or_default() += 1;
+            measured.pending += series.pending().count() as u64;
             let tally = series.tally();
             measured.window_samples += series.window().len() as u64;
             measured.judged += tally.judged;

@@ -47,7 +47,7 @@ pub fn threshold_row(series: &Series, now: Timestamp) -> Option<ThresholdRow> {
         sensitivity: series.sensitivity().get(),
         confidence: threshold.confidence.get(),
         strategy: threshold.strategy.to_string(),
-        reasoning: threshold.reasoning.clone(),
+        reasoning: threshold.reasoning.to_string(),
         supporting: threshold.supporting,
         active: series.active(),
         learned_at: threshold.learned_at,

@@ -388,7 +388,8 @@ impl Invariants {
         let config = &self.config;
         let series = config.limits.series_max * (config.learning.window_len * 20 + 16_384);
         let shared = 512 * (config.feedback.signal_history + config.feedback.action_history) + (4 << 20);
-        let bytes: usize = driver.engine.snapshot().iter().map(|(_, bytes)| bytes.len()).sum();
+        let of_series: u64 = knowledge.series().map(|series| series.bytes()).sum();
+        let bytes = of_series as usize + driver.engine.snapshot().iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
         ensure(bytes <= series + shared, || format!("memory takes {bytes} bytes, over {}", series + shared))
     }
 }

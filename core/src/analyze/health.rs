@@ -8,9 +8,9 @@ use crate::stats::Trend;
 use crate::stats::trend::trend;
 use crate::time::{Span, Timestamp};
 
-/// The usual share of series in breach follows the present one by this much per cycle: at one a minute it forgets half in
-/// an hour and a half, so that an outage of some minutes does not become usual.
-const USUAL_RATE: f64 = 0.0075;
+/// The usual share of series in breach follows the present one within this time: it forgets half in an hour and a half, so that an
+/// outage of some minutes does not become usual.
+const USUAL_OVER: Span = Span::from_secs(8_000);
 
 /// Of fewer series a share says nothing of the whole: one that goes its own way would be an outage.
 const SERIES_MIN: usize = 10;
@@ -48,7 +48,12 @@ pub(crate) fn of(knowledge: &Knowledge, now: Timestamp) -> Health {
     }
     let share = (judged >= SERIES_MIN).then(|| breaching as f64 / judged as f64);
     let usual = match (knowledge.breach_share_usual(), share) {
-        (Some(usual), Some(share)) => Some(usual + USUAL_RATE * (share - usual)),
+        (Some(usual), Some(share)) => {
+            // After a pause no more than between two cycles: what was meanwhile nobody saw.
+            let since = now.since(knowledge.last_cycle()).min(knowledge.parameters().monitoring_interval);
+            let passed = since.secs() / USUAL_OVER.secs();
+            Some(usual - (-passed).exp_m1() * (share - usual))
+        }
         (None, share) => share,
         (usual, None) => usual,
     };

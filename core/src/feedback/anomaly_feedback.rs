@@ -22,6 +22,9 @@ const STEP_MIN: f64 = 0.05;
 /// Siblings take this share of a step.
 const SHARED: f64 = 0.5;
 
+/// Of very many siblings so many on each side by name, which have most labels in common: a word is not to keep the loop busy for long.
+const SIBLINGS_MOVED: usize = 500;
+
 impl FeedbackLoop for AnomalyFeedback {
     fn kind(&self) -> LoopKind {
         LoopKind::AnomalyFeedback
@@ -68,7 +71,7 @@ impl FeedbackLoop for AnomalyFeedback {
             };
             let mut steps = vec![(series, step, judged)];
             if verdict != Verdict::True {
-                steps.extend(siblings(knowledge, name).map(|sibling| {
+                steps.extend(knowledge.siblings(name, SIBLINGS_MOVED).into_iter().map(|sibling| {
                     let weight = SHARED / f64::from(1 + sibling.verdicts());
                     (sibling, weight * step, format!("its sibling {name} was judged {}", verdict.as_str()))
                 }));
@@ -149,10 +152,4 @@ fn implied(knowledge: &Knowledge, series: &Series, signal: &Signal) -> Implied {
         Some(_) if word || standing.iter().any(|other| other.verdict == signal.verdict) => Implied::Nothing,
         Some(weight) => Implied::Counts(weight.get()),
     }
-}
-
-/// Other series of the same metric.
-fn siblings<'a>(knowledge: &'a Knowledge, name: &'a SeriesName) -> impl Iterator<Item = &'a Series> {
-    let alike = move |other: &&Series| other.name() != name && other.name().metric() == name.metric();
-    knowledge.series().filter(alike).filter(|_| !name.metric().is_empty())
 }

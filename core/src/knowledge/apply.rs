@@ -174,8 +174,8 @@ impl Knowledge {
             let other = (!name.metric().is_empty() && other.metric() == name.metric()).then(|| self.get(*id))??;
             (other.strategy() == series.strategy()).then_some(other)
         };
-        let before = self.names.range(..name).rev().take(SIBLINGS_ASKED).filter_map(alike);
-        let after = self.names.range(name..).take(SIBLINGS_ASKED).filter_map(alike);
+        let before = self.names.range::<SeriesName, _>(..name).rev().take(SIBLINGS_ASKED).filter_map(alike);
+        let after = self.names.range::<SeriesName, _>(name..).take(SIBLINGS_ASKED).filter_map(alike);
         let mut siblings: Vec<&Series> = before.chain(after).collect();
         siblings.sort_by_key(|sibling| sibling.admitted);
         siblings.iter().rev().find_map(|sibling| detector.prior(sibling.detector.as_ref()?))
@@ -205,7 +205,7 @@ impl Knowledge {
             if threshold.level_since.is_some() {
                 series.level_since(threshold.level_since);
             }
-            series.learned = Some(Arc::clone(threshold));
+            series.set_learned(Arc::clone(threshold));
             series.learned_at = Some(threshold.learned_at);
             series.learned_admitted = series.admitted;
             series.relearn = false;
@@ -226,7 +226,6 @@ impl Knowledge {
 
     fn apply_dispatched(&mut self, change: &Change) {
         self.general.change_id = self.general.change_id.max(change.id);
-        self.general.dispatched.note(&change.knob, change.at);
         match (&change.knob, &change.to) {
             (Knob::Threshold(name), Setting::Unset) => {
                 if let Some(series) = self.find_mut(name) {
@@ -234,10 +233,8 @@ impl Knowledge {
                 }
             }
             (Knob::Threshold(name), Setting::Bounds(_)) => {
-                if let Some(series) = self.find_mut(name)
-                    && let Some(learned) = series.learned.clone()
-                {
-                    series.put_in_force(learned);
+                if let Some(series) = self.find_mut(name).filter(|series| series.learned.is_some()) {
+                    series.put_in_force();
                 }
             }
             (Knob::Sensitivity(name), Setting::Number(value)) => {
@@ -263,33 +260,11 @@ impl Knowledge {
             // An event whose setting does not fit its knob was not written by this engine; it changes nothing.
             _ => {}
         }
-        let about = match &change.expect.of {
-            Measure::BreachShare(name) => self.find(name),
-            Measure::Evidence(_) => None,
-        };
-        let pending = Pending {
-            change: change.clone(),
-            judged: about.map_or(0, |series| series.tally.judged),
-            breached: about.map_or(0, |series| series.tally.breached),
-            strategy: match &change.knob {
-                Knob::Threshold(_) => about
-                    .and_then(|series| series.learned.as_ref())
-                    .map(|threshold| threshold.strategy.clone())
-                    .filter(|strategy| *strategy != crate::plan::import::IMPORTED),
-                _ => None,
-            },
-        };
-        self.general.pending_by_knob.insert(change.knob.clone(), change.id);
-        self.general.pending.insert(change.id, pending);
+        self.begin_change(change);
     }
 
     fn apply_settled(&mut self, outcome: &Outcome) {
-        if let Some(pending) = self.general.pending.remove(&outcome.change) {
-            let knob = &pending.change.knob;
-            if self.general.pending_by_knob.get(knob) == Some(&outcome.change) {
-                self.general.pending_by_knob.remove(knob);
-            }
-        }
+        self.end_change(outcome);
         *self.general.settled.entry(outcome.verification).or_default() += 1;
         if matches!(outcome.verification, Verification::Met | Verification::Failed) {
             self.general.outcomes.push(outcome.verification);
@@ -344,6 +319,9 @@ impl Knowledge {
     }
 
     fn apply_cycle(&mut self, cycle: &CycleCompleted) {
+        if self.cycle_counts(cycle.at) {
+            self.general.counted = cycle.at;
+        }
         let general = &mut self.general;
         general.evidence = cycle.evidence;
         general.state = cycle.state.clone();
@@ -356,7 +334,7 @@ impl Knowledge {
         }
         general.cycles += 1;
         general.last_cycle = cycle.at;
-        general.hurry = general.state.wants_early_cycle() || cycle.goes_on;
+        general.hurry = general.state.wants_early_cycle();
         general.chance = cycle.chance;
         general.proposals.see(&cycle.looks, cycle.at);
         general.loops.values_mut().for_each(|memory| memory.heard.retain(|signal| signal.id > cycle.heard));
@@ -370,7 +348,8 @@ impl Knowledge {
             }
         }
         self.hear_of_fleet();
-        self.end_turn();
+        self.end_turn(cycle.through.as_ref(), cycle.at);
+        self.general.goes_on = cycle.goes_on;
     }
 }
 

@@ -18,9 +18,14 @@ pub(crate) struct General {
     pub measured: BTreeMap<EvidenceKind, (f64, Timestamp)>,
     pub breach_share_usual: Option<f64>,
     pub evidence: Evidence,
+    /// What was changed lately that belongs to no series.
+    #[serde(default)]
+    pub changes: Changes,
+    /// All of it, as an earlier form held it: read, and never written.
+    #[serde(default, skip_serializing)]
     pub pending: BTreeMap<u64, Pending>,
-    pub pending_by_knob: BTreeMap<Knob, u64>,
-    pub dispatched: Dispatched,
+    #[serde(default, skip_serializing)]
+    pub dispatched: Turned,
     pub outcomes: History<Verification>,
     /// How many changes ended in each way.
     pub settled: BTreeMap<Verification, u64>,
@@ -41,6 +46,12 @@ pub(crate) struct General {
     pub last_cycle: Timestamp,
     /// Something happened that should not wait for the next regular cycle.
     pub hurry: bool,
+    /// When a cycle last counted by itself.
+    #[serde(default)]
+    pub counted: Timestamp,
+    /// The last cycle came not to all that there was to learn.
+    #[serde(default)]
+    pub goes_on: bool,
     /// Counters that ids are drawn from.
     pub signal_id: u64,
     pub change_id: u64,

@@ -109,7 +109,7 @@ pub struct Shift {
 impl Shift {
     /// None: nothing is known of what was before, or too little.
     fn of(series: &Series, since: Timestamp) -> Option<Shift> {
-        let before = series.in_force.clone().filter(|threshold| !threshold.young)?;
+        let before = series.judging().cloned().filter(|threshold| !threshold.young)?;
         let gaps = series.window().len().saturating_sub(1).max(1) as f64;
         Some(Shift {
             since,

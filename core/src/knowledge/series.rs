@@ -18,7 +18,9 @@ use crate::analyze::strategy::{Detector, DetectorState, Methods};
 use crate::calendar::Moment;
 use crate::config::{Config, Kind, StrategyName};
 use crate::feedback::weights::{Heard, Spoke};
+use crate::knowledge::Pending;
 use crate::knowledge::alerts::Alerts;
+use crate::knowledge::changes::Changes;
 use crate::knowledge::claims::Running;
 use crate::knowledge::door::{self, Distinct, Door};
 use crate::knowledge::fence::{Alarm, Fence, SUSTAINED};
@@ -132,11 +134,15 @@ pub struct Series {
     /// Its samples say nothing to others: it is no bucket, and not made of any.
     #[serde(skip)]
     pub(crate) alone: bool,
+    /// The latest threshold that was learned is the one that judges.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    judges: bool,
     #[serde(skip)]
     present: Present,
     pub(crate) detector: Option<DetectorState>,
-    /// The one that judges.
-    pub(crate) in_force: Option<Arc<Threshold>>,
+    /// The one that judges, where that is another one.
+    #[serde(default, rename = "in_force", skip_serializing_if = "Option::is_none")]
+    earlier: Option<Arc<Threshold>>,
     pub(crate) alert_since: Option<Timestamp>,
     #[serde(default)]
     alerts: Alerts,
@@ -190,9 +196,9 @@ pub struct Series {
     /// The same of its strategy.
     #[serde(default)]
     asked_strategy: StrategyName,
-    /// By which zone its days are reckoned; empty: UTC.
-    #[serde(default, skip_serializing_if = "str::is_empty")]
-    asked_zone: Box<str>,
+    /// By which zone its days are reckoned; none: UTC. Hardly any has one: the pointer is to be a thin one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked_zone: Option<Box<Box<str>>>,
     pub(crate) trust: Trust,
     /// What those said of each feature of its detector, and what spoke at the onset of its latest alerts, oldest first.
     #[serde(default)]
@@ -222,6 +228,9 @@ pub struct Series {
     /// When it was learned last, and how many samples had been admitted then.
     pub(crate) learned_at: Option<Timestamp>,
     pub(crate) learned_admitted: u64,
+    /// What was changed of it lately.
+    #[serde(default, skip_serializing_if = "Changes::is_empty")]
+    pub(crate) changes: Changes,
 }
 
 impl Series {
@@ -247,7 +256,8 @@ impl Series {
             distinct: Distinct::default(),
             window: Window::default(),
             learned: None,
-            in_force: None,
+            judges: false,
+            earlier: None,
             fence: None,
             merits: ThinVec::new(),
             merit_level: 0.0,
@@ -283,6 +293,7 @@ impl Series {
             admitted: 0,
             learned_at: None,
             learned_admitted: 0,
+            changes: Changes::default(),
             relearn: false,
         };
         series.set_asked();
@@ -352,18 +363,35 @@ impl Series {
         self.asked_kind != self.settings.kind
     }
 
-    fn set_fence(&mut self) {
-        self.fence = self.in_force.as_ref().map(|threshold| Fence::of(threshold, threshold.learned_at, false));
+    /// What an earlier form held twice is held once.
+    pub(crate) fn hold_once(&mut self) {
+        let Some(learned) = &self.learned else { return };
+        if self.earlier.as_ref() == Some(learned) {
+            (self.judges, self.earlier) = (true, None);
+        }
     }
 
-    pub(crate) fn put_in_force(&mut self, threshold: Arc<Threshold>) {
-        self.in_force = Some(threshold);
+    fn set_fence(&mut self) {
+        self.fence = self.in_force().map(|threshold| Fence::of(threshold, threshold.learned_at, false));
+    }
+
+    /// The latest that was learned is another one; what judges stays.
+    pub(crate) fn set_learned(&mut self, threshold: Arc<Threshold>) {
+        let before = self.learned.replace(threshold);
+        if std::mem::take(&mut self.judges) {
+            self.earlier = before;
+        }
+    }
+
+    /// The latest that was learned judges from now on.
+    pub(crate) fn put_in_force(&mut self) {
+        (self.judges, self.earlier) = (self.learned.is_some(), None);
         self.set_fence();
     }
 
     /// It is judged no longer, until there is a threshold to trust.
     pub(crate) fn withdraw(&mut self) {
-        self.in_force = None;
+        (self.judges, self.earlier) = (false, None);
         self.set_fence();
     }
 
@@ -398,6 +426,11 @@ impl Series {
             let claims = Running::new(learned.confidence.get(), most_pages(asked), now, self.admitted, interval);
             self.claim = Some(Box::new(claims));
         }
+    }
+
+    /// Changes of it whose expectation is not settled yet.
+    pub fn pending(&self) -> impl Iterator<Item = &Pending> {
+        self.changes.pending()
     }
 
     /// What its confidence claimed last, while the week of it runs.
@@ -490,15 +523,16 @@ impl Series {
 
     /// The threshold that judges, when there is one.
     pub fn in_force(&self) -> Option<&Threshold> {
-        self.in_force.as_deref()
+        self.judging().map(Arc::as_ref)
+    }
+
+    pub(crate) fn judging(&self) -> Option<&Arc<Threshold>> {
+        if self.judges { self.learned.as_ref() } else { self.earlier.as_ref() }
     }
 
     /// Whether the latest threshold is the one that judges.
     pub fn active(&self) -> bool {
-        match (&self.learned, &self.in_force) {
-            (Some(learned), Some(in_force)) => learned.learned_at == in_force.learned_at,
-            _ => false,
-        }
+        self.judges
     }
 
     pub fn sensitivity(&self) -> Sensitivity {
@@ -583,14 +617,14 @@ impl Series {
     fn fence_at(&self, at: Timestamp, holiday: bool) -> Option<Fence> {
         match self.fence {
             Some(fence) if fence.stands => Some(fence),
-            _ => self.in_force.as_deref().map(|threshold| Fence::of(threshold, at, holiday)),
+            _ => self.in_force().map(|threshold| Fence::of(threshold, at, holiday)),
         }
     }
 }
 
 /// As it is stored: UTC, which is what was before zones could be named, is empty.
-fn zone_of(settings: &Settings) -> Box<str> {
-    settings.reckoning.zone.offsets().map_or("", |offsets| offsets.zone()).into()
+fn zone_of(settings: &Settings) -> Option<Box<Box<str>>> {
+    settings.reckoning.zone.offsets().map(|offsets| Box::new(offsets.zone().into()))
 }
 
 #[cfg(test)]

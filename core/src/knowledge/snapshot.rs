@@ -1,5 +1,5 @@
 //! All memory as bytes, in parts: one for what is general, one for histograms, the rest some series each. MessagePack with names, so that
-//! a later version can read what an earlier one wrote.
+//! a later version can read what an earlier one wrote; packed by snappy, since the names of many series' fields are most of it.
 
 use super::{Knowledge, Series, Shard};
 use crate::analyze::strategy::Methods;
@@ -8,9 +8,11 @@ use crate::side_by_side::side_by_side;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 
-/// Version of the form; an engine reads its own and earlier ones.
-pub const SNAPSHOT_VERSION: u16 = 1;
+/// Version of the form; an engine reads its own and earlier ones. In the first a body was not packed.
+pub const SNAPSHOT_VERSION: u16 = 2;
+const NOT_PACKED: u16 = 1;
 
 /// The part without which there is no memory: all that belongs to no one series.
 pub const GENERAL: &str = "general";
@@ -53,6 +55,12 @@ struct Version {
 #[derive(Deserialize)]
 struct In<T> {
     body: T,
+}
+
+#[derive(Deserialize)]
+struct Packed<'a> {
+    #[serde(with = "serde_bytes")]
+    body: &'a [u8],
 }
 
 impl Knowledge {
@@ -105,17 +113,23 @@ impl Knowledge {
         let mut knowledge = Knowledge::new(config, methods, shards, now);
         knowledge.general = decode(GENERAL, bytes)?;
         let of_series: Vec<&(String, Vec<u8>)> = parts.iter().filter(|(name, _)| holds_series(name)).collect();
-        for some in of_series.chunks(DECODED_AT_ONCE) {
-            let decoded =
-                side_by_side(some, some.len(), &mut (), |(name, bytes), ()| decode::<Vec<Series>>(name, bytes));
-            for series in decoded {
-                for series in series? {
-                    if !knowledge.names.contains_key(series.name()) {
-                        knowledge.insert(series);
-                    }
+        // Some are taken apart while those before them are put in their places.
+        let mut some = of_series.chunks(DECODED_AT_ONCE);
+        let mut decoded = some.next().map_or(Vec::new(), decode_series);
+        while !decoded.is_empty() {
+            decoded = std::thread::scope(|scope| {
+                let next = some.next().map(|some| scope.spawn(|| decode_series(some)));
+                for series in decoded {
+                    knowledge.hold(series?);
                 }
-            }
+                match next.map(ScopedJoinHandle::join) {
+                    Some(Ok(next)) => Ok(next),
+                    Some(Err(panic)) => std::panic::resume_unwind(panic),
+                    None => Ok(Vec::new()),
+                }
+            })?;
         }
+        knowledge.hand_out_changes();
         if let Some((name, bytes)) = parts.iter().find(|(name, _)| name == HISTOGRAMS) {
             knowledge.histograms.remember(decode(name, bytes)?);
         }
@@ -123,6 +137,24 @@ impl Knowledge {
         knowledge.reconfigure(config);
         Ok(knowledge)
     }
+
+    fn hold(&mut self, series: Vec<Series>) {
+        for series in series {
+            if !self.names.contains_key(series.name()) {
+                self.insert(series);
+            }
+        }
+    }
+}
+
+type Decoded = Result<Vec<Series>, SnapshotError>;
+
+fn decode_series(parts: &[&(String, Vec<u8>)]) -> Vec<Decoded> {
+    side_by_side(parts, parts.len(), &mut (), |(name, bytes), ()| {
+        let mut series: Vec<Series> = decode(name, bytes)?;
+        series.iter_mut().for_each(Series::hold_once);
+        Ok(series)
+    })
 }
 
 /// Whether a part of this name holds series; an earlier version made one per shard.
@@ -137,17 +169,37 @@ fn encode_parts<T: Serialize + Sync>(series: &[T], each: usize, threads: usize) 
 }
 
 fn encode<T: Serialize>(body: &T) -> Vec<u8> {
-    rmp_serde::to_vec_named(&Out { version: SNAPSHOT_VERSION, body })
-        .expect("memory is plain data, and a Vec takes any length")
+    let bytes = rmp_serde::to_vec_named(body).expect("memory is plain data, and a Vec takes any length");
+    match snap::raw::Encoder::new().compress_vec(&bytes) {
+        Ok(packed) => {
+            let body = serde_bytes::Bytes::new(&packed);
+            rmp_serde::to_vec_named(&Out { version: SNAPSHOT_VERSION, body: &body }).expect("a number and bytes")
+        }
+        // Over four gigabytes, which snappy takes no more of.
+        Err(_) => rmp_serde::to_vec_named(&Out { version: NOT_PACKED, body }).expect("it was plain data before"),
+    }
 }
+
+/// Snappy makes no more than 64 bytes of three: what claims to become more than so many of each is no part.
+const UNPACKED_MAX: usize = 22;
 
 fn decode<T: for<'de> Deserialize<'de>>(part: &str, bytes: &[u8]) -> Result<T, SnapshotError> {
     let damaged =
-        |error: rmp_serde::decode::Error| SnapshotError::Damaged { part: part.to_owned(), reason: error.to_string() };
-    let Version { version } = rmp_serde::from_slice(bytes).map_err(damaged)?;
+        |error: &dyn std::error::Error| SnapshotError::Damaged { part: part.to_owned(), reason: error.to_string() };
+    let Version { version } = rmp_serde::from_slice(bytes).map_err(|error| damaged(&error))?;
     if version > SNAPSHOT_VERSION {
         return Err(SnapshotError::Newer { found: version });
     }
-    let In { body } = rmp_serde::from_slice(bytes).map_err(damaged)?;
-    Ok(body)
+    if version == NOT_PACKED {
+        let In { body } = rmp_serde::from_slice(bytes).map_err(|error| damaged(&error))?;
+        return Ok(body);
+    }
+    let Packed { body } = rmp_serde::from_slice(bytes).map_err(|error| damaged(&error))?;
+    let len = snap::raw::decompress_len(body).map_err(|error| damaged(&error))?;
+    if len > body.len() * UNPACKED_MAX {
+        let reason = format!("{len} bytes are not made of {}", body.len());
+        return Err(SnapshotError::Damaged { part: part.to_owned(), reason });
+    }
+    let plain = snap::raw::Decoder::new().decompress_vec(body).map_err(|error| damaged(&error))?;
+    rmp_serde::from_slice(&plain).map_err(|error| damaged(&error))
 }

@@ -167,7 +167,12 @@ impl Window {
         }
         // Never for more than it may hold: with a million series half of the room would be empty.
         let wanted = (self.tail.len() + GROWTH).min(self.tier.tail_max());
-        self.tail.shrink_to(wanted);
+        if self.tail.capacity() > wanted {
+            // Not made smaller where it lies: an allocator may leave it as large as it was.
+            let mut tail = Vec::with_capacity(wanted);
+            tail.extend_from_slice(&self.tail);
+            self.tail = tail;
+        }
         self.tail.reserve_exact(wanted - self.tail.len());
     }
 

@@ -7,21 +7,14 @@ use crate::config::Execution;
 use crate::execute::{Change, Knob, Setting};
 use crate::plan::parameters::{self, FACTORS};
 use crate::threshold::Bounds;
-use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 
 /// How far a series' thresholds may be distrusted: to a quarter, from where it can still be won back.
 pub const TRUST: RangeInclusive<f64> = 0.25..=1.0;
 /// The weight on a strategy's loss.
 pub const PREFERENCE: RangeInclusive<f64> = 0.5..=2.0;
-
-/// What `changes_per_hour` counts over.
-const HOUR: Span = Span::hours(1);
-/// The most times kept per knob: the largest `changes_per_hour` that the configuration allows.
-const TIMES_MAX: usize = 3_600;
 
 /// Why a change was not dispatched.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -62,86 +55,28 @@ pub struct Rules<'a> {
     pub frozen: bool,
 }
 
-/// When each knob was turned in the last hour. Bounded: an hour's times, of knobs turned within the last two.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(from = "Stored", into = "Stored")]
-pub struct Dispatched {
-    times: BTreeMap<Knob, VecDeque<Timestamp>>,
-    /// When knobs at rest were last swept out.
-    swept: Timestamp,
+/// Why this change may not go out now, if it may not. Its knob was `turned` so often in the hour before.
+///
+/// `explicit`: a person ordered it, and no rate limit applies. Neither does it to [`Knob::Parameters`], which follow
+/// the state, and that has its own brakes. A freeze stops every change, ordered or not: a person who froze the engine can
+/// unfreeze it.
+pub fn refuses(change: &Change, turned: usize, explicit: bool, rules: &Rules<'_>) -> Option<Refusal> {
+    if rules.frozen || rules.execution.freeze {
+        return Some(Refusal::Frozen);
+    }
+    if let Some(refusal) = misfit(&change.knob, &change.to) {
+        return Some(refusal);
+    }
+    // A threshold is more than its bounds: a new one with the same bounds has another confidence, or another width.
+    if change.from == change.to && !matches!(change.knob, Knob::Threshold(_)) {
+        return Some(Refusal::Unchanged);
+    }
+    let limited = !explicit && is_limited(&change.knob);
+    (limited && turned >= rules.execution.changes_per_hour as usize).then_some(Refusal::TooOften)
 }
 
-/// A knob is no text, so it cannot be a key in JSON.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    times: Vec<(Knob, VecDeque<Timestamp>)>,
-    swept: Timestamp,
-}
-
-impl Dispatched {
-    /// Why this change may not go out now, if it may not.
-    ///
-    /// `explicit`: a person ordered it, and no rate limit applies. Neither does it to [`Knob::Parameters`], which follow
-    /// the state, and that has its own brakes. A freeze stops every change, ordered or not: a person who froze the engine can
-    /// unfreeze it.
-    pub fn refuses(&self, change: &Change, explicit: bool, rules: &Rules<'_>, now: Timestamp) -> Option<Refusal> {
-        if rules.frozen || rules.execution.freeze {
-            return Some(Refusal::Frozen);
-        }
-        if let Some(refusal) = misfit(&change.knob, &change.to) {
-            return Some(refusal);
-        }
-        // A threshold is more than its bounds: a new one with the same bounds has another confidence, or another width.
-        if change.from == change.to && !matches!(change.knob, Knob::Threshold(_)) {
-            return Some(Refusal::Unchanged);
-        }
-        let limited = !explicit && is_limited(&change.knob);
-        let often = limited && self.within_hour(&change.knob, now) >= rules.execution.changes_per_hour as usize;
-        often.then_some(Refusal::TooOften)
-    }
-
-    /// A change of this knob goes out.
-    pub fn note(&mut self, knob: &Knob, now: Timestamp) {
-        if !is_limited(knob) {
-            return;
-        }
-        let times = self.times.entry(knob.clone()).or_default();
-        times.retain(|at| now.since(*at) < HOUR);
-        if times.len() == TIMES_MAX {
-            times.pop_front();
-        }
-        times.push_back(now);
-        // Once an hour, not at every change: there are as many knobs as series.
-        if now.since(self.swept) >= HOUR {
-            self.swept = now;
-            self.times.retain(|_, times| times.back().is_some_and(|last| now.since(*last) < HOUR));
-        }
-    }
-
-    /// How often the knob was turned in the hour before `now`.
-    pub fn within_hour(&self, knob: &Knob, now: Timestamp) -> usize {
-        self.times.get(knob).map_or(0, |times| times.iter().filter(|at| now.since(**at) < HOUR).count())
-    }
-
-    /// How many knobs are remembered.
-    pub fn knobs(&self) -> usize {
-        self.times.len()
-    }
-}
-
-impl From<Stored> for Dispatched {
-    fn from(stored: Stored) -> Dispatched {
-        Dispatched { times: stored.times.into_iter().collect(), swept: stored.swept }
-    }
-}
-
-impl From<Dispatched> for Stored {
-    fn from(dispatched: Dispatched) -> Stored {
-        Stored { times: dispatched.times.into_iter().collect(), swept: dispatched.swept }
-    }
-}
-
-fn is_limited(knob: &Knob) -> bool {
+/// Whether a knob may be turned only so often in an hour.
+pub(crate) fn is_limited(knob: &Knob) -> bool {
     match knob {
         Knob::Threshold(_) | Knob::Sensitivity(_) | Knob::Trust(_) | Knob::Preference(_) | Knob::Factor(_) => true,
         Knob::Parameters => false,

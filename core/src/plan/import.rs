@@ -3,7 +3,7 @@
 //!
 //! An imported threshold judges until the series is learned again, at the earliest after `optimization_interval`.
 
-use super::guard::{Refusal, Rules};
+use super::guard::{self, Refusal, Rules};
 use super::holds;
 use crate::analyze::learn::alert_sigmas;
 use crate::config::StrategyName;
@@ -87,7 +87,8 @@ pub(crate) fn import(
         super::change(knowledge, knob, (from, to), threshold.reasoning.clone(), expect, now)
     };
     let rules = Rules { execution: &knowledge.config().execution, frozen: knowledge.frozen() };
-    let admitted = |change: Change| match knowledge.dispatched().refuses(&change, true, &rules, now) {
+    // A person's word is limited by no rate.
+    let admitted = |change: Change| match guard::refuses(&change, 0, true, &rules) {
         // The sensitivity alone may be new: the threshold is put in force with it.
         None | Some(Refusal::Unchanged) => Ok(change),
         Some(Refusal::Frozen) => Err(NotImported::Frozen),
@@ -139,13 +140,13 @@ fn threshold(
         sensitivity,
         confidence: import.confidence.unwrap_or(knowledge.config().learning.confidence_min),
         strategy: IMPORTED,
-        reasoning: reasoning(import.reasoning.as_deref()),
+        reasoning: reasoning(import.reasoning.as_deref()).as_str().into(),
         supporting: Supporting {
             statistics,
             trend: Trend::Unknown,
             effective_count: effective_count(&values, statistics.mean, statistics.std_dev),
         },
-        rivals: Vec::new(),
+        rivals: Box::default(),
         learned_at: now,
         young: false,
         level_since: series.level(),

@@ -240,7 +240,7 @@ fn moved(knowledge: &Knowledge, rule: &Rule, id: u64, to: Step, because: String,
 /// The threshold of a series that the rule should be served in place of what it is. One that is too young to alert is none, nor
 /// is one that has no bound on the rule's side.
 pub(crate) fn new<'a>(series: &'a Series, rule: &Rule, release: &Release, at_all: bool) -> Option<&'a Arc<Threshold>> {
-    let threshold = series.in_force.as_ref().filter(|_| series.active())?;
+    let threshold = series.judging().filter(|_| series.active())?;
     let has_bound = threshold.alert.pairs().any(|pair| rule.side(pair).is_some());
     (!threshold.young && has_bound && release.differs(rule, threshold, at_all)).then_some(threshold)
 }

@@ -178,7 +178,7 @@ impl World {
             knob: Knob::Factor(parameter),
             from: Setting::Number(1.0),
             to: Setting::Number(value),
-            because: "the test says so".to_owned(),
+            because: "the test says so".into(),
             by: None,
             expect,
             situation: 0,

@@ -272,6 +272,13 @@ fn sample_log(bytes: &[u8]) {
 }
 
 fn snapshot(bytes: &[u8]) {
+    snapshot_part(bytes);
+    if let Some(body) = bytes.strip_prefix(seeds::PLAIN) {
+        snapshot_part(&seeds::packed(body));
+    }
+}
+
+fn snapshot_part(bytes: &[u8]) {
     let whole = seeds::parts();
     for (at, (part, _)) in whole.iter().enumerate() {
         let mut parts = whole.clone();

@@ -185,9 +185,9 @@ fn a_newer_form_of_the_store_and_of_a_snapshot_is_refused_by_name_and_left_as_it
     let mut parts = engine().snapshot();
     let (_, general) = &mut parts[0];
     let at_version = general.windows(7).position(|seven| seven == b"version").expect("named") + 7;
-    assert_eq!(general[at_version], 1, "the present one");
-    general[at_version] = 2;
+    assert_eq!(general[at_version], 2, "the present one");
+    general[at_version] = 3;
     let refused = Engine::restore(Config::default().engine, Methods::built_in(), 8, &parts, at(5000)).err();
     let said = refused.expect("a later form").to_string();
-    assert!(said.contains("newer version (form 2") && said.contains("use that version"), "{said}");
+    assert!(said.contains("newer version (form 3") && said.contains("use that version"), "{said}");
 }

@@ -208,7 +208,7 @@ impl Series {
         let detector = detector?;
         let seen_for = self.window.since().map_or(Span::ZERO, |since| at.since(since));
         let moment = self.present.moment;
-        let bounds = !detector.alerts() || self.in_force.is_none();
+        let bounds = !detector.alerts() || self.in_force().is_none();
         let asked = Asked { young: seen_for < admission.young_under, moment, bounds, ..self.asked() };
         let state = self.detector.as_mut()?;
         let judged = match moment.masked {

@@ -39,7 +39,7 @@ impl Series {
     /// Serves a rule what was learned since a person's word, without a trial of its own. One that goes on goes on with it: what
     /// it has seen so far, and the way back, are not lost.
     pub(crate) fn release_now(&mut self, at: usize) {
-        let Some(threshold) = self.in_force.clone() else { return };
+        let Some(threshold) = self.judging().cloned() else { return };
         let release = &mut self.releases[at];
         if release.served.is_none() {
             // Not so when it was decided: the rule compared otherwise then.

@@ -52,9 +52,8 @@ impl Series {
         self.level_since = self.level_since.filter(|level| *level < shift.since());
         self.trouble.open(shift.since());
         self.detector = None;
-        let before = Arc::clone(shift.before());
-        self.learned = Some(Arc::clone(&before));
-        self.put_in_force(before);
+        self.set_learned(Arc::clone(shift.before()));
+        self.put_in_force();
         self.relearn = true;
     }
 

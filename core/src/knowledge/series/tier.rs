@@ -76,16 +76,10 @@ impl Series {
             return;
         }
         self.merits = ThinVec::new();
-        let is_in_force = self.active();
-        if let Some(learned) = self.learned.as_ref().filter(|learned| !learned.rivals.is_empty()) {
-            let learned = Arc::new(Threshold { rivals: Vec::new(), ..Threshold::clone(learned) });
-            if is_in_force {
-                self.in_force = Some(Arc::clone(&learned));
+        for threshold in [&mut self.learned, &mut self.earlier] {
+            if let Some(with) = threshold.as_ref().filter(|one| !one.rivals.is_empty()) {
+                *threshold = Some(Arc::new(Threshold { rivals: Box::default(), ..Threshold::clone(with) }));
             }
-            self.learned = Some(learned);
-        }
-        if let Some(in_force) = self.in_force.as_ref().filter(|in_force| !in_force.rivals.is_empty()) {
-            self.in_force = Some(Arc::new(Threshold { rivals: Vec::new(), ..Threshold::clone(in_force) }));
         }
     }
 
@@ -107,7 +101,6 @@ impl Series {
     fn bytes_beside_window(&self) -> usize {
         let of_detector = |state: Option<&DetectorState>| state.map_or(0, DetectorState::bytes);
         let of_threshold = |threshold: &Option<Arc<Threshold>>| threshold.as_ref().map_or(0, |one| bytes_of(one));
-        let in_force = if self.active() { 0 } else { of_threshold(&self.in_force) };
         let merits = self.merits.len() * size_of::<crate::analyze::strategy::adaptive::Merit>();
         let releases: usize = self.releases.iter().map(bytes_of_release).sum();
         let versus = self.versus.as_ref().map_or(0, |live| size_of_val(&**live) + live.book().bytes());
@@ -118,8 +111,9 @@ impl Series {
             + self.name.as_str().len()
             + of_detector(self.detector.as_ref())
             + of_detector(self.inherited.as_deref())
+            + self.changes.bytes()
             + of_threshold(&self.learned)
-            + in_force
+            + of_threshold(&self.earlier)
             + merits
     }
 

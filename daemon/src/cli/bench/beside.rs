@@ -2,7 +2,7 @@
 //! queries, where we store, judge and learn; what is compared is what each makes its machine do for that.
 
 use super::cold::windows_learned;
-use super::daemon::{Daemon, config, free_address, ready};
+use super::daemon::{AMPLE, Daemon, config, free_address, ready};
 use super::program::{Folder, Program, broken};
 use super::receive::{STEP_MS, least};
 use super::samples::values;
@@ -111,7 +111,7 @@ fn stream(program: &Path) -> Result<Vec<Row>, Failed> {
         sender.rounds(rounds.map(|round| start + round as i64 * STEP_MS))
     };
     let ours = {
-        let daemon = Daemon::start(&config(SERIES, "adaptive", ""))?;
+        let daemon = Daemon::start(&config(SERIES, "adaptive", AMPLE, ""))?;
         let mut sender = Sender::new(&daemon.address, SERIES)?;
         send(&mut sender, 0..before)?;
         daemon.learned(SERIES)?;

@@ -10,6 +10,9 @@ use std::time::Duration;
 const LEARNING: Duration = Duration::from_secs(300);
 const LEARNING_ONE: Duration = Duration::from_millis(1);
 
+/// More memory than any work takes.
+pub const AMPLE: u64 = 64 << 30;
+
 /// Its data, within its folder.
 const DATA: &str = "data";
 
@@ -22,12 +25,12 @@ pub struct Daemon {
 
 /// Without this host's own series, and with room for all that is sent. Cycles come as often as people have them come; in one all
 /// series are learned, so that what is measured afterwards is judged by bounds. `more`: further lines.
-pub fn config(series: usize, strategy: &str, more: &str) -> String {
+pub fn config(series: usize, strategy: &str, memory_max: u64, more: &str) -> String {
     let row = "{monitoring_interval: 10s, execution_parallelism: 64}";
     // Who sends and what else is measured makes this host busy: that is no reason here to learn less.
     let limits = "{host_processor: {degraded: {enter: 2, leave: 1.5}, critical: {enter: 2, leave: 1.5}}}";
     format!(
-        "host: {{enabled: false}}\nlimits: {{series_max: {}, memory_max: 68719476736}}\nlog: {{level: error}}\n\
+        "host: {{enabled: false}}\nlimits: {{series_max: {}, memory_max: {memory_max}}}\nlog: {{level: error}}\n\
          states: {{limits: {limits}, healthy: {row}, optimizing: {row}, degraded: {row}, recovering: {row}}}\n\
          learning:\n  strategy: {strategy}\n{more}",
         // Where series may have to give way, requests are taken in one by one.

@@ -3,7 +3,7 @@
 //! The disk decides how long one takes, so the figure is a ratio: verdicts that a daemon of its own acknowledged in the time of one
 //! synchronisation of a small file beside its data, while so many clients say one after the other.
 
-use super::daemon::{Daemon, config};
+use super::daemon::{AMPLE, Daemon, config};
 use super::program::{Folder, broken};
 use super::sender::{Sender, name};
 use super::{Measured, Work};
@@ -28,7 +28,7 @@ pub const WORKS: &[Work] = &[Work {
 }];
 
 fn verdicts() -> Result<Option<Measured>, Failed> {
-    let daemon = Daemon::start(&config(SERIES, "adaptive", ""))?;
+    let daemon = Daemon::start(&config(SERIES, "adaptive", AMPLE, ""))?;
     let mut sender = Sender::new(&daemon.address, SERIES)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
     sender.round(now)?;

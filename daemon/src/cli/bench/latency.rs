@@ -3,6 +3,7 @@
 //! A hundred series are left out of the stream and lie far outside of their bounds one after the other. From the last byte of the
 //! request that makes an alert of it until the event arrives at a listener: the 99th of a hundred.
 
+use super::daemon::AMPLE;
 use super::learning::naive_learn;
 use super::program::{broken, until};
 use super::receive::{learned, least};
@@ -62,7 +63,7 @@ fn alerted(series: usize) -> Result<Option<Measured>, Failed> {
     }
     // Every ten seconds all are due; the round goes on while they are learned, as many a cycle as by default.
     let more = "  optimization_interval: 10s\n";
-    let (daemon, mut sender, mut at) = learned(all, "adaptive", 40_000_000 / all, STEP_MS, more)?;
+    let (daemon, mut sender, mut at) = learned(all, "adaptive", AMPLE, 40_000_000 / all, STEP_MS, more)?;
     let mut probe = super::sender::Sender::new(&daemon.address, all)?;
     let seen = Arc::new(Mutex::new(Seen::default()));
     listen(&daemon.address, Arc::clone(&seen))?;

@@ -1,6 +1,6 @@
 //! A restart: from the start of a process until `/-/ready` answers, with what a daemon that ended in order left, in a warm cache.
 
-use super::daemon::Daemon;
+use super::daemon::{AMPLE, Daemon};
 use super::receive::{STEP_MS, learned, least};
 use super::sender::name;
 use super::{Measured, Work, room, times};
@@ -38,7 +38,7 @@ fn restarted(series: usize, samples: usize) -> Result<Option<Measured>, Failed> 
     )? {
         return Ok(None);
     }
-    let (mut daemon, mut sender, mut at) = learned(series, "adaptive", samples, STEP_MS, "")?;
+    let (mut daemon, mut sender, mut at) = learned(series, "adaptive", AMPLE, samples, STEP_MS, "")?;
     let already = least(series) + 10;
     for _ in already..samples {
         sender.round(at)?;

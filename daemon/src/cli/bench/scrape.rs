@@ -3,7 +3,7 @@
 //! What is measured is the daemon's processor time, user and system, for each line: the median of times of two seconds. What it learns,
 //! and writes down of its memory, every so often is measured by others.
 
-use super::daemon::{Daemon, config};
+use super::daemon::{AMPLE, Daemon, config};
 use super::program::{broken, until};
 use super::{Measured, NS, Work, fastest, processor_seconds, times};
 use crate::cli::Failed;
@@ -54,7 +54,7 @@ fn scraped() -> Result<Option<Measured>, Failed> {
         targets.join(", ")
     );
     let (series, least) = (TARGETS * LINES, format!("  min_data_points: {LEAST}\n"));
-    let daemon = Daemon::start(&config(series, "adaptive", &format!("{least}{sources}")))?;
+    let daemon = Daemon::start(&config(series, "adaptive", AMPLE, &format!("{least}{sources}")))?;
     daemon.learned(series)?;
 
     let mut each = Vec::with_capacity(TIMES);

@@ -303,7 +303,6 @@ impl Explained {
             .iter()
             .rev()
             .filter(|signal| signal.verdict.is_some() && signal.series.as_ref() == Some(series.name()));
-        let pending = knowledge.pending().filter(|pending| pending.change.knob.series() == Some(series.name()));
         Explained {
             series: series.name().clone(),
             kind: series.kind().as_str(),
@@ -356,11 +355,12 @@ impl Explained {
                 breach_share: (tally.judged > 0).then(|| tally.breached as f64 / tally.judged as f64),
                 expected_share: 2.0 * homeostat::stats::normal::cdf(-series.sensitivity().get()),
             },
-            pending: pending
+            pending: series
+                .pending()
                 .map(|pending| PendingRow {
                     change: pending.change.id,
                     at: pending.change.at,
-                    because: pending.change.because.clone(),
+                    because: pending.change.because.to_string(),
                     measure: match &pending.change.expect.of {
                         Measure::BreachShare(_) => "breach_share",
                         Measure::Evidence(kind) => kind.as_str(),
