@@ -1,34 +1,28 @@
 //! A: judge samples, learn thresholds, sum up health.
 
 pub mod claim;
+mod due;
 pub mod health;
 pub mod learn;
 pub mod shift;
 pub mod strategy;
 
 use crate::analyze::claim::{Claim, Grounds};
+pub(crate) use crate::analyze::due::tasks;
 use crate::analyze::learn::{Request, learn};
 use crate::analyze::strategy::{Asked, Voice};
 use crate::config::StrategyName;
 use crate::event::Look;
-use crate::feedback::{Adjustment, LoopKind, Target};
+use crate::feedback::{Adjustment, LoopKind};
 use crate::knowledge::Knowledge;
 use crate::knowledge::series::{Ordinary, Series};
-use crate::plan::state::{Evidence, EvidenceKind, SystemState};
+use crate::plan::state::{Evidence, EvidenceKind};
 use crate::series::SeriesName;
 use crate::side_by_side::side_by_side;
 use crate::stats::{Scratch, Trend, normal};
 use crate::threshold::Threshold;
 use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// What fits one cycle: `execution_parallelism` tasks, each a sixty-fourth of all series and at least eight. So any number of
-/// series is through in a few cycles, and parallelism is felt with any number.
-pub fn tasks(knowledge: &Knowledge, parallelism: u32) -> usize {
-    parallelism as usize * knowledge.series_count().div_ceil(64).max(8)
-}
 
 /// Of the samples under bounds at this sensitivity, so many may breach before the bounds count as wrong: five times what
 /// bounds at two sigmas let through, and one and a half times what narrower ones promise.
@@ -65,7 +59,7 @@ pub struct Analysis {
     pub goes_on: bool,
     /// Up to which series it came then, where the next one is to begin.
     pub through: Option<SeriesName>,
-    /// Of those that were learned, what a person's word is about, or makes like it: also those whose turn it is not.
+    /// Series that were learned although it is not their turn, since a person's word is about them or moves them.
     pub beside: Vec<SeriesName>,
     /// Forecasts that came or went: when the series will cross its alert level.
     pub forecasts: Vec<(SeriesName, Option<Timestamp>)>,
@@ -94,36 +88,16 @@ pub fn analyze(
         ..Analysis::default()
     };
 
-    let words = words(knowledge, wanted);
-    let place = |series: &Series| words.get(series.name()).map(|word| word.place).unwrap_or(NO_WORD);
-    let mut due: Vec<&Series> = knowledge
-        .attended()
-        .filter(|series| is_due(knowledge, series, words.contains_key(series.name()), now))
-        .collect();
-    // A person's word is followed at once, whose turn it may be.
-    let in_turn: BTreeSet<&SeriesName> =
-        due.iter().map(|series| series.name()).filter(|name| words.contains_key(name)).collect();
-    let others = words.keys().filter(|name| !in_turn.contains(*name)).filter_map(|name| knowledge.find(name));
-    due.extend(others.filter(|series| is_due(knowledge, series, true, now)));
-    // Then those never learned, then the longest waiting; names last, so that the order does not depend on anything else.
-    due.sort_by_cached_key(|series| (place(series), Reverse(series.learned_at().is_none()), series.learned_at()));
-    analysis.due = due.len();
-    let most = tasks(knowledge, knowledge.parameters().execution_parallelism).min(due.len());
-    analysis.goes_on = in_one_go(&due[..most], SAMPLES_AT_ONCE) < most;
-    if analysis.goes_on && !knowledge.attends_to_all() {
-        analysis.through = cut_by_name(&mut due, most, place);
-    } else {
-        due.truncate(in_one_go(&due, SAMPLES_AT_ONCE).min(most));
-    }
-    analysis.waiting = analysis.due - due.len();
-    analysis.beside = due.iter().map(|series| series.name()).filter(|name| words.contains_key(name)).cloned().collect();
+    let due = due::due(knowledge, wanted, now);
+    (analysis.due, analysis.waiting) = (due.all, due.all - due.series.len());
+    (analysis.goes_on, analysis.through, analysis.beside) = (due.goes_on, due.through, due.beside);
     let learn = |series: &&Series, scratch: &mut Scratch| {
-        let learned = learn_one(knowledge, series, words.get(series.name()).map(|word| word.sensitivity), scratch, now);
+        let learned = learn_one(knowledge, series, due.words.sensitivity(series), scratch, now);
         let refuted = refuted(knowledge, series, learned.as_ref());
         (learned.filter(|threshold| is_news(series, threshold, |of| knowledge.preference(of))), refuted)
     };
-    let threads = knowledge.threads().min(due.len() / SIDE_BY_SIDE_MIN);
-    for (series, (learned, refuted)) in due.iter().zip(side_by_side(&due, threads, scratch, learn)) {
+    let threads = knowledge.threads().min(due.series.len() / SIDE_BY_SIDE_MIN);
+    for (series, (learned, refuted)) in due.series.iter().zip(side_by_side(&due.series, threads, scratch, learn)) {
         analysis.refuted.extend(refuted);
         match learned {
             Some(threshold) => analysis.learned.push((series.name().clone(), threshold)),
@@ -133,92 +107,8 @@ pub fn analyze(
     analysis
 }
 
-/// Samples that are learned from in one cycle at most, which takes about a tenth of a second: the rest goes on with the next one, after
-/// others had their turn. What is told of each series costs as much as so many samples.
-const SAMPLES_AT_ONCE: usize = 8_000_000;
-const SAMPLES_TOLD: usize = 2_000;
-
 /// Series under which more than one thread gains nothing.
 const SIDE_BY_SIDE_MIN: usize = 32;
-
-/// How many of these come to no more than `samples`: one at least.
-fn in_one_go(due: &[&Series], samples: usize) -> usize {
-    let mut sum = 0;
-    let over = due.iter().position(|series| {
-        sum += series.window().len() + SAMPLES_TOLD;
-        sum > samples
-    });
-    over.map_or(due.len(), |over| over.max(1))
-}
-
-/// Leaves what fits one cycle, at most so many: what words are about, which takes half of it where there is something else, and the
-/// first of the others by name. Up to the last of them the cycle comes, and the next one begins there: nobody waits for a round.
-fn cut_by_name(due: &mut Vec<&Series>, most: usize, place: impl Fn(&Series) -> Place) -> Option<SeriesName> {
-    due.sort_by_cached_key(|series| (place(series), series.name().clone()));
-    let others = due.split_off(due.partition_point(|series| place(series) < NO_WORD));
-    let share = if others.is_empty() { SAMPLES_AT_ONCE } else { SAMPLES_AT_ONCE / 2 };
-    due.truncate(in_one_go(due, share).min(most));
-    let taken: usize = due.iter().map(|series| series.window().len() + SAMPLES_TOLD).sum();
-    let fitting = in_one_go(&others, SAMPLES_AT_ONCE.saturating_sub(taken)).min((most - due.len()).max(1));
-    due.extend(&others[..fitting.min(others.len())]);
-    due.last().filter(|_| !others.is_empty()).map(|series| series.name().clone())
-}
-
-/// Whom a word is about comes before those that are like it, in the order of what was said; then all of which nothing was said.
-type Place = (bool, usize);
-
-const NO_WORD: Place = (true, usize::MAX);
-
-/// What a person's word makes of a series.
-struct Word {
-    place: Place,
-    sensitivity: Sensitivity,
-}
-
-fn words<'a>(knowledge: &Knowledge, wanted: &'a [(LoopKind, Adjustment)]) -> BTreeMap<&'a SeriesName, Word> {
-    let heard = &knowledge.loop_memory(LoopKind::AnomalyFeedback).heard;
-    let judged: BTreeSet<&SeriesName> = heard.iter().filter_map(|signal| signal.series.as_ref()).collect();
-    let mut words = BTreeMap::new();
-    for (at, (name, sensitivity)) in wanted.iter().filter_map(|(_, wanted)| ordered(wanted)).enumerate() {
-        let place = (!judged.contains(name), at);
-        words.entry(name).or_insert(Word { place, sensitivity }).sensitivity = sensitivity;
-    }
-    words
-}
-
-/// Whether a series is to be learned now: for the first time, after a verdict or a failed expectation, after a shift, or
-/// because the interval passed and at least a thirtieth of its window is new. While the state is optimizing, half of the
-/// interval is enough: series that were learned at different times are then learned together, or each of them would turn the
-/// loop to learning at its own time, many times in an interval.
-fn is_due(knowledge: &Knowledge, series: &Series, ordered: bool, now: Timestamp) -> bool {
-    let learning = &knowledge.config().learning;
-    if !series.watched() || series.learnable() < learning.min_data_points {
-        return false;
-    }
-    // A first threshold waits until there is something ordinary to learn from.
-    let Some(learned_at) = series.learned_at() else {
-        return series.window().len() - series.set_aside(learning.min_data_points) >= learning.min_data_points;
-    };
-    let new = series.admitted() - series.learned_admitted();
-    let early = if knowledge.state().state == SystemState::Optimizing { 0.5 } else { 1.0 };
-    let interval_passed = now.since(learned_at) >= learning.optimization_interval.scaled(early)
-        && new >= (series.window().len() as u64 / 30).max(1);
-    // A young threshold grows up by each doubling of what it was learned from.
-    let doubled = series.learned().is_some_and(|threshold| threshold.young) && new >= series.learned_admitted();
-    ordered
-        || series.wants_relearning()
-        || interval_passed
-        || doubled
-        || (new >= knowledge.parameters().analysis_depth.into() && health::shifted(knowledge, series).is_some())
-}
-
-/// The sensitivity that a person's word gives a series.
-fn ordered(adjustment: &Adjustment) -> Option<(&SeriesName, Sensitivity)> {
-    match &adjustment.target {
-        Target::Sensitivity(series) if adjustment.explicit => Some((series, Sensitivity::clamped(adjustment.to))),
-        _ => None,
-    }
-}
 
 /// A verdict's effect is always news; else only bounds that moved, or a first threshold.
 fn is_news(series: &Series, threshold: &Threshold, preference: impl Fn(&str) -> f64) -> bool {

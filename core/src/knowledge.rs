@@ -19,6 +19,7 @@ mod rollouts;
 pub(crate) mod rounds;
 pub mod series;
 mod shard;
+mod siblings;
 pub mod snapshot;
 mod tiers;
 pub mod window;
@@ -50,7 +51,6 @@ use serde::{Deserialize, Serialize};
 use series::{Noticed, Series, Trust};
 use shard::Shard;
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 
 /// Where a series is held. Only the engine that gave it out can read it; it is not stored.
@@ -276,24 +276,6 @@ impl Knowledge {
     /// All series, by name.
     pub fn series(&self) -> impl Iterator<Item = &Series> {
         self.names.values().filter_map(|id| self.get(*id))
-    }
-
-    /// Other series of the same metric, by name; of more than `most` on one side those next to it.
-    pub(crate) fn siblings(&self, name: &SeriesName, most: usize) -> Vec<&Series> {
-        let metric = name.metric();
-        if metric.is_empty() {
-            return Vec::new();
-        }
-        let alike = |(other, id): (&SeriesName, &SeriesId)| (other.metric() == metric).then(|| self.get(*id))?;
-        // The one without labels lies apart: `a` comes before `a_b{`, and that before `a{`.
-        let first = format!("{metric}{{");
-        let bare = self.names.get(metric).filter(|_| name.as_str() != metric).and_then(|id| self.get(*id));
-        let here = name.as_str().max(&first);
-        let before = self.names.range::<str, _>((Bound::Included(&*first), Bound::Excluded(here)));
-        let after = self.names.range::<str, _>((Bound::Included(here), Bound::Unbounded));
-        let before: Vec<&Series> = before.rev().map_while(alike).take(most).collect();
-        let after = after.map_while(alike).filter(|other| other.name() != name).take(most);
-        bare.into_iter().chain(before.into_iter().rev()).chain(after).collect()
     }
 
     /// The same in no order: far quicker where there are many.

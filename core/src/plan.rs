@@ -18,7 +18,7 @@ use crate::series::SeriesName;
 use crate::shared_text::SharedText;
 use crate::time::{Span, Timestamp};
 use crate::units::Sensitivity;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// An expectation about a series waits for this many independent samples.
 const SETTLE_SAMPLES: f64 = 30.0;
@@ -101,25 +101,17 @@ fn plan_parameters(knowledge: &Knowledge, plan: &mut Plan, now: Timestamp) {
     };
     let expect = keeps_under(knowledge, EvidenceKind::CycleLatency, now);
     let settings = (Setting::Parameters(from), Setting::Parameters(to));
-    let change = change(knowledge, Knob::Parameters, settings, because.as_str().into(), expect, now);
+    let change = change(knowledge, Knob::Parameters, settings, because.into(), expect, now);
     admit(knowledge, plan, Planned { change, adjustment: None }, false, now);
 }
 
 /// Every series whose latest threshold is trusted enough and not yet the one that judges.
-fn plan_thresholds(knowledge: &Knowledge, plan: &mut Plan, words: &[SeriesName], now: Timestamp) {
+fn plan_thresholds(knowledge: &Knowledge, plan: &mut Plan, beside: &[SeriesName], now: Timestamp) {
     let most = tasks(knowledge, plan.parameters.execution_parallelism);
     let confidence_min = knowledge.config().learning.confidence_min;
-    let in_turn = knowledge.attended();
-    let pending: Box<dyn Iterator<Item = &Series>> = match knowledge.attends_to_all() {
-        true => Box::new(in_turn),
-        // What a word is about does not wait for its turn.
-        false => {
-            let first: BTreeSet<&SeriesName> = words.iter().collect();
-            let others = in_turn.filter(move |series| !first.contains(series.name()));
-            Box::new(words.iter().filter_map(|name| knowledge.find(name)).chain(others))
-        }
-    };
-    let pending = pending.filter(|series| !series.active());
+    // What a word is about does not wait for its turn.
+    let beside = beside.iter().filter_map(|name| knowledge.find(name));
+    let pending = beside.chain(knowledge.attended()).filter(|series| !series.active());
     let trusted = pending.filter_map(|series| Some((series, series.learned()?)));
     let admitted = plan.changes.len();
     for (series, learned) in trusted.filter(|(_, learned)| learned.confidence >= confidence_min) {
@@ -146,7 +138,7 @@ fn plan_withdrawals(knowledge: &Knowledge, plan: &mut Plan, refuted: &[(SeriesNa
             format!("{:.0} % of the window lie outside, and no later threshold is trusted enough", 100.0 * share);
         let settings = (Setting::Bounds(before.bounds.at(now)), Setting::Unset);
         let expect = keeps_under(knowledge, EvidenceKind::BreachShare, now);
-        let change = change(knowledge, Knob::Threshold(name.clone()), settings, because.as_str().into(), expect, now);
+        let change = change(knowledge, Knob::Threshold(name.clone()), settings, because.into(), expect, now);
         admit(knowledge, plan, Planned { change, adjustment: None }, false, now);
     }
 }

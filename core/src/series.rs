@@ -3,7 +3,7 @@
 //! The canonical text (`NAME{a="1",b="2"}`, labels sorted) is the identity that everything outside the engine uses;
 //! its hash says which shard holds the series, and is fixed for ever.
 
-use serde::de::Visitor;
+use crate::shared_text::read;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Borrow;
 use std::cell::RefCell;
@@ -155,24 +155,12 @@ impl Borrow<str> for SeriesName {
 
 impl<'de> Deserialize<'de> for SeriesName {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<SeriesName, D::Error> {
-        struct Text;
-
-        impl Visitor<'_> for Text {
-            type Value = SeriesName;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("the name of a series")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SeriesName, E> {
-                READ_LAST.with_borrow_mut(|last| match last {
-                    Some(last) if last.as_str() == text => Ok(last.clone()),
-                    _ => Ok(last.insert(SeriesName::parse(text).map_err(E::custom)?).clone()),
-                })
-            }
-        }
-
-        from.deserialize_str(Text)
+        read(from, "the name of a series", |text| {
+            READ_LAST.with_borrow_mut(|last| match last {
+                Some(last) if last.as_str() == text => Ok(last.clone()),
+                _ => SeriesName::parse(text).map(|name| last.insert(name).clone()),
+            })
+        })
     }
 }
 

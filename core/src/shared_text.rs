@@ -3,6 +3,7 @@
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -31,6 +32,12 @@ impl From<&str> for SharedText {
     }
 }
 
+impl From<String> for SharedText {
+    fn from(text: String) -> SharedText {
+        text.as_str().into()
+    }
+}
+
 impl Deref for SharedText {
     type Target = str;
 
@@ -53,22 +60,31 @@ impl Serialize for SharedText {
 
 impl<'de> Deserialize<'de> for SharedText {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<SharedText, D::Error> {
-        struct Text;
+        read(from, "a text", |text| Ok::<_, Infallible>(text.into()))
+    }
+}
 
-        impl Visitor<'_> for Text {
-            type Value = SharedText;
+/// Reads a text where it lies, and makes something of it.
+pub(crate) fn read<'de, D: Deserializer<'de>, T, E: fmt::Display>(
+    from: D,
+    what: &'static str,
+    make: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, D::Error> {
+    struct Text<M>(&'static str, M);
 
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a text")
-            }
+    impl<T, E: fmt::Display, M: FnOnce(&str) -> Result<T, E>> Visitor<'_> for Text<M> {
+        type Value = T;
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<SharedText, E> {
-                Ok(text.into())
-            }
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str(self.0)
         }
 
-        from.deserialize_str(Text)
+        fn visit_str<F: Error>(self, text: &str) -> Result<T, F> {
+            (self.1)(text).map_err(F::custom)
+        }
     }
+
+    from.deserialize_str(Text(what, make))
 }
 
 #[cfg(test)]

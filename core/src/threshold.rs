@@ -208,8 +208,7 @@ pub struct Supporting {
     pub effective_count: f64,
 }
 
-/// The same as it is stored: side by side, without the detour that serde's own `flatten` takes over owned values, which would be a
-/// quarter of the time that a start takes.
+/// The same as it is stored: side by side. Serde's own `flatten` would gather it as owned names and values first, for each of many series.
 #[derive(Serialize, Deserialize)]
 struct Flat {
     count: usize,

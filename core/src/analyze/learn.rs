@@ -124,7 +124,7 @@ fn from_baseline(
         sensitivity: request.sensitivity,
         confidence: Confidence::clamped(likely * request.trust),
         strategy: chosen.strategy,
-        reasoning: reasoning.as_str().into(),
+        reasoning: reasoning.into(),
         supporting: Supporting { statistics: baseline.statistics, trend: line.trend, effective_count },
         rivals: chosen.rivals.into(),
         learned_at: request.now,

@@ -1,7 +1,6 @@
 //! The door for events: what each of them changes in memory. Samples have the other door; there is no third.
 
 use super::*;
-use crate::analyze::strategy::DetectorState;
 use crate::event::{Asked, Settled};
 use crate::feedback::Subject;
 use crate::knowledge::series::About;
@@ -163,22 +162,6 @@ impl Knowledge {
             series.inherited = self.prior_of(&series).map(Box::new);
             self.insert(series);
         }
-    }
-
-    /// What the best known of the series next to it, of the same metric, says of a new one; of those that have something to
-    /// say: one in trouble, or one that has not settled, has not.
-    fn prior_of(&self, series: &Series) -> Option<DetectorState> {
-        let name = series.name();
-        let detector = self.methods.detector(series.strategy())?;
-        let alike = |(other, id): (&SeriesName, &SeriesId)| {
-            let other = (!name.metric().is_empty() && other.metric() == name.metric()).then(|| self.get(*id))??;
-            (other.strategy() == series.strategy()).then_some(other)
-        };
-        let before = self.names.range::<SeriesName, _>(..name).rev().take(SIBLINGS_ASKED).filter_map(alike);
-        let after = self.names.range::<SeriesName, _>(name..).take(SIBLINGS_ASKED).filter_map(alike);
-        let mut siblings: Vec<&Series> = before.chain(after).collect();
-        siblings.sort_by_key(|sibling| sibling.admitted);
-        siblings.iter().rev().find_map(|sibling| detector.prior(sibling.detector.as_ref()?))
     }
 
     fn apply_forgotten(&mut self, name: &SeriesName, now: Timestamp) {
@@ -352,9 +335,6 @@ impl Knowledge {
         self.general.goes_on = cycle.goes_on;
     }
 }
-
-/// Series before and after a new one, by name, that are looked at for what they say of it.
-const SIBLINGS_ASKED: usize = 8;
 
 /// Signals a loop may have waiting for the next cycle.
 const HEARD_MAX: usize = 4096;

@@ -622,7 +622,7 @@ impl Series {
     }
 }
 
-/// As it is stored: UTC, which is what was before zones could be named, is empty.
+/// As it is stored: UTC, which is what was before zones could be named, is none.
 fn zone_of(settings: &Settings) -> Option<Box<Box<str>>> {
     settings.reckoning.zone.offsets().map(|offsets| Box::new(offsets.zone().into()))
 }

@@ -140,7 +140,7 @@ fn threshold(
         sensitivity,
         confidence: import.confidence.unwrap_or(knowledge.config().learning.confidence_min),
         strategy: IMPORTED,
-        reasoning: reasoning(import.reasoning.as_deref()).as_str().into(),
+        reasoning: reasoning(import.reasoning.as_deref()).into(),
         supporting: Supporting {
             statistics,
             trend: Trend::Unknown,
