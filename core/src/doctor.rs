@@ -190,6 +190,7 @@ fn one(
         literal: literals[at],
         for_ms,
         pages: case.budget * weeks,
+        judged: said.len(),
     };
     let (best, present) = search.best();
     if present.tally.ordinary <= search.pages {

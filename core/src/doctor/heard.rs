@@ -1,4 +1,5 @@
-//! What people said of pages, laid over what was guessed: it overrides the guess, and shifts that of episodes alike.
+//! What people said of pages, laid over what was guessed: it overrides the guess, and shifts that of the rule's other episodes, most of
+//! all of those alike.
 
 use super::episode::{Episode, Features};
 use super::search::WORTH_SAID;
@@ -9,6 +10,8 @@ use crate::time::Timestamp;
 
 /// How many verdicts on episodes just alike weigh as much as the guess.
 const GUESS: f64 = 4.0;
+/// How far rules differ in how often what looks serious is: a standard deviation, in odds.
+const SHIFT: f64 = 2.0;
 
 /// Sets what was judged, and moves what is like it.
 pub fn hear(episodes: &mut Vec<Episode>, watched: &Watched, range: &Range, said: &[Said]) {
@@ -16,6 +19,7 @@ pub fn hear(episodes: &mut Vec<Episode>, watched: &Watched, range: &Range, said:
         return;
     }
     let mut judged: Vec<(Features, bool)> = Vec::new();
+    let mut guessed: Vec<(f64, bool)> = Vec::new();
     let mut known = vec![false; episodes.len()];
     let at = |evaluation: usize| range.start.millis() + evaluation as i64 * watched.step_ms;
     for (episode, known) in episodes.iter_mut().zip(&mut known) {
@@ -32,12 +36,15 @@ pub fn hear(episodes: &mut Vec<Episode>, watched: &Watched, range: &Range, said:
         let mattered = verdicts.contains(&true);
         *known = true;
         judged.push((episode.features, mattered));
+        guessed.push((episode.serious, mattered));
         episode.serious = f64::from(u8::from(mattered));
         if mattered {
             episode.worth = WORTH_SAID;
         }
     }
+    let shift = shift(&guessed);
     for (episode, _) in episodes.iter_mut().zip(&known).filter(|(_, known)| !**known) {
+        episode.serious = shifted(episode.serious, shift);
         let (mut weight, mut mattered) = (GUESS, GUESS * episode.serious);
         for (features, true_one) in &judged {
             let alike = alike(features, &episode.features);
@@ -47,6 +54,27 @@ pub fn hear(episodes: &mut Vec<Episode>, watched: &Watched, range: &Range, said:
         episode.serious = mattered / weight;
     }
     overlooked(episodes, watched, range, said);
+}
+
+/// By how much odds are to be shifted for guesses to be right about what was judged: the mode after a normal prior (a random
+/// intercept; Newton's method on its one dimension).
+fn shift(guessed: &[(f64, bool)]) -> f64 {
+    let mut shift = 0.0;
+    for _ in 0..20 {
+        let (mut slope, mut bend) = (-shift / SHIFT.powi(2), -1.0 / SHIFT.powi(2));
+        for (guess, mattered) in guessed {
+            let now = shifted(*guess, shift);
+            slope += f64::from(u8::from(*mattered)) - now;
+            bend -= now * (1.0 - now);
+        }
+        shift -= (slope / bend).clamp(-1.0, 1.0);
+    }
+    shift
+}
+
+fn shifted(probability: f64, odds: f64) -> f64 {
+    let probability = probability.clamp(1e-6, 1.0 - 1e-6);
+    1.0 / (1.0 + (1.0 / probability - 1.0) * (-odds).exp())
 }
 
 /// What mattered and looked like nothing is an episode all the same.
@@ -85,4 +113,26 @@ fn alike(a: &Features, b: &Features) -> f64 {
         ((1.0 + a.alike) / (1.0 + b.alike)).ln() / 0.4,
     ];
     (-0.5 * parts.iter().map(|part| part * part).sum::<f64>()).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odds_shift_as_far_as_guesses_were_wrong_and_words_are_many() {
+        let said = |guess: f64, mattered: usize, not: usize| {
+            shift(&[vec![(guess, true); mattered], vec![(guess, false); not]].concat())
+        };
+        assert_eq!(shift(&[]), 0.0);
+        assert!(said(0.25, 5, 15).abs() < 1e-9, "a guess that was right stays");
+        let (few, many) = (shifted(0.5, said(0.5, 0, 3)), shifted(0.5, said(0.5, 0, 30)));
+        assert!(0.5 > few && few > many && many > 0.0, "{few} {many}");
+        assert!(shifted(0.5, said(0.5, 3, 0)) > 0.5);
+        // What is certain stays so, and nothing is ever lost on the way.
+        for guess in [0.0, 0.02, 1.0] {
+            assert!((shifted(guess, -3.0) <= guess.max(1e-6)) && shifted(guess, 0.0).is_finite());
+        }
+        assert!(said(1.0, 0, 500).is_finite() && said(0.0, 500, 0).is_finite());
+    }
 }

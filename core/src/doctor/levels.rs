@@ -29,6 +29,7 @@ pub fn per_series(search: &Search<'_>, joint: &Choice) -> Vec<SeriesLiteral> {
             literal: joint.literal,
             for_ms: joint.for_ms,
             pages: search.pages / traces.len() as f64,
+            judged: search.judged,
             limits: search.limits,
         };
         let (best, _) = alone.best_for(joint.for_ms);

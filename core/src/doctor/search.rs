@@ -24,6 +24,9 @@ const SERIOUS: f64 = 0.3;
 /// Prices of a page about nothing: the first one, and the others in turn where pages are still so many times the budget.
 const PRICES: [f64; 3] = [0.15, 0.3, 0.6];
 const FAR: f64 = 10.0;
+/// The same where people said so often or oftener what a rule's pages were about: what looks serious is known to be, or not to be.
+const FAR_JUDGED: f64 = 8.0;
+const JUDGED: usize = 5;
 /// A change leaves at most this part of the pages about nothing: one that does less is not worth anybody's time.
 const LEFT_MOST: f64 = 0.5;
 /// Where more is worse a literal comes down to this part of itself at most, and goes up as far where less is: somebody chose it.
@@ -84,6 +87,8 @@ pub struct Search<'a> {
     pub for_ms: i64,
     /// Ordinary pages that the whole history may have.
     pub pages: f64,
+    /// How often people said what its pages were about.
+    pub judged: usize,
 }
 
 /// An episode that probably mattered: the highest level that each duration would have told of it at.
@@ -168,8 +173,9 @@ impl Search<'_> {
         let left_most = self.pages.max(LEFT_MOST * present.tally.ordinary);
         let keeping = tallies.iter().flatten().filter(|tally| tally.heard >= present.tally.heard);
         let asked_most = keeping.map(|tally| tally.ordinary).fold(f64::INFINITY, f64::min).max(left_most);
+        let far = self.pages * if self.judged < JUDGED { FAR } else { FAR_JUDGED };
         // To tell of more than anybody asked for may cost so much and no more.
-        let unasked_most = left_most.min(self.pages * FAR);
+        let unasked_most = left_most.min(far);
         let mut best = present;
         for price in PRICES {
             let worth: Vec<Vec<f64>> = literals
@@ -194,7 +200,7 @@ impl Search<'_> {
             let best_pair = pairs.filter(allowed).max_by(|a, b| worth[a.0][a.1].total_cmp(&worth[b.0][b.1]));
             let Some((i, j)) = best_pair else { break };
             best = Choice { literal: literals[i], for_ms: holds[j], tally: tallies[i][j] };
-            if best.tally.ordinary <= self.pages * FAR {
+            if best.tally.ordinary <= far {
                 break;
             }
         }
