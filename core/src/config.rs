@@ -311,7 +311,7 @@ pub struct Rollout {
     /// How long a share of the series is served it.
     pub canary: Span,
     /// How long the one before reads along once all are served the new one; and how long nothing is tried out after something
-    /// was taken back.
+    /// was taken back, twice as long each further time in a row, up to sixteen times.
     pub watch: Span,
     /// The share of the series that comes first: by their labels, always the same ones.
     pub share: Ratio,

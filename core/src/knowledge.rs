@@ -677,6 +677,7 @@ impl Knowledge {
         }
         shards.iter_mut().flat_map(Shard::iter_to_derive).for_each(|series| series.share_settings(settings));
         self.share_budget();
+        self.set_all_arms();
         let Knowledge { config, general, .. } = self;
         general.signals.resize(config.feedback.signal_history);
         general.actions.resize(config.feedback.action_history);

@@ -10,6 +10,7 @@ mod release;
 
 pub(crate) use decide::new;
 pub use decide::{Evidence, NotMoved, Order, decided, evidence, kept, ordered};
+pub(crate) use release::Arms;
 pub use release::{Release, Trial};
 
 use crate::knowledge::Knowledge;
@@ -22,6 +23,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Steps of a rule that are remembered; the journal has the older ones.
 const STEPS_KEPT: usize = 20;
+
+/// What is taken back again and again rests sixteen times as long in the end: half a month, of days.
+const REST_DOUBLED_MOST: usize = 4;
 
 /// An alert rule elsewhere whose thresholds are learned here.
 #[derive(Clone, PartialEq, Debug)]
@@ -73,6 +77,14 @@ impl Rule {
         match self.direction {
             Direction::Upper => pair.1,
             Direction::Lower => pair.0,
+        }
+    }
+
+    /// Of two bounds the one that pages less.
+    fn wider(&self, one: f64, other: f64) -> f64 {
+        match self.direction {
+            Direction::Upper => one.max(other),
+            Direction::Lower => one.min(other),
         }
     }
 
@@ -192,10 +204,15 @@ impl Rollout {
         self.steps.back().is_some_and(|made| matches!(made.step, Step::Shadow | Step::Refused | Step::RolledBack))
     }
 
-    /// When something that was tried out was taken back last for what it did, if it was the last that was tried.
-    fn refused_at(&self) -> Option<Timestamp> {
-        let last = self.steps.back().filter(|last| last.evidence.is_some())?;
-        matches!(last.step, Step::Refused | Step::RolledBack).then_some(last.at)
+    /// Until when nothing is tried out, where what was tried out last was taken back for what it did: for `watch`, and twice as long
+    /// each further time in a row.
+    fn rests_until(&self, watch: Span) -> Option<Timestamp> {
+        let taken_back = |made: &&Made| matches!(made.step, Step::Refused | Step::RolledBack);
+        let last = self.steps.back().filter(taken_back).filter(|made| made.evidence.is_some())?;
+        let ended = self.steps.iter().rev().filter(|made| !made.step.goes_on());
+        let in_a_row = ended.take_while(|made| taken_back(made) && made.evidence.is_some()).count();
+        let times = 1 << (in_a_row - 1).min(REST_DOUBLED_MOST);
+        Some(last.at + Span::from_millis(watch.millis().saturating_mul(times)))
     }
 }
 
@@ -209,13 +226,41 @@ pub fn served(knowledge: &Knowledge, now: Timestamp) -> Vec<(&Rule, BTreeMap<Vec
             // What the engine itself has withdrawn it does not serve either.
             let Some(threshold) = release.served.as_ref().filter(|_| series.in_force().is_some()) else { continue };
             let Some(bound) = rule.bound(threshold, now, series.occasions(now).holiday) else { continue };
-            let wider: fn(f64, f64) -> f64 = match rule.direction {
-                Direction::Upper => f64::max,
-                Direction::Lower => f64::min,
-            };
             let of_rule = all.entry(&rule.name).or_default();
-            of_rule.entry(rule.key(series.name())).and_modify(|known| *known = wider(*known, bound)).or_insert(bound);
+            of_rule
+                .entry(rule.key(series.name()))
+                .and_modify(|known| *known = rule.wider(*known, bound))
+                .or_insert(bound);
         }
     }
     rules.iter().map(|rule| (rule.as_ref(), all.remove(rule.name.as_str()).unwrap_or_default())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_back_again_and_again_is_tried_out_ever_more_rarely() {
+        let (day, hour) = (Span::hours(24), |hour: u64| Timestamp::EPOCH + Span::hours(hour));
+        let mut rollout = Rollout::default();
+        let mut make = |id: u64, step: Step, at: u64, shown: bool| {
+            let evidence = shown.then(Evidence::default);
+            rollout.make(id, Made { step, at: hour(at), because: String::new(), evidence }, None);
+            rollout.rests_until(day)
+        };
+        assert_eq!(make(1, Step::Shadow, 0, false), None);
+        for (id, days) in
+            [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 16), (7, 16), (8, 16), (9, 16), (10, 16), (11, 16)]
+        {
+            assert_eq!(make(id, Step::Refused, 10 * id, true), Some(hour(10 * id + 24 * days)), "the {id}. time");
+            assert_eq!(make(id + 1, Step::Shadow, 10 * id + 1, false), None);
+        }
+        // What is kept ends the row, and what ended for no fault of its own rests not at all.
+        assert_eq!(make(12, Step::Kept, 200, true), None);
+        assert_eq!(make(13, Step::Shadow, 201, false), None);
+        assert_eq!(make(13, Step::RolledBack, 202, true), Some(hour(202 + 24)));
+        assert_eq!(make(14, Step::Shadow, 300, false), None);
+        assert_eq!(make(14, Step::Refused, 301, false), None);
+    }
 }

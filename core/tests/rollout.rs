@@ -149,6 +149,80 @@ fn a_threshold_reads_along_then_some_are_served_it_then_all_and_then_it_is_kept(
     assert_eq!((rollout.id >= 1, rollout.steps[0].step), (true, Step::Shadow));
 }
 
+/// Two jobs, each with a series around 100 and one around 200, of which a rule by job is served what is still tried out.
+fn two_levels_served() -> (World, Vec<SeriesId>) {
+    let mut config = with(Rule { by: vec!["job".to_owned()], ..rule(500.0) }, by_bounds());
+    (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
+    let mut world = World::new(config);
+    let level = |job: &str, host: &str| format!("load{{host=\"{host}\",job=\"{job}\"}}");
+    let all = ["a", "b"].map(|job| ["low", "high"].map(|host| level(job, host)));
+    let ids: Vec<SeriesId> = all.iter().flatten().map(|name| world.intern(name)).collect();
+    for _ in 0..60 {
+        if names(&world).last() == Some(&Step::Active) {
+            break;
+        }
+        two_levels_for(&mut world, &ids, Span::minutes(10));
+    }
+    assert_eq!(names(&world).last(), Some(&Step::Active), "{:?}", steps(&world));
+    let served = served(&world);
+    assert!(served.len() == 2 && served.values().all(|bound| *bound > 200.0), "the widest of each: {served:?}");
+    (world, ids)
+}
+
+fn two_levels_for(world: &mut World, ids: &[SeriesId], span: Span) {
+    let until = world.now + span;
+    while world.now < until {
+        for (n, id) in ids.iter().enumerate() {
+            let value = 100.0 + 100.0 * (n % 2) as f64 + world.bell();
+            world.sample(*id, value);
+        }
+    }
+}
+
+/// Bursts to 150, every two hours of a day.
+fn bursts(world: &mut World, ids: &[SeriesId]) {
+    for _ in 0..12 {
+        ids.iter().step_by(2).for_each(|id| world.sample(*id, 150.0));
+        two_levels_for(world, ids, Span::hours(2));
+    }
+}
+
+#[test]
+fn series_with_the_same_labels_are_tried_out_by_what_the_rule_is_served_of_all_of_them() {
+    let (mut world, ids) = two_levels_served();
+    // Read again it is the same trial.
+    let parts = world.engine.snapshot();
+    let config = world.engine.knowledge().config().clone();
+    world.engine = Engine::restore(config, Methods::built_in(), 3, &parts, world.now).expect("its own snapshot");
+    let ids: Vec<SeriesId> = ids
+        .iter()
+        .zip(["a", "a", "b", "b"])
+        .zip(["low", "high", "low", "high"])
+        .map(|((_, job), host)| world.intern(&format!("load{{host=\"{host}\",job=\"{job}\"}}")))
+        .collect();
+    // Far beyond what its own series does, and under what the rule compares with.
+    bursts(&mut world, &ids);
+    two_levels_for(&mut world, &ids, Span::hours(1));
+    let made = steps(&world);
+    assert!(made.iter().any(|(step, _)| *step == Step::Kept), "{made:?}");
+    assert!(made.iter().all(|(step, _)| *step != Step::RolledBack), "{made:?}");
+}
+
+#[test]
+fn once_the_wider_of_two_leaves_the_other_is_tried_out_by_its_own() {
+    let (mut world, ids) = two_levels_served();
+    world.reconfigure(|config| config.limits.series_ttl = Span::hours(1));
+    let low: Vec<SeriesId> = ids.iter().step_by(2).copied().collect();
+    ordinary_for(&mut world, &low, Span::hours(2));
+    assert!(served(&world).values().all(|bound| *bound < 150.0), "{:?}", served(&world));
+    for _ in 0..8 {
+        low.iter().for_each(|id| world.sample(*id, 150.0));
+        ordinary_for(&mut world, &low, Span::hours(2));
+    }
+    let made = steps(&world);
+    assert!(made.iter().any(|(step, _)| *step == Step::RolledBack), "{made:?}");
+}
+
 /// Thresholds of all series as somebody else has them.
 fn import(world: &mut World, alert: f64) {
     for n in 0..8 {

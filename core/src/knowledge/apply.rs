@@ -167,9 +167,11 @@ impl Knowledge {
     fn apply_forgotten(&mut self, name: &SeriesName, now: Timestamp) {
         if let Some(id) = self.names.remove(name) {
             let series = self.shards[usize::from(id.shard)].remove(id);
+            let shared: Vec<String> = series.iter().flat_map(|series| series.shares_arms()).collect();
             if let Some(part) = series.and_then(|series| series.part) {
                 self.histograms.unregister(*part);
             }
+            shared.iter().for_each(|rule| self.set_arms_of(rule));
             self.general.proposals.begins_anew(name, Settled::Returned, now);
             self.general.forgotten += 1;
         }

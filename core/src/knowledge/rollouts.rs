@@ -2,9 +2,10 @@
 
 use super::series::Series;
 use super::{Knowledge, SeriesId};
-use crate::rollout::{Rollout, Step};
+use crate::rollout::{Arms, Rollout, Step};
 use crate::series::SeriesName;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 impl Knowledge {
     /// What became of the thresholds of each rule, by its name; of some that are configured no longer, too.
@@ -18,34 +19,88 @@ impl Knowledge {
         let configured = self.config.rules.iter().find(|one| one.name == rule);
         // It was configured otherwise then: the step was another comparison's, and what was served before it had ended with that.
         let of_other = compares.is_some_and(|compares| configured.is_some_and(|rule| rule.compares() != compares));
-        let first = match (to, configured) {
+        // While nothing is tried out there is nothing to take back but what was kept.
+        let kept = to == Step::RolledBack && self.rollouts().get(rule).is_none_or(|rollout| rollout.now().is_none());
+        let ids = self.of_rule(rule);
+        let meant = match (to, configured) {
+            (Step::Shadow, _) => self.keys(&ids, Series::has_news),
             (Step::Canary, Some(rule)) => {
-                let in_trial = |series: &&Series| {
-                    series.releases().any(|(one, release)| one.name == rule.name && release.trial.is_some())
-                };
-                let keys = self.series().filter(in_trial).map(|series| rule.key(series.name())).collect();
-                rule.first(&keys, share)
+                rule.first(&self.keys(&ids, |series, at| series.release(at).trial.is_some()), share)
             }
             _ => BTreeSet::new(),
         };
-        // While nothing is tried out there is nothing to take back but what was kept.
-        let kept = to == Step::RolledBack && self.rollouts().get(rule).is_none_or(|rollout| rollout.now().is_none());
-        let named = |series: &Series| series.settings.rules.iter().position(|one| one.name == rule);
-        let ids: Vec<SeriesId> = self.names.values().copied().collect();
-        for id in ids {
-            if let Some(at) = self.get(id).and_then(named)
-                && let Some(series) = self.get_mut(id)
-            {
-                if of_other {
-                    series.release_anew(at);
-                } else if kept {
-                    series.take_back_kept(at);
-                } else {
-                    let is_first = first.contains(&series.settings.rules[at].key(series.name()));
-                    series.move_on(at, to, is_first);
+        let mut begun = Vec::new();
+        for &(id, at) in &ids {
+            let Some(series) = self.get_mut(id) else { continue };
+            if of_other {
+                series.release_anew(at);
+            } else if kept {
+                series.take_back_kept(at);
+            } else {
+                let had = series.release(at).trial.is_some();
+                let is_meant = !meant.is_empty() && meant.contains(&series.key(at));
+                series.move_on(at, to, is_meant);
+                if !had && series.release(at).trial.is_some() {
+                    begun.push((id, at));
                 }
             }
         }
+        self.set_arms(&ids);
+        for (id, at) in begun {
+            if let Some(series) = self.get_mut(id) {
+                series.look_back(at);
+            }
+        }
+    }
+
+    /// The series of a rule, each with the place of the rule among its own.
+    fn of_rule(&self, rule: &str) -> Vec<(SeriesId, usize)> {
+        let place = |series: &Series| series.settings.rules.iter().position(|one| one.name == rule);
+        self.names.values().filter_map(|&id| Some((id, place(self.get(id)?)?))).collect()
+    }
+
+    /// The labels of those of which that is so.
+    fn keys(&self, ids: &[(SeriesId, usize)], is_so: impl Fn(&Series, usize) -> bool) -> BTreeSet<Vec<String>> {
+        let known = ids.iter().filter_map(|&(id, at)| Some((self.get(id)?, at)));
+        known.filter(|(series, at)| is_so(series, *at)).map(|(series, at)| series.key(at)).collect()
+    }
+
+    /// Tells each trial what the rule is served of the other series with the same labels.
+    fn set_arms(&mut self, ids: &[(SeriesId, usize)]) {
+        let mut by_key: BTreeMap<Vec<String>, (Arms, Vec<(SeriesId, usize)>)> = BTreeMap::new();
+        for &(id, at) in ids {
+            let Some(series) = self.get(id) else { continue };
+            let release = &series.release(at);
+            let (before, proposed) = release.arms();
+            if proposed.is_none() && before.is_none() {
+                continue;
+            }
+            let (arms, members) = by_key.entry(series.key(at)).or_default();
+            arms.before.extend(before.cloned());
+            arms.proposed.extend(proposed.cloned());
+            members.push((id, at));
+        }
+        for (arms, members) in by_key.into_values() {
+            let arms = (members.len() > 1).then(|| Arc::new(arms));
+            for (id, at) in members {
+                if let Some(series) = self.get_mut(id).filter(|series| series.release(at).trial.is_some()) {
+                    series.set_arms(at, arms.clone());
+                }
+            }
+        }
+    }
+
+    /// The same of all rules.
+    pub(super) fn set_all_arms(&mut self) {
+        let rules: Vec<String> = self.config.rules.iter().map(|rule| rule.name.clone()).collect();
+        for rule in rules {
+            self.set_arms_of(&rule);
+        }
+    }
+
+    pub(super) fn set_arms_of(&mut self, rule: &str) {
+        let ids = self.of_rule(rule);
+        self.set_arms(&ids);
     }
 
     /// Serves a rule what these series have learned, at once.
@@ -57,5 +112,6 @@ impl Knowledge {
                 series.release_now(at);
             }
         }
+        self.set_arms_of(rule);
     }
 }

@@ -166,7 +166,7 @@ fn of_rule(knowledge: &Knowledge, rule: &Rule, members: &[Member<'_>], now: Time
         return events;
     }
     // What did worse in another comparison may do well in this one.
-    let rests = of_other.is_none() && rollout.refused_at().is_some_and(|at| now.since(at) < settings.watch);
+    let rests = of_other.is_none() && rollout.rests_until(settings.watch).is_some_and(|until| now < until);
     if rests {
         return events;
     }

@@ -40,11 +40,22 @@ pub(crate) struct BeforeKept {
     threshold: Option<Arc<Threshold>>,
 }
 
+/// What a rule is served of all series that have the same values of its labels, before and if it gets what is tried out: it
+/// compares each of them with the widest.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Arms {
+    pub before: Vec<Arc<Threshold>>,
+    pub proposed: Vec<Arc<Threshold>>,
+}
+
 /// Two thresholds that read the same samples.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Trial {
     pub before: Option<Arc<Threshold>>,
     pub proposed: Arc<Threshold>,
+    /// None: no other series has the same values of the rule's labels. It follows from what those are served, and stands in no snapshot.
+    #[serde(skip)]
+    arms: Option<Arc<Arms>>,
     /// What each would have paged for: the proposed one is the learned arm, the one before the static one.
     watch: Watch,
     /// Since when samples lie beyond each, by [`Arm`].
@@ -56,6 +67,29 @@ impl Trial {
         &self.watch.book
     }
 
+    /// Reads what is held, oldest first, as if it came now: the last samples of it.
+    pub(crate) fn read(
+        &mut self,
+        rule: &Rule,
+        held: impl DoubleEndedIterator<Item = (Timestamp, f64)>,
+        holiday: impl Fn(Timestamp) -> bool,
+    ) {
+        let mut last: Vec<(Timestamp, f64)> = held.rev().take(READ_BEFORE).collect();
+        last.reverse();
+        for (at, value) in last {
+            self.see(rule, at, value, holiday(at));
+        }
+    }
+
+    pub(crate) fn set_arms(&mut self, arms: Option<Arc<Arms>>) {
+        self.arms = arms;
+    }
+
+    /// Whether other series are in it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.arms.is_some()
+    }
+
     pub(crate) fn book_mut(&mut self) -> &mut Book {
         &mut self.watch.book
     }
@@ -65,15 +99,21 @@ impl Trial {
         if !self.watch.goes_to(at, rule.hold, &Arm::ALL) {
             self.beyond_since = [None; 2];
         }
-        // By the threshold, or where there is none by the literal. One that has no bound on this side pages for nothing.
-        let bound = |threshold: &Threshold| rule.bound(threshold, at, holiday);
-        let bounds = [
-            (Arm::Learned, bound(&self.proposed)),
-            (Arm::Static, self.before.as_deref().map_or(Some(rule.literal), bound)),
-        ];
+        // Where it finds no threshold, or one without a bound on its side, it compares with its literal.
+        let widest = |thresholds: &[Arc<Threshold>]| {
+            let bounds = thresholds.iter().filter_map(|threshold| rule.bound(threshold, at, holiday));
+            bounds.reduce(|one, other| rule.wider(one, other)).unwrap_or(rule.literal)
+        };
+        let bounds = match &self.arms {
+            Some(arms) => [(Arm::Learned, widest(&arms.proposed)), (Arm::Static, widest(&arms.before))],
+            None => {
+                let before = self.before.as_ref().map_or(&[][..], std::slice::from_ref);
+                [(Arm::Learned, widest(std::slice::from_ref(&self.proposed))), (Arm::Static, widest(before))]
+            }
+        };
         let fires = bounds.map(|(arm, bound)| {
             let since = &mut self.beyond_since[arm as usize];
-            *since = match bound.is_some_and(|bound| rule.is_beyond(value, bound)) {
+            *since = match rule.is_beyond(value, bound) {
                 true => since.or(Some(at)),
                 false => None,
             };
@@ -126,26 +166,19 @@ impl Release {
         old.len() != new.len() || old.iter().zip(&new).any(moved)
     }
 
-    /// Lets a threshold read along, beginning with the samples that are held: `held`, oldest first.
-    pub(crate) fn begin(
-        &mut self,
-        rule: &Rule,
-        proposed: Arc<Threshold>,
-        held: impl DoubleEndedIterator<Item = (Timestamp, f64)>,
-        holiday: impl Fn(Timestamp) -> bool,
-    ) {
-        let mut trial = Trial {
-            before: self.served.clone(),
-            proposed,
-            watch: Watch::new(Book::keeping(EPISODES_KEPT)),
-            beyond_since: [None; 2],
-        };
-        let mut last: Vec<(Timestamp, f64)> = held.rev().take(READ_BEFORE).collect();
-        last.reverse();
-        for (at, value) in last {
-            trial.see(rule, at, value, holiday(at));
+    /// Lets a threshold read along.
+    pub(crate) fn begin(&mut self, proposed: Arc<Threshold>) {
+        let watch = Watch::new(Book::keeping(EPISODES_KEPT));
+        let before = self.served.clone();
+        self.trial = Some(Box::new(Trial { before, proposed, arms: None, watch, beyond_since: [None; 2] }));
+    }
+
+    /// What the rule is served of this series: before, and if it gets what is tried out.
+    pub(crate) fn arms(&self) -> (Option<&Arc<Threshold>>, Option<&Arc<Threshold>>) {
+        match self.trial.as_deref() {
+            Some(trial) => (trial.before.as_ref(), Some(&trial.proposed)),
+            None => (self.served.as_ref(), self.served.as_ref()),
         }
-        self.trial = Some(Box::new(trial));
     }
 
     /// Serves what is tried out.

@@ -16,8 +16,9 @@ A rule of `rules` in the configuration is served no new threshold before that sh
 reads along: first what is held of the past, then what comes. In canary a share of the rule's series is served it; once active
 all are, and the one before reads along, until it is kept. Where the new one pages on more occasions than `rollout.more`
 allows beside what the one before would have paged for, or misses something that a verdict says mattered and of which the one
-before told, it is taken back by itself, and nothing is tried out for `rollout.watch`. What was kept is taken back by `roll-back`
-alone, while nothing is tried out: what was served before it is served again, or the literal. A person's word is no trial: where a
+before told, it is taken back by itself, and nothing is tried out for `rollout.watch`; twice as long each further time in a row, up
+to sixteen times. Where a rule's labels `by` tell several series apart no further, all of them are tried out together, by the widest
+of their thresholds: that is what the rule is served. What was kept is taken back by `roll-back` alone, while nothing is tried out: what was served before it is served again, or the literal. A person's word is no trial: where a
 series is served already, what was learned of it since a verdict is served at once, and a trial goes on with it. How long each step takes: `rollout` in the configuration.")]
 pub struct RolloutsArgs {
     #[command(subcommand)]

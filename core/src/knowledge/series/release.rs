@@ -1,7 +1,7 @@
 //! What alert rules elsewhere are served of one series, and what is tried out for them.
 
 use super::Series;
-use crate::rollout::{Release, Rule, Step, new};
+use crate::rollout::{Arms, Release, Rule, Step, Trial, new};
 use crate::time::{Span, Timestamp};
 use std::sync::Arc;
 
@@ -68,26 +68,61 @@ impl Series {
         release.verdicts = self.verdicts;
     }
 
-    /// Does what a step of this rule says; `is_first`: whether it is among the share that comes first.
-    pub(crate) fn move_on(&mut self, at: usize, to: Step, is_first: bool) {
+    /// What its rule at this place is served of it.
+    pub(crate) fn release(&self, at: usize) -> &Release {
+        &self.releases[at]
+    }
+
+    /// The values of that rule's labels.
+    pub(crate) fn key(&self, at: usize) -> Vec<String> {
+        self.settings.rules[at].key(&self.name)
+    }
+
+    /// Whether something new may be tried out for a rule, or is.
+    pub(crate) fn has_news(&self, at: usize) -> bool {
+        let release = &self.releases[at];
+        release.trial.is_some() || new(self, &self.settings.rules[at], release, false).is_some()
+    }
+
+    /// Lets a trial that began just now read what is held, and hear what was said of that time already.
+    pub(crate) fn look_back(&mut self, at: usize) {
+        let rule = Arc::clone(&self.settings.rules[at]);
+        let Some(mut trial) = self.releases[at].trial.take() else { return };
+        let held = self.window.iter().filter(|(at, _)| !self.occasions(*at).silent);
+        trial.read(&rule, held, |at| self.occasions(at).holiday);
+        for (verdict, begun) in self.words() {
+            trial.book_mut().hear(verdict, begun, begun + Span::from_millis(1));
+        }
+        self.releases[at].trial = Some(trial);
+    }
+
+    /// The rules in whose trials other series are compared with what it is served.
+    pub(crate) fn shares_arms(&self) -> Vec<String> {
+        let shared = |(_, release): &(&Rule, &Release)| release.trial.as_deref().is_some_and(Trial::is_shared);
+        self.releases().filter(shared).map(|(rule, _)| rule.name.clone()).collect()
+    }
+
+    pub(crate) fn set_arms(&mut self, at: usize, arms: Option<Arc<Arms>>) {
+        if let Some(trial) = &mut self.releases[at].trial {
+            trial.set_arms(arms);
+        }
+    }
+
+    /// Does what a step of this rule says; `is_meant`: whether it has labels that a shadow or a canary is about.
+    pub(crate) fn move_on(&mut self, at: usize, to: Step, is_meant: bool) {
         let rule = Arc::clone(&self.settings.rules[at]);
         let mut release = std::mem::take(&mut self.releases[at]);
         match to {
             Step::Shadow => {
+                // With it reads what has the same labels and is served already: the rule has one bound for all of them.
                 if release.trial.is_none()
-                    && let Some(proposed) = new(self, &rule, &release, false).cloned()
+                    && is_meant
+                    && let Some(proposed) = new(self, &rule, &release, false).or(release.served.as_ref()).cloned()
                 {
-                    let held = self.window.iter().filter(|(at, _)| !self.occasions(*at).silent);
-                    release.begin(&rule, proposed, held, |at| self.occasions(at).holiday);
-                    // What was said of that time already.
-                    if let Some(trial) = &mut release.trial {
-                        for (verdict, begun) in self.words() {
-                            trial.book_mut().hear(verdict, begun, begun + Span::from_millis(1));
-                        }
-                    }
+                    release.begin(proposed);
                 }
             }
-            Step::Canary if is_first => release.serve(self.verdicts),
+            Step::Canary if is_meant => release.serve(self.verdicts),
             Step::Active => release.serve(self.verdicts),
             Step::Canary => {}
             Step::Kept => release.keep(),
