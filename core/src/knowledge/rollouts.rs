@@ -7,6 +7,9 @@ use crate::series::SeriesName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// A series of a rule, and the place of the rule among its own.
+type Member = (SeriesId, usize);
+
 impl Knowledge {
     /// What became of the thresholds of each rule, by its name; of some that are configured no longer, too.
     pub fn rollouts(&self) -> &BTreeMap<String, Rollout> {
@@ -53,21 +56,20 @@ impl Knowledge {
         }
     }
 
-    /// The series of a rule, each with the place of the rule among its own.
-    fn of_rule(&self, rule: &str) -> Vec<(SeriesId, usize)> {
+    fn of_rule(&self, rule: &str) -> Vec<Member> {
         let place = |series: &Series| series.settings.rules.iter().position(|one| one.name == rule);
         self.names.values().filter_map(|&id| Some((id, place(self.get(id)?)?))).collect()
     }
 
     /// The labels of those of which that is so.
-    fn keys(&self, ids: &[(SeriesId, usize)], is_so: impl Fn(&Series, usize) -> bool) -> BTreeSet<Vec<String>> {
+    fn keys(&self, ids: &[Member], is_so: impl Fn(&Series, usize) -> bool) -> BTreeSet<Vec<String>> {
         let known = ids.iter().filter_map(|&(id, at)| Some((self.get(id)?, at)));
         known.filter(|(series, at)| is_so(series, *at)).map(|(series, at)| series.key(at)).collect()
     }
 
     /// Tells each trial what the rule is served of the other series with the same labels.
-    fn set_arms(&mut self, ids: &[(SeriesId, usize)]) {
-        let mut by_key: BTreeMap<Vec<String>, (Arms, Vec<(SeriesId, usize)>)> = BTreeMap::new();
+    fn set_arms(&mut self, ids: &[Member]) {
+        let mut by_key: BTreeMap<Vec<String>, (Arms, Vec<Member>)> = BTreeMap::new();
         for &(id, at) in ids {
             let Some(series) = self.get(id) else { continue };
             let release = &series.release(at);

@@ -107,7 +107,7 @@ impl Trial {
         let bounds = match &self.arms {
             Some(arms) => [(Arm::Learned, widest(&arms.proposed)), (Arm::Static, widest(&arms.before))],
             None => {
-                let before = self.before.as_ref().map_or(&[][..], std::slice::from_ref);
+                let before = self.before.as_slice();
                 [(Arm::Learned, widest(std::slice::from_ref(&self.proposed))), (Arm::Static, widest(before))]
             }
         };
