@@ -88,6 +88,11 @@ impl Rule {
         }
     }
 
+    /// The other one of them.
+    fn narrower(&self, one: f64, other: f64) -> f64 {
+        if self.wider(one, other) == one { other } else { one }
+    }
+
     fn is_beyond(&self, value: f64, bound: f64) -> bool {
         match (self.direction, self.inclusive) {
             (Direction::Upper, false) => value > bound,

@@ -13,13 +13,25 @@ const GUESS: f64 = 4.0;
 /// How far rules differ in how often what looks serious is: a standard deviation, in odds.
 const SHIFT: f64 = 2.0;
 
+/// An episode of which people said something, and what was guessed of it before.
+struct Judged {
+    features: Features,
+    guess: f64,
+    mattered: bool,
+}
+
+impl Judged {
+    fn truth(&self) -> f64 {
+        f64::from(u8::from(self.mattered))
+    }
+}
+
 /// Sets what was judged, and moves what is like it.
 pub fn hear(episodes: &mut Vec<Episode>, watched: &Watched, range: &Range, said: &[Said]) {
     if said.is_empty() {
         return;
     }
-    let mut judged: Vec<(Features, bool)> = Vec::new();
-    let mut guessed: Vec<(f64, bool)> = Vec::new();
+    let mut judged: Vec<Judged> = Vec::new();
     let mut known = vec![false; episodes.len()];
     let at = |evaluation: usize| range.start.millis() + evaluation as i64 * watched.step_ms;
     for (episode, known) in episodes.iter_mut().zip(&mut known) {
@@ -35,21 +47,20 @@ pub fn hear(episodes: &mut Vec<Episode>, watched: &Watched, range: &Range, said:
         // One page that mattered makes the whole of it matter.
         let mattered = verdicts.contains(&true);
         *known = true;
-        judged.push((episode.features, mattered));
-        guessed.push((episode.serious, mattered));
+        judged.push(Judged { features: episode.features, guess: episode.serious, mattered });
         episode.serious = f64::from(u8::from(mattered));
         if mattered {
             episode.worth = WORTH_SAID;
         }
     }
-    let shift = shift(&guessed);
+    let shift = shift(&judged);
     for (episode, _) in episodes.iter_mut().zip(&known).filter(|(_, known)| !**known) {
         episode.serious = shifted(episode.serious, shift);
         let (mut weight, mut mattered) = (GUESS, GUESS * episode.serious);
-        for (features, true_one) in &judged {
-            let alike = alike(features, &episode.features);
+        for judged in &judged {
+            let alike = alike(&judged.features, &episode.features);
             weight += alike;
-            mattered += alike * f64::from(u8::from(*true_one));
+            mattered += alike * judged.truth();
         }
         episode.serious = mattered / weight;
     }
@@ -58,13 +69,13 @@ pub fn hear(episodes: &mut Vec<Episode>, watched: &Watched, range: &Range, said:
 
 /// By how much odds are to be shifted for guesses to be right about what was judged: the mode after a normal prior (a random
 /// intercept; Newton's method on its one dimension).
-fn shift(guessed: &[(f64, bool)]) -> f64 {
+fn shift(judged: &[Judged]) -> f64 {
     let mut shift = 0.0;
     for _ in 0..20 {
         let (mut slope, mut bend) = (-shift / SHIFT.powi(2), -1.0 / SHIFT.powi(2));
-        for (guess, mattered) in guessed {
-            let now = shifted(*guess, shift);
-            slope += f64::from(u8::from(*mattered)) - now;
+        for judged in judged {
+            let now = shifted(judged.guess, shift);
+            slope += judged.truth() - now;
             bend -= now * (1.0 - now);
         }
         shift -= (slope / bend).clamp(-1.0, 1.0);
@@ -122,7 +133,9 @@ mod tests {
     #[test]
     fn odds_shift_as_far_as_guesses_were_wrong_and_words_are_many() {
         let said = |guess: f64, mattered: usize, not: usize| {
-            shift(&[vec![(guess, true); mattered], vec![(guess, false); not]].concat())
+            let features = Features { surprise: 0.0, alike: 0.0, usual: 0.0, minutes: 9.0, height: 1.0, beyond: true };
+            let judged = (0..mattered + not).map(|nth| Judged { features, guess, mattered: nth < mattered });
+            shift(&judged.collect::<Vec<Judged>>())
         };
         assert_eq!(shift(&[]), 0.0);
         assert!(said(0.25, 5, 15).abs() < 1e-9, "a guess that was right stays");

@@ -69,27 +69,33 @@ impl Knowledge {
 
     /// Tells each trial what the rule is served of the other series with the same labels.
     fn set_arms(&mut self, ids: &[Member]) {
-        let mut by_key: BTreeMap<Vec<String>, (Arms, Vec<Member>)> = BTreeMap::new();
+        let mut by_key: BTreeMap<Vec<String>, Vec<Member>> = BTreeMap::new();
         for &(id, at) in ids {
-            let Some(series) = self.get(id) else { continue };
-            let release = &series.release(at);
-            let (before, proposed) = release.arms();
-            if proposed.is_none() && before.is_none() {
-                continue;
+            if let Some(series) = self.get(id).filter(|series| series.release(at).arms() != (None, None)) {
+                by_key.entry(series.key(at)).or_default().push((id, at));
             }
-            let (arms, members) = by_key.entry(series.key(at)).or_default();
-            arms.before.extend(before.cloned());
-            arms.proposed.extend(proposed.cloned());
-            members.push((id, at));
         }
-        for (arms, members) in by_key.into_values() {
-            let arms = (members.len() > 1).then(|| Arc::new(arms));
+        for members in by_key.into_values() {
+            let arms = (members.len() > 1).then(|| Arc::new(self.arms(&members)));
             for (id, at) in members {
                 if let Some(series) = self.get_mut(id).filter(|series| series.release(at).trial.is_some()) {
                     series.set_arms(at, arms.clone());
                 }
             }
         }
+    }
+
+    /// What the rule is served of series with the same labels.
+    fn arms(&self, members: &[Member]) -> Arms {
+        let (mut before, mut proposed) = (Vec::new(), Vec::new());
+        let known = || members.iter().filter_map(|&(id, at)| Some((self.get(id)?, at)));
+        for (series, at) in known() {
+            let (of_before, of_proposed) = series.release(at).arms();
+            before.extend(of_before.cloned());
+            proposed.extend(of_proposed.cloned());
+        }
+        let rule = known().next().map(|(series, at)| Arc::clone(&series.settings.rules[at]));
+        rule.map_or_else(Arms::default, |rule| Arms::of(&rule, before, proposed))
     }
 
     /// The same of all rules.

@@ -1,7 +1,7 @@
 //! What one series has given a rule, and what is tried out in its place.
 
 use super::Rule;
-use crate::threshold::Threshold;
+use crate::threshold::{Bounds, Threshold};
 use crate::time::Timestamp;
 use crate::versus::{Arm, Book, Watch};
 use serde::{Deserialize, Serialize};
@@ -44,8 +44,39 @@ pub(crate) struct BeforeKept {
 /// compares each of them with the widest.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Arms {
-    pub before: Vec<Arc<Threshold>>,
-    pub proposed: Vec<Arc<Threshold>>,
+    before: Vec<Arc<Threshold>>,
+    proposed: Vec<Arc<Threshold>>,
+}
+
+impl Arms {
+    /// Of what each series is served, before and if it gets what is tried out. Every sample of all of them is held against these: what
+    /// is never the widest is left out.
+    pub(crate) fn of(rule: &Rule, before: Vec<Arc<Threshold>>, proposed: Vec<Arc<Threshold>>) -> Arms {
+        let widest = |thresholds| widest_at_times(rule, thresholds, |threshold: &Arc<Threshold>| &threshold.alert);
+        Arms { before: widest(before), proposed: widest(proposed) }
+    }
+}
+
+/// Those whose bound on the rule's side may be the widest of all at some time; of equal ones that never change, one.
+fn widest_at_times<T>(rule: &Rule, all: Vec<T>, bounds: impl Fn(&T) -> &Bounds) -> Vec<T> {
+    // The widest that each ever is, and what it never is narrower than, if it has a bound at all times.
+    let reach = |one: &T| {
+        let sides = || bounds(one).pairs().map(|pair| rule.side(pair));
+        let least = sides().reduce(|one, other| one.zip(other).map(|(one, other)| rule.narrower(one, other))).flatten();
+        (sides().flatten().reduce(|one, other| rule.wider(one, other)), least)
+    };
+    let reaches: Vec<(Option<f64>, Option<f64>)> = all.iter().map(reach).collect();
+    let least = reaches.iter().filter_map(|(_, least)| *least).reduce(|one, other| rule.wider(one, other));
+    let mut said = false;
+    let matters = |(most, own): (Option<f64>, Option<f64>)| match most {
+        // At its widest it is no wider than another one always is, unless it is that one.
+        Some(_) if most.zip(least).is_some_and(|(most, least)| rule.wider(most, least) == least) => {
+            own == least && !std::mem::replace(&mut said, true)
+        }
+        most => most.is_some(),
+    };
+    let matter: Vec<bool> = reaches.into_iter().map(matters).collect();
+    all.into_iter().zip(matter).filter_map(|(one, matters)| matters.then_some(one)).collect()
 }
 
 /// Two thresholds that read the same samples.
@@ -205,6 +236,58 @@ impl Release {
     pub(crate) fn take_back(&mut self) {
         if let Some(trial) = self.trial.take() {
             self.served = trial.before;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::data::Direction;
+    use crate::series::Selector;
+    use crate::time::Span;
+    use proptest::prelude::*;
+
+    fn bounds() -> impl Strategy<Value = Bounds> {
+        let pair = || {
+            (0..9_i8, any::<bool>()).prop_map(|(at, both)| (both.then_some(f64::from(at)), Some(f64::from(at) + 1.0)))
+        };
+        let missing = (0..9_i8).prop_map(|at| (Some(f64::from(at)), None));
+        let pairs = proptest::collection::vec(prop_oneof![9 => pair(), 1 => missing], 1..5);
+        let period = prop_oneof![Just(Span::hours(24)), Just(Span::hours(168)), Just(Span::hours(5))];
+        prop_oneof![
+            pair().prop_map(|(lower, upper)| Bounds::constant(lower, upper).expect("bounds")),
+            (period, pairs).prop_map(|(period, pairs)| Bounds::periodic(period, pairs).expect("bounds")),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_left_out_is_never_the_widest(
+            all in proptest::collection::vec(bounds(), 0..12),
+            hours in proptest::collection::vec((0..2000_i64, any::<bool>()), 40),
+            upper in any::<bool>(),
+        ) {
+            let rule = Rule {
+                name: "R".to_owned(),
+                selector: Selector::parse("m").expect("a selector"),
+                direction: if upper { Direction::Upper } else { Direction::Lower },
+                inclusive: false,
+                literal: 0.0,
+                by: Vec::new(),
+                hold: Span::ZERO,
+            };
+            let kept = widest_at_times(&rule, all.clone(), |bounds| bounds);
+            let constant = kept.iter().filter(|bounds| bounds.period().is_none()).count();
+            prop_assert!(constant <= 1, "of those that are always the same the widest says it all: {kept:?}");
+            for (hour, holiday) in hours {
+                let at = Timestamp::from_millis(hour * 3_600_000);
+                let widest = |of: &[Bounds]| {
+                    let sides = of.iter().filter_map(|bounds| rule.side(bounds.on(at, holiday)));
+                    sides.reduce(|one, other| rule.wider(one, other))
+                };
+                prop_assert_eq!(widest(&all), widest(&kept), "{:?} of {:?}", kept, all);
+            }
         }
     }
 }
