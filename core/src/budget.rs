@@ -5,9 +5,11 @@ use crate::stats::normal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 /// Without a budget an alert stands this many sigma-equivalents out, sustained.
 pub const ALERT_SIGMAS: f64 = 4.5;
+static ALERT_RARITY: LazyLock<f64> = LazyLock::new(|| normal::rarity(ALERT_SIGMAS));
 
 /// Pages in a time, as text: `5 per week`, or `none`.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -55,7 +57,7 @@ impl Budget {
     pub fn level(self, sharing: usize) -> AlertLevel {
         match self.per_week() {
             Some(pages) => AlertLevel::PerWeek(pages / sharing.max(1) as f64),
-            None => AlertLevel::Rarity(normal::rarity(ALERT_SIGMAS)),
+            None => AlertLevel::Rarity(*ALERT_RARITY),
         }
     }
 }

@@ -195,11 +195,6 @@ pub struct Reckoning {
 pub static PLAIN: Reckoning = Reckoning { zone: Zone::UTC, calendars: Vec::new() };
 
 impl Reckoning {
-    pub fn of(series: &SeriesName, zone: &Zone, calendars: &[Arc<Calendar>]) -> Reckoning {
-        let calendars = calendars.iter().filter(|calendar| calendar.is_about(series)).cloned().collect();
-        Reckoning { zone: zone.clone(), calendars }
-    }
-
     pub fn moment(&self, at: Timestamp) -> Moment {
         self.stretch(at).0
     }

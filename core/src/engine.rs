@@ -17,7 +17,7 @@ use crate::feedback::{Adjustment, FeedbackLoop, LoopKind, Signal};
 use crate::knowledge::proposals::{Answer, NotAnswered};
 use crate::knowledge::rounds::GAP_MIN;
 use crate::knowledge::series::Series;
-use crate::knowledge::snapshot::SnapshotError;
+use crate::knowledge::snapshot::{Parts, SnapshotError};
 use crate::knowledge::{Knowledge, NoRoom, SeriesId};
 use crate::plan::import::{Import, NotImported};
 use crate::plan::parameters;
@@ -63,12 +63,23 @@ impl Engine {
         Engine::over(Knowledge::new(config, Arc::new(methods), shards, now))
     }
 
-    /// An engine that goes on from a snapshot.
+    /// An engine that goes on from a snapshot, which is at hand.
     pub fn restore(
         config: Config,
         methods: Methods,
         shards: usize,
         parts: &[(String, Vec<u8>)],
+        now: Timestamp,
+    ) -> Result<Engine, SnapshotError> {
+        Engine::restore_from(config, methods, shards, &parts, now)
+    }
+
+    /// The same from one whose parts are read when each is needed, by several threads.
+    pub fn restore_from(
+        config: Config,
+        methods: Methods,
+        shards: usize,
+        parts: &dyn Parts,
         now: Timestamp,
     ) -> Result<Engine, SnapshotError> {
         let mut engine = Knowledge::from_snapshot(config, Arc::new(methods), shards, parts, now).map(Engine::over)?;

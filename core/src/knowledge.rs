@@ -48,7 +48,7 @@ use histogram::{Histogram, Histograms};
 use history::History;
 use proposals::Proposals;
 use serde::{Deserialize, Serialize};
-use series::{Noticed, Series, Trust};
+use series::{Noticed, Series, SharedSettings, Trust};
 use shard::Shard;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -143,8 +143,8 @@ pub struct Knowledge {
     threads: usize,
     /// How many parts with series were handed out of the snapshot that is being taken.
     handed_out: usize,
-    /// What the configuration says of series, each once.
-    settings: Vec<Arc<series::Settings>>,
+    /// What the configuration says of series that are to come.
+    settings: SharedSettings,
 }
 
 /// There is no room for another series: all that are held are alive.
@@ -215,7 +215,7 @@ impl Knowledge {
             scratch: Scratch::default(),
             threads: 1,
             handed_out: 0,
-            settings: Vec::new(),
+            settings: SharedSettings::default(),
         }
     }
 
@@ -617,20 +617,23 @@ impl Knowledge {
         self.get_mut(id)
     }
 
-    fn insert(&mut self, mut series: Series) -> SeriesId {
+    fn insert(&mut self, mut series: Series) {
+        series.set_share(self.general.share_of(&series, &self.config));
+        series.set_weights(&self.general.fleet);
+        series.set_detects(&self.methods);
+        let name = series.name.clone();
+        let id = self.place(Box::new(series));
+        self.names.insert(name, id);
+    }
+
+    /// Puts a series where it belongs.
+    fn place(&mut self, mut series: Box<Series>) -> SeriesId {
         if matches!(series.door, Door::Bucket) {
             series.part = self.histograms.register(&series.name).map(Box::new);
         }
-        series.set_share(self.general.share_of(&series, &self.config));
-        series.set_weights(&self.general.fleet);
-        series.share_settings(&mut self.settings);
-        series.set_detects(&self.methods);
         series.alone = !matches!(series.door, Door::Bucket) && series.derived_from.is_none();
         let shard = (series.name.hash64() % self.shards.len() as u64) as u16;
-        let name = series.name.clone();
-        let id = self.shards[usize::from(shard)].insert(shard, series);
-        self.names.insert(name, id);
-        id
+        self.shards[usize::from(shard)].insert(shard, series)
     }
 
     fn share_budget(&mut self) {
@@ -652,21 +655,21 @@ impl Knowledge {
 
     /// Series that were read as another kind than the configuration says now: what they hold is something else.
     pub(crate) fn read_otherwise(&self) -> Vec<SeriesName> {
-        self.series().filter(|series| series.is_read_otherwise()).map(|series| series.name.clone()).collect()
+        let all = self.series_as_they_lie().filter(|series| series.is_read_otherwise());
+        let mut names: Vec<SeriesName> = all.map(|series| series.name.clone()).collect();
+        names.sort();
+        names
     }
 
     pub(crate) fn reconfigure(&mut self, config: Config) {
-        // Chance begins anew from another seed, also after a restart; with the same one it goes on from where it stands.
-        if config.feedback.seed != self.general.seed {
-            (self.general.seed, self.general.chance) = (config.feedback.seed, config.feedback.seed);
-        }
         self.config = config;
         self.settings.clear();
-        let Knowledge { shards, config, settings, methods, .. } = self;
+        let Knowledge { shards, config, general, methods, .. } = self;
         let refresh = |shard: &mut Shard| {
+            let mut settings = SharedSettings::default();
             for series in shard.iter_mut() {
-                series.refresh(config);
-                series.set_detects(methods);
+                series.refresh(settings.of(&series.name, config), methods);
+                series.set_share(general.share_of(series, config));
             }
         };
         match self.names.len() > SIDE_BY_SIDE_MIN {
@@ -675,11 +678,18 @@ impl Knowledge {
             }),
             false => shards.iter_mut().for_each(refresh),
         }
-        shards.iter_mut().flat_map(Shard::iter_to_derive).for_each(|series| series.share_settings(settings));
-        self.share_budget();
-        self.set_all_arms();
+        self.follow_config();
+    }
+
+    /// Brings what belongs to no one series, or to several, to what the configuration says.
+    fn follow_config(&mut self) {
         let Knowledge { config, general, .. } = self;
+        // Chance begins anew from another seed, also after a restart; with the same one it goes on from where it stands.
+        if config.feedback.seed != general.seed {
+            (general.seed, general.chance) = (config.feedback.seed, config.feedback.seed);
+        }
         general.signals.resize(config.feedback.signal_history);
         general.actions.resize(config.feedback.action_history);
+        self.set_all_arms();
     }
 }

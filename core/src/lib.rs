@@ -15,6 +15,7 @@ pub mod plan;
 pub mod replay;
 pub mod rollout;
 pub mod series;
+mod shaped;
 pub mod shared_text;
 mod side_by_side;
 pub mod stats;

@@ -35,6 +35,10 @@ pub enum NameError {
 impl SeriesName {
     /// From text as people write it: `NAME`, `NAME{label="value",…}` or `{label="value"}`; labels in any order.
     pub fn parse(text: &str) -> Result<SeriesName, NameError> {
+        // What was printed is read far more often than what people wrote.
+        if is_canonical(text) {
+            return Ok(SeriesName(text.into()));
+        }
         let (name, matchers) = Parser::new(text).all()?;
         let mut labels = Vec::with_capacity(matchers.len());
         for (label, op, value) in matchers {
@@ -56,7 +60,7 @@ impl SeriesName {
         let mut labels: Vec<(String, String)> = labels.into_iter().filter(|(_, value)| !value.is_empty()).collect();
         labels.sort();
         let mut text = String::with_capacity(name.len() + labels.len() * 16);
-        let plain = !name.contains(['{', '}', '"', '\\', '\n', ',']) && name.trim() == name;
+        let plain = is_plain(name);
         if plain {
             text.push_str(name);
         }
@@ -72,8 +76,7 @@ impl SeriesName {
                 if at > 0 || !plain {
                     text.push(',');
                 }
-                let bare = label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
-                if bare {
+                if is_bare(label) {
                     text.push_str(label);
                 } else {
                     push_quoted(&mut text, label);
@@ -113,6 +116,44 @@ impl SeriesName {
     pub fn hash64(&self) -> u64 {
         xxhash_rust::xxh3::xxh3_64(self.0.as_bytes())
     }
+}
+
+/// Whether a metric's name stands before the braces.
+fn is_plain(name: &str) -> bool {
+    is_bare(name) || !name.contains(['{', '}', '"', '\\', '\n', ',']) && name.trim() == name
+}
+
+/// Whether a label stands without quotes.
+fn is_bare(label: &str) -> bool {
+    !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':')
+}
+
+/// Whether a text is what [`SeriesName::new`] prints. Of those with anything in quotes but plain values it may say that they are not.
+fn is_canonical(text: &str) -> bool {
+    if text.is_empty() || text.len() > NAME_LEN_MAX {
+        return false;
+    }
+    let brace = text.bytes().position(|b| b == b'{');
+    let (name, rest) = text.split_at(brace.unwrap_or(text.len()));
+    if brace.is_none() || !is_plain(name) {
+        return is_plain(text);
+    }
+    let (mut rest, mut before) = (&rest[1..], "");
+    while let Some(equals) = rest.bytes().position(|b| b == b'=')
+        && let (label, value) = rest.split_at(equals)
+        && is_bare(label)
+        && label > before
+        && let Some(value) = value.strip_prefix("=\"")
+        && let Some(end) = value.bytes().position(|b| matches!(b, b'"' | b'\\' | b'\n'))
+        && end > 0
+        && let Some(after) = value[end..].strip_prefix('"')
+    {
+        match after.strip_prefix(',') {
+            Some(more) => (before, rest) = (label, more),
+            None => return after == "}",
+        }
+    }
+    false
 }
 
 fn push_quoted(text: &mut String, value: &str) {
@@ -401,11 +442,33 @@ mod tests {
             (r#"{"odd,name",a="1"}"#, r#"{"odd,name",a="1"}"#),
             (r#"up{a=""}"#, "up"),
             (r#"up{"dotted-label"="1"}"#, r#"up{"dotted-label"="1"}"#),
+            (r#"up{""="1"}"#, r#"up{""="1"}"#),
         ] {
             assert_eq!(name(written).as_str(), canonical);
             assert_eq!(name(canonical), name(written), "printed text parses to itself");
         }
         assert_eq!(name(r#"up{a="1"}"#).metric(), "up");
+    }
+
+    proptest::proptest! {
+        /// What is taken as it stands is what would be printed of it, what is printed of plain labels is taken as it stands, and all that
+        /// is printed is read again as the same.
+        #[test]
+        fn canonical_texts_are_taken_as_they_stand(text in r#"[ab \n]{0,2}([{](["]?[b-d.:]{0,2}["]?!?="[ab,{}=ü\\"]{0,3}",?){0,3}[}]?)?"#) {
+            let printed = Parser::new(&text).all().ok().and_then(|(name, matchers)| {
+                let labels = matchers.iter().map(|(label, op, value)| (*op == Op::Equal).then(|| (label.clone(), value.clone())));
+                SeriesName::new(&name, labels.collect::<Option<Vec<_>>>()?).ok()
+            });
+            if is_canonical(&text) {
+                assert_eq!(printed.as_ref().map(SeriesName::as_str), Some(text.as_str()));
+            }
+            if let Some(printed) = printed {
+                let text = printed.as_str();
+                let plain = !text.contains(['\\', '.']) && !text.contains("{\"") && !text.contains(",\"");
+                assert!(!plain || is_canonical(text), "{text}");
+                assert_eq!(SeriesName::parse(text).as_ref(), Ok(&printed));
+            }
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use homeostat::knowledge::SeriesId;
 use homeostat::knowledge::snapshot::{GENERAL, SnapshotError, holds_series};
 use homeostat::monitor::Sample;
 use homeostat::time::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 /// Nothing that can be seen depends on the number of shards; samples are judged on as many threads at most.
@@ -222,14 +222,19 @@ fn threads() -> usize {
 }
 
 /// Memory as a snapshot knows it. A part that cannot be used is set aside, and what the journal knows stands in for it.
-fn from_snapshot(config: &Config, store: &Store, snapshot: Snapshot, now: Timestamp) -> Result<Taken, StoreError> {
-    let Snapshot { mut parts, damaged } = snapshot;
-    let mut lost = damaged;
+fn from_snapshot(config: &Config, store: &Store, mut snapshot: Snapshot, now: Timestamp) -> Result<Taken, StoreError> {
+    let mut lost = Vec::new();
+    // What the engine does not read.
+    for part in [driver::FILES, driver::QUERIES, driver::SAMPLES] {
+        if snapshot.is_damaged(part)? {
+            lost.push(part.to_owned());
+        }
+    }
     let mut stand_in: Option<Vec<(String, Vec<u8>)>> = None;
     let mut shards_stand_in = false;
     let mut replaced = 0;
     let engine = loop {
-        for (part, body) in &lost[replaced..] {
+        for part in &lost[replaced..] {
             let spare = match &stand_in {
                 Some(spare) => spare,
                 None => {
@@ -238,51 +243,60 @@ fn from_snapshot(config: &Config, store: &Store, snapshot: Snapshot, now: Timest
                     stand_in.insert(engine.snapshot())
                 }
             };
+            let body = snapshot.leave_out(part)?;
             // Which series a part of these held nobody knows: all of them stand behind those that are there.
             match holds_series(part) {
                 true if shards_stand_in => {}
                 true => {
                     shards_stand_in = true;
-                    let of_series = spare.iter().filter(|(name, _)| holds_series(name));
-                    parts.extend(of_series.map(|(name, body)| (format!("{name}/journal"), body.clone())));
+                    for (name, body) in spare.iter().filter(|(name, _)| holds_series(name)) {
+                        snapshot.put(format!("{name}/journal"), body.clone());
+                    }
                 }
-                false => parts.extend(spare.iter().find(|(name, _)| name == part).cloned()),
+                false => {
+                    let spare = spare.iter().find(|(name, _)| name == part);
+                    spare.into_iter().for_each(|(name, body)| snapshot.put(name.clone(), body.clone()));
+                }
             }
-            let aside = (!body.is_empty()).then(|| store.set_aside(part, body)).transpose()?;
+            let aside = (!body.is_empty()).then(|| store.set_aside(part, &body)).transpose()?;
             tell_lost(store, part, aside.as_deref());
         }
         replaced = lost.len();
-        let error = match Engine::restore(config.engine.clone(), Methods::built_in(), SHARDS, &parts, now) {
+        let error = match Engine::restore_from(config.engine.clone(), Methods::built_in(), SHARDS, &snapshot, now) {
             Ok(mut engine) => {
                 engine.use_threads(threads());
                 break engine;
             }
             Err(error) => error,
         };
-        let part = match &error {
-            SnapshotError::Damaged { part, .. } => Some(part.clone()),
-            SnapshotError::Incomplete => Some(GENERAL.to_owned()),
-            SnapshotError::Newer { .. } => None,
-        };
-        match part.filter(|part| lost.iter().all(|(name, _)| name != part)) {
-            Some(part) => {
-                let body = parts.iter().position(|(name, _)| *name == part).map(|at| parts.remove(at).1);
-                lost.push((part, body.unwrap_or_default()));
-            }
-            None => return Err(StoreError::Snapshot { path: store.path().to_owned(), source: error }),
+        if let Some(error) = snapshot.failure() {
+            return Err(error);
         }
+        // One that is not what was written may not be the only one.
+        let mut found = match &error {
+            SnapshotError::Damaged { part, .. } => BTreeSet::from([part.clone()]),
+            SnapshotError::Incomplete => BTreeSet::from([GENERAL.to_owned()]),
+            SnapshotError::Newer { .. } => {
+                return Err(StoreError::Snapshot { path: store.path().to_owned(), source: error });
+            }
+        };
+        found.extend(snapshot.damaged()?);
+        found.retain(|part| !lost.contains(part));
+        if found.is_empty() {
+            return Err(StoreError::Snapshot { path: store.path().to_owned(), source: error });
+        }
+        lost.extend(found);
     };
     // What a lost part had of the files and of history is not in memory: they are read again.
-    fn held<T: Default + serde::de::DeserializeOwned>(parts: &[(String, Vec<u8>)], part: &str) -> T {
-        let bytes = parts.iter().find(|(name, _)| name == part);
-        bytes.and_then(|(_, bytes)| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+    fn held<T: Default + serde::de::DeserializeOwned>(snapshot: &Snapshot, part: &str) -> T {
+        snapshot.part(part).and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default()
     }
-    let from = held(&parts, driver::SAMPLES);
+    let from = held(&snapshot, driver::SAMPLES);
     let (places, reached) = match lost.is_empty() {
-        true => (held(&parts, driver::FILES), held(&parts, driver::QUERIES)),
+        true => (held(&snapshot, driver::FILES), held(&snapshot, driver::QUERIES)),
         false => (Vec::new(), BTreeMap::new()),
     };
-    let lost = lost.iter().map(|(part, _)| format!("part {part} of the snapshot")).collect();
+    let lost = lost.iter().map(|part| format!("part {part} of the snapshot")).collect();
     Ok(Taken { engine, places, reached, from, lost })
 }
 

@@ -12,11 +12,13 @@ mod kept;
 mod look;
 mod salvage;
 pub mod samples;
+mod snapshot;
 
 pub use backup::{NotCopied, backup};
 pub use begun::{Begun, Ended};
 pub use check::check;
 pub use salvage::salvage;
+pub use snapshot::Snapshot;
 
 use homeostat::event::{EVENT_VERSION, Event, Stored};
 use homeostat::knowledge::snapshot::SnapshotError;
@@ -120,14 +122,6 @@ pub struct Wanted {
     pub series: Option<SeriesName>,
     pub newest_first: bool,
     pub limit: usize,
-}
-
-/// All memory as it was when it was written down, in parts by name; a replay goes on from there.
-#[derive(Debug)]
-pub struct Snapshot {
-    pub parts: Vec<(String, Vec<u8>)>,
-    /// Parts that are not what was written.
-    pub damaged: Vec<(String, Vec<u8>)>,
 }
 
 impl Store {
@@ -334,22 +328,6 @@ impl Store {
         done.and_then(|done| again.map(|()| done)).map_err(|source| error(&self.path, source))
     }
 
-    pub fn read_snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
-        let sql = |source: rusqlite::Error| error(&self.path, source);
-        let mut select = self.connection.prepare("select part, body, sum from snapshot order by part").map_err(sql)?;
-        let mut rows = select.query([]).map_err(sql)?;
-        let mut snapshot = Snapshot { parts: Vec::new(), damaged: Vec::new() };
-        while let Some(row) = rows.next().map_err(sql)? {
-            let (part, body): (String, Vec<u8>) = (row.get(0).map_err(sql)?, row.get(1).map_err(sql)?);
-            let written: Option<i64> = row.get(2).map_err(sql)?;
-            match written.is_none_or(|written| written == sum(&body)) {
-                true => snapshot.parts.push((part, body)),
-                false => snapshot.damaged.push((part, body)),
-            }
-        }
-        Ok((!snapshot.parts.is_empty() || !snapshot.damaged.is_empty()).then_some(snapshot))
-    }
-
     /// Puts a part of the snapshot that cannot be used into a file beside the store: the next snapshot takes its place.
     pub fn set_aside(&self, part: &str, body: &[u8]) -> Result<PathBuf, StoreError> {
         let name = format!("damaged-{}-{}", part.replace(|c: char| !c.is_ascii_alphanumeric(), "-"), self.snapshot_seq);
@@ -484,6 +462,7 @@ fn error(path: &Path, source: rusqlite::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use homeostat::knowledge::snapshot::Parts;
 
     fn added(name: &str) -> (Timestamp, Event) {
         let series = SeriesName::parse(name).expect(name);
@@ -548,7 +527,7 @@ mod tests {
         }
         assert_eq!(seen, [3]);
         let snapshot = store.read_snapshot().expect("readable").expect("one was written");
-        assert_eq!(snapshot.parts, [("general".to_owned(), vec![1, 2, 3])]);
+        assert_eq!((snapshot.names(), snapshot.part("general")), (vec!["general".to_owned()], Some(vec![1, 2, 3])));
         let left = store.events(&Wanted { limit: 10, ..Wanted::default() }).expect("readable");
         assert_eq!(left.len(), 1, "two were old enough to go");
     }
@@ -560,9 +539,11 @@ mod tests {
         let part = |name: &str, body: &[u8]| (name.to_owned(), body.to_vec());
         store.write_snapshot(&[part("general", &[1, 2]), part("series/0", &[3, 4])]).expect("room");
         store.connection.execute_batch("update snapshot set body = x'0305' where part = 'series/0'").expect("writable");
-        let snapshot = store.read_snapshot().expect("readable").expect("one was written");
-        assert_eq!(snapshot.parts, [part("general", &[1, 2])]);
-        assert_eq!(snapshot.damaged, [part("series/0", &[3, 5])]);
+        let mut snapshot = store.read_snapshot().expect("readable").expect("one was written");
+        assert_eq!((snapshot.part("general"), snapshot.part("series/0")), (Some(vec![1, 2]), None));
+        assert_eq!(snapshot.damaged().expect("readable"), ["series/0"]);
+        assert_eq!(snapshot.leave_out("series/0").expect("readable"), [3, 5]);
+        assert_eq!((snapshot.names(), snapshot.damaged().expect("readable")), (vec!["general".to_owned()], Vec::new()));
         let aside = store.set_aside("series/0", &[3, 5]).expect("room");
         assert_eq!(std::fs::read(aside).expect("kept"), [3, 5]);
     }
@@ -582,7 +563,11 @@ mod tests {
         (0..10).for_each(|n| store.put_parts(&[part(&format!("series/{n}"), 2)]).expect("room"));
         drop(store);
         let mut store = Store::open(dir.path()).expect("it opens");
-        let read = |store: &Store| store.read_snapshot().expect("readable").expect("one was written").parts;
+        let read = |store: &Store| {
+            let snapshot = store.read_snapshot().expect("readable").expect("one was written");
+            let whole = |name: String| (name.clone(), snapshot.part(&name).expect("whole"));
+            snapshot.names().into_iter().map(whole).collect::<Vec<_>>()
+        };
         assert_eq!(read(&store), [part("general", 1), part("series/0", 1)]);
         assert_eq!(store.journal().next().expect("readable").map(|stored| stored.seq), Some(2));
         assert!(store.has_leftover());
@@ -612,7 +597,7 @@ mod tests {
         drop(store);
         let store = Store::open(dir.path()).expect("brought up");
         let snapshot = store.read_snapshot().expect("readable").expect("one was written");
-        assert_eq!((snapshot.parts.len(), snapshot.damaged.len(), store.last_seq()), (1, 0, 1));
+        assert_eq!((snapshot.part("general"), store.last_seq()), (Some(vec![1, 2, 3]), 1));
     }
 
     #[test]

@@ -157,7 +157,8 @@ impl Knowledge {
         now: Timestamp,
     ) {
         if !self.names.contains_key(name) {
-            let mut series = Series::new(name.clone(), declared, &self.config, now);
+            let settings = self.settings.of(name, &self.config);
+            let mut series = Series::new(name.clone(), declared, settings, now);
             series.derived_from = derived_from.cloned().map(Box::new);
             series.inherited = self.prior_of(&series).map(Box::new);
             self.insert(series);

@@ -251,7 +251,7 @@ mod tests {
 
     fn restored(parts: &[(String, Vec<u8>)]) -> Knowledge {
         let methods = std::sync::Arc::new(Methods::built_in());
-        Knowledge::from_snapshot(Config::default(), methods, 1, parts, NOW).expect("a snapshot")
+        Knowledge::from_snapshot(Config::default(), methods, 1, &parts, NOW).expect("a snapshot")
     }
 
     #[derive(Serialize)]

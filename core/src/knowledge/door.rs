@@ -193,9 +193,10 @@ fn is_too_new(at: Timestamp, now: Timestamp) -> bool {
 
 /// Whether the name says that its value is a moment, or nothing at all: it is held and not watched.
 pub(crate) fn is_info(name: &SeriesName) -> bool {
+    let metric = name.metric();
     ["_info", "_created", "_timestamp", "_timestamp_seconds", "_start_time_seconds", "_boot_time_seconds"]
         .iter()
-        .any(|suffix| name.metric().ends_with(suffix))
+        .any(|suffix| metric.ends_with(suffix))
 }
 
 /// What a sample is that is not newer than the newest.

@@ -16,7 +16,7 @@ use crate::analyze::claim::most_pages;
 use crate::analyze::strategy::adaptive::Merit;
 use crate::analyze::strategy::{Detector, DetectorState, Methods};
 use crate::calendar::Moment;
-use crate::config::{Config, Kind, StrategyName};
+use crate::config::{Kind, StrategyName};
 use crate::feedback::weights::{Heard, Spoke};
 use crate::knowledge::Pending;
 use crate::knowledge::alerts::Alerts;
@@ -36,11 +36,9 @@ use crate::units::Sensitivity;
 use crate::versus::{Book, Live, StaticBounds};
 use serde::{Deserialize, Serialize};
 pub use settings::Settings;
+pub(crate) use settings::SharedSettings;
 use std::sync::Arc;
 use thin_vec::ThinVec;
-
-/// Different settings that series are held against, to share them.
-const SETTINGS_SHARED: usize = 64;
 
 /// Alerts of which it is remembered what spoke in them; the oldest is forgotten first.
 const SPOKEN_KEPT: usize = 32;
@@ -234,8 +232,7 @@ pub struct Series {
 }
 
 impl Series {
-    pub(crate) fn new(name: SeriesName, declared: Option<Kind>, config: &Config, now: Timestamp) -> Series {
-        let settings = Arc::new(Settings::of(&name, config));
+    pub(crate) fn new(name: SeriesName, declared: Option<Kind>, settings: Arc<Settings>, now: Timestamp) -> Series {
         let is_info = door::is_info(&name);
         let declared = settings.kind.or(declared);
         let sensitivity = settings.sensitivity;
@@ -307,18 +304,10 @@ impl Series {
         self.detects = methods.detector_at(&self.settings.strategy);
     }
 
-    /// Holds what the configuration says of it together with others of which it says the same.
-    pub(crate) fn share_settings(&mut self, of_others: &mut Vec<Arc<Settings>>) {
-        match of_others.iter().find(|settings| ***settings == *self.settings) {
-            Some(settings) => self.settings = Arc::clone(settings),
-            None if of_others.len() < SETTINGS_SHARED => of_others.push(Arc::clone(&self.settings)),
-            None => {}
-        }
-    }
-
     /// Brings back what is derived, after a restore or a new configuration.
-    pub(crate) fn refresh(&mut self, config: &Config) {
-        self.settings = Arc::new(Settings::of(&self.name, config));
+    pub(crate) fn refresh(&mut self, settings: Arc<Settings>, methods: &Methods) {
+        self.settings = settings;
+        self.set_detects(methods);
         self.is_info = door::is_info(&self.name);
         // A prior that was set anew, also while the engine was stopped, is followed by series that no verdict has moved.
         let before = std::mem::replace(&mut self.prior, self.settings.sensitivity);

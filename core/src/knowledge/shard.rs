@@ -93,8 +93,8 @@ impl Shard {
         }
     }
 
-    pub fn insert(&mut self, shard: u16, series: Series) -> SeriesId {
-        let series = Some(Box::new(series));
+    pub fn insert(&mut self, shard: u16, series: Box<Series>) -> SeriesId {
+        let series = Some(series);
         match self.free.pop() {
             Some(slot) => {
                 let place = &mut self.slots[slot as usize];
@@ -161,6 +161,7 @@ impl Shard {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::knowledge::series::SharedSettings;
     use crate::series::SeriesName;
     use crate::time::Timestamp;
 
@@ -168,7 +169,8 @@ mod tests {
     fn an_id_of_a_series_that_left_finds_nothing_even_when_its_place_is_taken() {
         let series = |name: &str| {
             let name = SeriesName::parse(name).expect(name);
-            Series::new(name, None, &Config::default(), Timestamp::EPOCH)
+            let settings = SharedSettings::default().of(&name, &Config::default());
+            Box::new(Series::new(name, None, settings, Timestamp::EPOCH))
         };
         let mut shard = Shard::default();
         let first = shard.insert(3, series("a"));

@@ -1,17 +1,22 @@
-//! All memory as bytes, in parts: one for what is general, one for histograms, the rest some series each. MessagePack with names, so that
-//! a later version can read what an earlier one wrote; packed by snappy, since the names of many series' fields are most of it.
+//! All memory as bytes, in parts: one for what is general, one for histograms, the rest some series each. A later version can read what
+//! an earlier one wrote ([`crate::shaped`]; before, MessagePack with names); packed by snappy.
 
+use super::series::SharedSettings;
 use super::{Knowledge, Series, Shard};
 use crate::analyze::strategy::Methods;
 use crate::config::Config;
+use crate::shaped;
 use crate::side_by_side::side_by_side;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::thread::ScopedJoinHandle;
 
-/// Version of the form; an engine reads its own and earlier ones. In the first a body was not packed.
-pub const SNAPSHOT_VERSION: u16 = 2;
+/// Version of the form; an engine reads its own and earlier ones. In the second the packed body was MessagePack, and in the first, which
+/// is written where the third is no way, it was not packed.
+pub const SNAPSHOT_VERSION: u16 = 3;
+const NOT_SHAPED: u16 = 2;
 const NOT_PACKED: u16 = 1;
 
 /// The part without which there is no memory: all that belongs to no one series.
@@ -39,6 +44,28 @@ pub enum SnapshotError {
     Damaged { part: String, reason: String },
     #[error("the snapshot has no part `{GENERAL}`")]
     Incomplete,
+}
+
+/// Where the parts of a snapshot are read from, by several threads at once.
+pub trait Parts: Sync {
+    /// The names of those there are, each once.
+    fn names(&self) -> Vec<String>;
+
+    /// The bytes of one, or why they are not what was written.
+    fn read(&self, part: &str) -> Result<Cow<'_, [u8]>, String>;
+}
+
+/// Of those of one name the first counts.
+impl Parts for &[(String, Vec<u8>)] {
+    fn names(&self) -> Vec<String> {
+        let mut seen = BTreeSet::new();
+        self.iter().filter(|(name, _)| seen.insert(name.as_str())).map(|(name, _)| name.clone()).collect()
+    }
+
+    fn read(&self, part: &str) -> Result<Cow<'_, [u8]>, String> {
+        let found = self.iter().find(|(name, _)| name == part);
+        found.map(|(_, bytes)| Cow::Borrowed(bytes.as_slice())).ok_or_else(|| "there is none".to_owned())
+    }
 }
 
 #[derive(Serialize)]
@@ -106,55 +133,50 @@ impl Knowledge {
         config: Config,
         methods: Arc<Methods>,
         shards: usize,
-        parts: &[(String, Vec<u8>)],
+        parts: &dyn Parts,
         now: Timestamp,
     ) -> Result<Knowledge, SnapshotError> {
-        let (_, bytes) = parts.iter().find(|(name, _)| name == GENERAL).ok_or(SnapshotError::Incomplete)?;
+        let names = parts.names();
+        let has = |part: &str| names.iter().any(|name| name == part);
+        if !has(GENERAL) {
+            return Err(SnapshotError::Incomplete);
+        }
         let mut knowledge = Knowledge::new(config, methods, shards, now);
-        knowledge.general = decode(GENERAL, bytes)?;
-        let of_series: Vec<&(String, Vec<u8>)> = parts.iter().filter(|(name, _)| holds_series(name)).collect();
-        // Some are taken apart while those before them are put in their places.
-        let mut some = of_series.chunks(DECODED_AT_ONCE);
-        let mut decoded = some.next().map_or(Vec::new(), decode_series);
-        while !decoded.is_empty() {
-            decoded = std::thread::scope(|scope| {
-                let next = some.next().map(|some| scope.spawn(|| decode_series(some)));
-                for series in decoded {
-                    knowledge.hold(series?);
-                }
-                match next.map(ScopedJoinHandle::join) {
-                    Some(Ok(next)) => Ok(next),
-                    Some(Err(panic)) => std::panic::resume_unwind(panic),
-                    None => Ok(Vec::new()),
-                }
-            })?;
-        }
+        knowledge.general = decode(parts, GENERAL)?;
+        knowledge.hold(parts, &names)?;
         knowledge.hand_out_changes();
-        if let Some((name, bytes)) = parts.iter().find(|(name, _)| name == HISTOGRAMS) {
-            knowledge.histograms.remember(decode(name, bytes)?);
+        if has(HISTOGRAMS) {
+            knowledge.histograms.remember(decode(parts, HISTOGRAMS)?);
         }
-        let config = knowledge.config.clone();
-        knowledge.reconfigure(config);
+        knowledge.follow_config();
         Ok(knowledge)
     }
 
-    fn hold(&mut self, series: Vec<Series>) {
-        for series in series {
-            if !self.names.contains_key(series.name()) {
-                self.insert(series);
+    /// Holds the series of all parts.
+    fn hold(&mut self, parts: &dyn Parts, names: &[String]) -> Result<(), SnapshotError> {
+        let of_series: Vec<&String> = names.iter().filter(|name| holds_series(name)).collect();
+        let Knowledge { general, config, methods, .. } = &*self;
+        let mut settings = SharedSettings::default();
+        let decoded = side_by_side(&of_series, DECODED_AT_ONCE, &mut settings, |part, settings| {
+            let mut series: Vec<Box<Series>> = decode(parts, part)?;
+            for series in &mut series {
+                series.hold_once();
+                series.refresh(settings.of(series.name(), config), methods);
+                series.set_weights(&general.fleet);
+                series.set_share(general.share_of(series, config));
             }
-        }
+            series.sort_by(|one, other| one.name().cmp(other.name()));
+            Ok(series.into_iter().map(|series| (series.name().clone(), series)).collect::<Vec<_>>())
+        });
+        let decoded = decoded.into_iter().collect::<Result<Vec<_>, SnapshotError>>()?;
+        let mut named = Vec::with_capacity(decoded.iter().map(Vec::len).sum());
+        named.extend(decoded.into_iter().flatten());
+        // Of those of one name the first stays: the order of equals is kept.
+        named.sort_by(|(one, _), (other, _)| one.cmp(other));
+        named.dedup_by(|(later, _), (first, _)| later == first);
+        self.names = named.into_iter().map(|(name, series)| (name, self.place(series))).collect();
+        Ok(())
     }
-}
-
-type Decoded = Result<Vec<Series>, SnapshotError>;
-
-fn decode_series(parts: &[&(String, Vec<u8>)]) -> Vec<Decoded> {
-    side_by_side(parts, parts.len(), &mut (), |(name, bytes), ()| {
-        let mut series: Vec<Series> = decode(name, bytes)?;
-        series.iter_mut().for_each(Series::hold_once);
-        Ok(series)
-    })
 }
 
 /// Whether a part of this name holds series; an earlier version made one per shard.
@@ -169,23 +191,25 @@ fn encode_parts<T: Serialize + Sync>(series: &[T], each: usize, threads: usize) 
 }
 
 fn encode<T: Serialize>(body: &T) -> Vec<u8> {
-    let bytes = rmp_serde::to_vec_named(body).expect("memory is plain data, and a Vec takes any length");
-    match snap::raw::Encoder::new().compress_vec(&bytes) {
-        Ok(packed) => {
+    let packed = shaped::to_bytes(body).ok().and_then(|bytes| snap::raw::Encoder::new().compress_vec(&bytes).ok());
+    let written = match packed {
+        Some(packed) => {
             let body = serde_bytes::Bytes::new(&packed);
-            rmp_serde::to_vec_named(&Out { version: SNAPSHOT_VERSION, body: &body }).expect("a number and bytes")
+            rmp_serde::to_vec_named(&Out { version: SNAPSHOT_VERSION, body: &body })
         }
         // Over four gigabytes, which snappy takes no more of.
-        Err(_) => rmp_serde::to_vec_named(&Out { version: NOT_PACKED, body }).expect("it was plain data before"),
-    }
+        None => rmp_serde::to_vec_named(&Out { version: NOT_PACKED, body }),
+    };
+    written.expect("memory is plain data, and a Vec takes any length")
 }
 
 /// Snappy makes no more than 64 bytes of three: what claims to become more than so many of each is no part.
 const UNPACKED_MAX: usize = 22;
 
-fn decode<T: for<'de> Deserialize<'de>>(part: &str, bytes: &[u8]) -> Result<T, SnapshotError> {
+fn decode<T: for<'de> Deserialize<'de>>(parts: &dyn Parts, part: &str) -> Result<T, SnapshotError> {
     let damaged =
         |error: &dyn std::error::Error| SnapshotError::Damaged { part: part.to_owned(), reason: error.to_string() };
+    let bytes = &*parts.read(part).map_err(|reason| SnapshotError::Damaged { part: part.to_owned(), reason })?;
     let Version { version } = rmp_serde::from_slice(bytes).map_err(|error| damaged(&error))?;
     if version > SNAPSHOT_VERSION {
         return Err(SnapshotError::Newer { found: version });
@@ -201,5 +225,8 @@ fn decode<T: for<'de> Deserialize<'de>>(part: &str, bytes: &[u8]) -> Result<T, S
         return Err(SnapshotError::Damaged { part: part.to_owned(), reason });
     }
     let plain = snap::raw::Decoder::new().decompress_vec(body).map_err(|error| damaged(&error))?;
-    rmp_serde::from_slice(&plain).map_err(|error| damaged(&error))
+    match version {
+        NOT_SHAPED => rmp_serde::from_slice(&plain).map_err(|error| damaged(&error)),
+        _ => shaped::from_bytes(&plain).map_err(|error| damaged(&error)),
+    }
 }

@@ -150,34 +150,36 @@ fn made() -> Vec<(&'static str, String, Vec<u8>)> {
 
     for (part, bytes) in parts() {
         let part = part.replace('/', "-");
-        made.push(("snapshot", format!("{part}-unpacked"), unpacked(&bytes)));
-        made.push(("snapshot", part, bytes));
+        made.push(("snapshot", format!("{part}-form-3-unpacked"), unpacked(&bytes)));
+        made.push(("snapshot", format!("{part}-form-3"), bytes));
     }
     made.push(("sample_log", "record".to_owned(), record()));
     made.push(("sample_log", "segment".to_owned(), segment(&record())));
     made
 }
 
-/// How a part of a snapshot begins whose body is not packed, and one whose body is.
-pub const PLAIN: &[u8] = b"\x82\xa7version\x01\xa4body";
-const PACKED: &[u8] = b"\x82\xa7version\x02\xa4body";
+/// How a part of a snapshot begins, by its form. In the first the body is not packed.
+const FORMS: [&[u8]; 3] =
+    [b"\x82\xa7version\x01\xa4body", b"\x82\xa7version\x02\xa4body", b"\x82\xa7version\x03\xa4body"];
 
-/// A part of a snapshot as one whose body is not packed: what changes in it is not lost in unpacking it.
+/// A part of a snapshot with its body as it is before it is packed: what changes in it is not lost in unpacking it.
 fn unpacked(part: &[u8]) -> Vec<u8> {
-    let body = part.strip_prefix(PACKED).expect("the present form");
+    let head = FORMS[2];
+    let body = part.strip_prefix(head).expect("the present form");
     let body = match body[0] {
         0xc4 => &body[2..],
         0xc5 => &body[3..],
         _ => &body[5..],
     };
     let body = snap::raw::Decoder::new().decompress_vec(body).expect("packed");
-    [PLAIN, &body].concat()
+    [head, &body].concat()
 }
 
-/// The other way around.
-pub fn packed(body: &[u8]) -> Vec<u8> {
-    let body = snap::raw::Encoder::new().compress_vec(body).expect("few bytes");
-    [PACKED, &[0xc6], &(body.len() as u32).to_be_bytes(), &body].concat()
+/// Its body packed. That of the first form makes one of the second.
+pub fn packed(part: &[u8]) -> Option<Vec<u8>> {
+    let form = FORMS.iter().position(|head| part.starts_with(head))?;
+    let body = snap::raw::Encoder::new().compress_vec(&part[FORMS[form].len()..]).expect("few bytes");
+    Some([FORMS[form.max(1)], &[0xc6], &(body.len() as u32).to_be_bytes(), &body].concat())
 }
 
 /// The body of a record with names and samples.

@@ -273,8 +273,8 @@ fn sample_log(bytes: &[u8]) {
 
 fn snapshot(bytes: &[u8]) {
     snapshot_part(bytes);
-    if let Some(body) = bytes.strip_prefix(seeds::PLAIN) {
-        snapshot_part(&seeds::packed(body));
+    if let Some(packed) = seeds::packed(bytes) {
+        snapshot_part(&packed);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::config::Config;
 use homeostat::analyze::strategy::Methods;
 use homeostat::engine::Engine;
 use homeostat::event::Event;
+use homeostat::knowledge::snapshot::SNAPSHOT_VERSION;
 use homeostat::monitor::Sample;
 use homeostat::series::SeriesName;
 use homeostat::time::Timestamp;
@@ -97,8 +98,8 @@ fn a_store_of_every_earlier_form_is_brought_up_with_all_that_it_holds() {
         let events = store.events(&Wanted { limit: 10, ..Wanted::default() }).expect("readable");
         assert_eq!(events.iter().map(|stored| stored.seq).collect::<Vec<_>>(), [1, 2, 3], "form {form}");
         let snapshot = store.read_snapshot().expect("readable").expect("one was written");
-        assert!(snapshot.damaged.is_empty(), "form {form}");
-        let restored = Engine::restore(Config::default().engine, Methods::built_in(), 8, &snapshot.parts, at(5000));
+        assert!(snapshot.damaged().expect("readable").is_empty(), "form {form}");
+        let restored = Engine::restore_from(Config::default().engine, Methods::built_in(), 8, &snapshot, at(5000));
         let restored = restored.unwrap_or_else(|error| panic!("form {form}: {error}"));
         let series = restored.knowledge().find(&name()).expect("it is there");
         assert_eq!(series.window().len(), engine().knowledge().find(&name()).map_or(0, |series| series.window().len()));
@@ -108,16 +109,49 @@ fn a_store_of_every_earlier_form_is_brought_up_with_all_that_it_holds() {
         // What is new is there to be used.
         store.keep("page/b", Some(b"x")).expect("room");
         store.keep_audit(at(1), "{}").expect("room");
-        store.write_snapshot(&snapshot.parts).expect("room");
+        store.write_snapshot(&engine().snapshot()).expect("room");
         drop(store);
         let report = check(dir.path(), true, at(5000), &mut |_| {}).expect("readable");
         assert_eq!((report.form, report.problems.len()), (STORE_VERSION, 0), "form {form}: {report:?}");
     }
 }
 
-/// What a daemon wrote on 2026-11-26 with a file, a scraped target and two words of a person, and was killed over; the store brought
-/// into one file. It stays as it is: a folder like it is still out there. A new form gets a folder of its own beside it.
-const WRITTEN: (&[u8], &[u8]) = (include_bytes!("forms/store-4.db.gz"), include_bytes!("forms/samples-1.log.gz"));
+/// What a daemon wrote with a file, a scraped target and two words of a person, and was killed over; the store brought into one file.
+/// These stay as they are: a folder like them is still out there. A new form gets a folder of its own beside them.
+struct Written {
+    store: &'static [u8],
+    samples: &'static [u8],
+    /// When it was killed.
+    now: &'static str,
+    form: u32,
+    events: u64,
+    series: usize,
+    /// Samples in the windows of `load`, `queue`, `jobs_total` and a bucket of `took`.
+    held: [usize; 4],
+}
+
+const WRITTEN: [Written; 2] = [
+    // Snapshot form 1, sample log form 1.
+    Written {
+        store: include_bytes!("forms/store-4.db.gz"),
+        samples: include_bytes!("forms/samples-1.log.gz"),
+        now: "2026-11-26T16:44:00Z",
+        form: 4,
+        events: 62,
+        series: 13,
+        held: [300, 28, 27, 27],
+    },
+    // Snapshot form 2, sample log form 2.
+    Written {
+        store: include_bytes!("forms/store-5.db.gz"),
+        samples: include_bytes!("forms/samples-2.log.gz"),
+        now: "2026-11-27T14:04:30Z",
+        form: 5,
+        events: 33,
+        series: 13,
+        held: [300, 33, 32, 32],
+    },
+];
 
 fn unpacked(packed: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -125,32 +159,35 @@ fn unpacked(packed: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Store form 4, snapshot form 1 and sample log form 1, as they were written, are memory again.
+/// Stores, snapshots and sample logs of earlier forms, as they were written, are memory again.
 #[test]
-fn a_folder_that_was_written_in_these_forms_is_remembered_whole() {
-    let dir = tempfile::tempdir().expect("a folder");
-    std::fs::create_dir(dir.path().join("samples")).expect("a folder");
-    std::fs::write(dir.path().join("homeostat.db"), unpacked(WRITTEN.0)).expect("written");
-    std::fs::write(dir.path().join("samples/0000000003.log"), unpacked(WRITTEN.1)).expect("written");
-    let now = Timestamp::parse("2026-11-26T16:44:00Z").expect("a time");
-    let report = check(dir.path(), true, now, &mut |_| {}).expect("readable");
-    assert_eq!(report.problems, []);
-    assert_eq!((report.form, report.events, report.segments), (4, 62, 1));
-    let (store, memory) = crate::recall::remember(&Config::default(), dir.path(), now).expect("remembered");
-    assert_eq!((store.last_seq(), memory.begun.ended.as_str()), (62, "broken_off"));
-    assert_eq!((memory.begun.samples, memory.untold.len(), memory.begun.found.len()), (report.samples, 0, 0));
-    assert!(report.samples > 50 && memory.begun.events > 0, "what came after the snapshot: {report:?}");
-    let knowledge = memory.engine.knowledge();
-    assert_eq!(knowledge.series_count(), 13);
-    assert!(knowledge.frozen(), "the last word of a person");
-    let held = |text: &str| {
-        let series = knowledge.series().find(|series| series.name().as_str().starts_with(text)).expect(text);
-        series.window().len()
-    };
-    assert_eq!((held("load"), held("queue"), held("jobs_total"), held("took{")), (300, 28, 27, 27));
-    let load = knowledge.find(&SeriesName::parse("load").expect("a name")).expect("held");
-    assert!(load.learned().is_some());
-    assert_eq!(memory.places.len(), 1, "how far the file was read");
+fn a_folder_that_was_written_in_earlier_forms_is_remembered_whole() {
+    for written in WRITTEN {
+        let form = written.form;
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(dir.path().join("samples")).expect("a folder");
+        std::fs::write(dir.path().join("homeostat.db"), unpacked(written.store)).expect("written");
+        std::fs::write(dir.path().join("samples/0000000003.log"), unpacked(written.samples)).expect("written");
+        let now = Timestamp::parse(written.now).expect("a time");
+        let report = check(dir.path(), true, now, &mut |_| {}).expect("readable");
+        assert_eq!(report.problems, [], "form {form}");
+        assert_eq!((report.form, report.events, report.segments), (form, written.events, 1));
+        let (store, memory) = crate::recall::remember(&Config::default(), dir.path(), now).expect("remembered");
+        assert_eq!((store.last_seq(), memory.begun.ended.as_str()), (written.events, "broken_off"), "form {form}");
+        assert_eq!((memory.begun.samples, memory.untold.len(), memory.begun.found.len()), (report.samples, 0, 0));
+        assert!(report.samples > 50 && memory.begun.events > 0, "what came after the snapshot: {report:?}");
+        let knowledge = memory.engine.knowledge();
+        assert_eq!(knowledge.series_count(), written.series, "form {form}");
+        assert!(knowledge.frozen(), "form {form}: the last word of a person");
+        let held = ["load", "queue", "jobs_total", "took{"].map(|text| {
+            let series = knowledge.series().find(|series| series.name().as_str().starts_with(text)).expect(text);
+            series.window().len()
+        });
+        assert_eq!(held, written.held, "form {form}");
+        let load = knowledge.find(&SeriesName::parse("load").expect("a name")).expect("held");
+        assert!(load.learned().is_some(), "form {form}");
+        assert_eq!(memory.places.len(), 1, "form {form}: how far the file was read");
+    }
 }
 
 /// A store that was brought up is the one that is made new.
@@ -185,9 +222,9 @@ fn a_newer_form_of_the_store_and_of_a_snapshot_is_refused_by_name_and_left_as_it
     let mut parts = engine().snapshot();
     let (_, general) = &mut parts[0];
     let at_version = general.windows(7).position(|seven| seven == b"version").expect("named") + 7;
-    assert_eq!(general[at_version], 2, "the present one");
-    general[at_version] = 3;
+    assert_eq!(u16::from(general[at_version]), SNAPSHOT_VERSION, "the present one");
+    general[at_version] += 1;
     let refused = Engine::restore(Config::default().engine, Methods::built_in(), 8, &parts, at(5000)).err();
     let said = refused.expect("a later form").to_string();
-    assert!(said.contains("newer version (form 3") && said.contains("use that version"), "{said}");
+    assert!(said.contains("newer version (form 4") && said.contains("use that version"), "{said}");
 }

@@ -15,15 +15,30 @@ use crate::units::Sensitivity;
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Asks {
     alert: AlertLevel,
-    pub outside: f64,
-    shift: f64,
+    pub levels: Levels,
     weights: Weights,
 }
 
 impl Default for Asks {
     fn default() -> Asks {
-        let Asked { alert, outside, shift, weights, .. } = Asked::default();
-        Asks { alert, outside, shift, weights }
+        // What it is asked in truth is set with its settings and its share of a budget.
+        Asks { alert: AlertLevel::PerWeek(1.0), levels: Levels::default(), weights: Weights::default() }
+    }
+}
+
+/// What a sensitivity asks for: how much of what is ordinary may lie outside on each side, and by how much rarer an alert is than at
+/// the sensitivity that the configuration says.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(super) struct Levels {
+    pub outside: f64,
+    pub shift: f64,
+}
+
+impl Levels {
+    pub fn of(sensitivity: Sensitivity, configured: Sensitivity) -> Levels {
+        let sigmas = alert_sigmas(sensitivity, configured);
+        let shift = normal::rarity(sigmas) - normal::rarity(ALERT_SIGMAS);
+        Levels { outside: normal::cdf(-sensitivity.get()), shift }
     }
 }
 
@@ -83,7 +98,7 @@ impl Series {
     /// What is asked of a detector, but for the series' age and how the time counts.
     #[inline]
     pub(crate) fn asked(&self) -> Asked {
-        let Asks { alert, outside, shift, weights } = self.asks;
+        let Asks { alert, levels: Levels { outside, shift }, weights } = self.asks;
         // Each by itself: what is not given would be reckoned anew with every sample.
         let (young, moment) = (false, Moment::default());
         Asked { sensitivity: self.sensitivity, alert, outside, bounds: true, shift, young, moment, weights }
@@ -91,9 +106,11 @@ impl Series {
 
     /// What the sensitivity says of that.
     pub(super) fn set_asked(&mut self) {
-        let sigmas = alert_sigmas(self.sensitivity, self.settings.sensitivity);
-        self.asks.outside = normal::cdf(-self.sensitivity.get());
-        self.asks.shift = normal::rarity(sigmas) - normal::rarity(ALERT_SIGMAS);
+        let configured = self.settings.sensitivity;
+        self.asks.levels = match self.sensitivity == configured {
+            true => self.settings.levels,
+            false => Levels::of(self.sensitivity, configured),
+        };
     }
 
     pub(crate) fn set_sensitivity(&mut self, sensitivity: Sensitivity) {

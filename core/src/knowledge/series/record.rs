@@ -28,7 +28,7 @@ impl Series {
         let upper = self.fence.map_or(0, |fence| fence.upper.to_bits());
         let own = self.tally.judged ^ self.fates.of(Fate::Admitted) ^ self.distinct.count() as u64;
         let detector = self.detector.as_ref().map_or(0, DetectorState::touched);
-        newest ^ upper ^ own ^ self.present.until as u64 ^ self.asks.outside.to_bits() ^ detector
+        newest ^ upper ^ own ^ self.present.until as u64 ^ self.asks.levels.outside.to_bits() ^ detector
     }
 
     /// One sample: what becomes of it, what is said of it, and only then is it learned from. What is noticed is laid down where the
