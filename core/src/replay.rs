@@ -71,6 +71,9 @@ pub struct Rule {
     pub for_ms: i64,
     /// `keep_firing_for`, in milliseconds.
     pub keep_firing_for_ms: i64,
+    /// The `limit` of its group: with more alerts, pending and firing, an evaluation fails and all of them are dropped. None: any
+    /// number.
+    pub limit: Option<usize>,
     /// From one evaluation to the next, in milliseconds. Ranges with a shorter step are evaluated only as often; those
     /// with a longer one at each of their steps, which is less often than the rule is.
     pub interval_ms: i64,

@@ -41,6 +41,7 @@ fn rule(formula: Formula, for_minutes: i64) -> Rule {
         formula,
         for_ms: for_minutes * MINUTE,
         keep_firing_for_ms: 0,
+        limit: None,
         interval_ms: MINUTE,
     }
 }

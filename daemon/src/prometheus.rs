@@ -201,6 +201,9 @@ pub struct LiveGroup {
     /// Seconds between evaluations.
     #[serde(default)]
     pub interval: f64,
+    /// Alerts of one of its rules, above which its evaluation fails; 0: any number.
+    #[serde(default)]
+    pub limit: i64,
     #[serde(default)]
     pub rules: Vec<LiveRule>,
 }

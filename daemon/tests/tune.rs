@@ -452,7 +452,11 @@ fn a_check_finds_rules_above_their_budget_and_nothing_else_does() {
     );
     let limited = rows(&tune(&dir, &server, &["limit.yml", "--output", "json"]));
     assert_eq!(limited[0]["notes"].as_array().map(Vec::len), Some(2), "{}", limited[0]);
-    assert!(limited[0]["notes"][0].as_str().is_some_and(|note| note.contains("its group allows 1")), "{}", limited[0]);
+    assert!(
+        limited[0]["notes"][0].as_str().is_some_and(|note| note.contains("than its group allows, which are 1")),
+        "{}",
+        limited[0]
+    );
     let live = tune(&dir, &server, &["--output", "json", "--verdicts", "said.jsonl"]);
     assert_eq!(live.code, 0, "{}", live.err);
     let live = rows(&live);

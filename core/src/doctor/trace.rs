@@ -171,6 +171,7 @@ mod tests {
             formula,
             for_ms: 0,
             keep_firing_for_ms: 0,
+            limit: None,
             interval_ms: 60_000,
         };
         let zone = Zone::named("UTC").expect("a zone");

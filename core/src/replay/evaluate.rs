@@ -14,7 +14,7 @@ use super::labels::{Labels, METRIC_NAME};
 use super::{Range, Track};
 use std::collections::HashMap;
 
-/// Why an evaluation gave nothing. A rule's alerts then stay as they were.
+/// Why an evaluation gave nothing. A rule's alerts then stay as they were; those that are too many are dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Failure {
     #[error("several elements match on the side where one may: the match is many-to-many")]
@@ -27,6 +27,8 @@ pub enum Failure {
     SameLabels,
     #[error("two alerts have the same labels, once those of the rule are set")]
     SameAlert,
+    #[error("there are more alerts than the `limit` of the group allows: all of the rule's are dropped")]
+    TooMany,
     #[error("the expression is none: {0}")]
     Malformed(&'static str),
 }

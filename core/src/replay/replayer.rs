@@ -23,7 +23,8 @@ pub struct Replayed {
     /// How often the expression held, counted per alert and evaluation. Zero may mean that it never can: labels that do
     /// not match, or no data.
     pub held: usize,
-    /// Evaluations that Prometheus would have refused: its alerts stay as they were.
+    /// Evaluations that Prometheus would have refused: its alerts stay as they were, or are dropped where they are more than the
+    /// group's limit.
     pub failed: usize,
     /// The first of them.
     pub failure: Option<(Timestamp, Failure)>,
@@ -128,9 +129,20 @@ impl<'a> Replayer<'a> {
                 replayed.failure.get_or_insert((at, failure));
                 continue;
             }
+            replayed.held += holds.iter().filter(|holds| **holds).count();
+            if self.too_many(&alerts, &holds, at, durations) {
+                replayed.failed += 1;
+                replayed.failure.get_or_insert((at, Failure::TooMany));
+                for (alert, labels) in alerts.iter_mut().zip(&steps.alerts) {
+                    if let Alert::Firing { pending_since, began, .. } = std::mem::replace(alert, Alert::Inactive) {
+                        replayed.pages.push(Page { labels: labels.clone(), pending_since, began, ended: Some(at) });
+                    }
+                }
+                all_inactive = true;
+                continue;
+            }
             all_inactive = true;
             for ((alert, holds), labels) in alerts.iter_mut().zip(&holds).zip(&steps.alerts) {
-                replayed.held += usize::from(*holds);
                 if let Some((pending_since, began)) = alert.step(at, *holds, durations) {
                     replayed.pages.push(Page { labels: labels.clone(), pending_since, began, ended: Some(at) });
                 }
@@ -140,6 +152,18 @@ impl<'a> Replayer<'a> {
         for (alert, labels) in alerts.iter().zip(&steps.alerts) {
             still_firing(*alert, labels, replayed);
         }
+    }
+
+    /// Whether this evaluation would leave more alerts than the group's limit. None of those that it makes fire is told then.
+    fn too_many(&self, alerts: &[Alert], holds: &[bool], at: Timestamp, durations: Durations) -> bool {
+        self.rule.limit.filter(|limit| alerts.len() > *limit).is_some_and(|limit| {
+            let active = alerts.iter().zip(holds).filter(|(alert, holds)| {
+                let mut alert = **alert;
+                alert.step(at, **holds, durations);
+                alert != Alert::Inactive
+            });
+            active.count() > limit
+        })
     }
 
     /// For every evaluation, whether one of the comparisons holds for any of its tracks.
@@ -195,8 +219,9 @@ impl Way {
         let mut alerts = Slots::default();
         let alert_of: Vec<usize> = plan.labels.iter().map(|labels| alerts.of(rule.alert_labels(labels))).collect();
         let alerts = alerts.labels;
-        // Where two slots are one alert they can get into each other's way.
+        // Where two slots are one alert, or there may be too many of them, they can get into each other's way.
         if alerts.len() == alert_of.len()
+            && rule.limit.is_none_or(|limit| alerts.len() <= limit)
             && let Some((comparison, range)) = Comparison::guarded(&rule.formula, leaves, stride)
         {
             let alerts = leaves[range].tracks.iter().map(|track| rule.alert_labels(&track.labels)).collect();

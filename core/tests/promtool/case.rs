@@ -56,6 +56,7 @@ impl Case {
             formula,
             for_ms: chance.one_of(&[0, 0, 60_000, 120_000, 300_000, 90_000, 47_000]),
             keep_firing_for_ms: chance.one_of(&[0, 0, 0, 60_000, 180_000, 200_000]),
+            limit: chance.one_of(&[None, None, None, Some(1), Some(2), Some(3)]),
             interval_ms: step * 1000,
         };
         Case { rule, literals, leaf_texts: texts, leaves, series, samples, step, expression: None }
@@ -92,6 +93,7 @@ impl Case {
             formula,
             for_ms: chance.one_of(&[0, 60_000, 120_000]),
             keep_firing_for_ms: 0,
+            limit: None,
             interval_ms: step * 1000,
         };
         let expression = Some(lookup.promql(&metric, &literal.to_string()));
@@ -109,11 +111,11 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rule { alert, labels, for_ms, keep_firing_for_ms, .. } = &self.rule;
+        let Rule { alert, labels, for_ms, keep_firing_for_ms, limit, .. } = &self.rule;
         writeln!(f, "{alert}: {}", self.text())?;
         writeln!(
             f,
-            "for {for_ms} ms, keep_firing_for {keep_firing_for_ms} ms, labels {labels:?}, every {} s",
+            "for {for_ms} ms, keep_firing_for {keep_firing_for_ms} ms, limit {limit:?}, labels {labels:?}, every {} s",
             self.step
         )?;
         self.series.iter().try_for_each(|series| writeln!(f, "{} {}", series.name(), series.values_text()))

@@ -151,7 +151,7 @@ fn promtool(files: &[PathBuf]) -> String {
 
 /// Rules and their test, in two files; gives the test's.
 fn write(folder: &Path, name: &str, step: i64, samples: i64, cases: &[(Case, Replayed)]) -> PathBuf {
-    let mut rules = "groups:\n- name: g\n  rules:\n".to_owned();
+    let mut rules = "groups:\n".to_owned();
     let mut test = format!(
         "rule_files: [{name}.rules.yml]\nevaluation_interval: {step}s\ntests:\n- interval: {samples}s\n  input_series:\n"
     );
@@ -189,6 +189,8 @@ fn write(folder: &Path, name: &str, step: i64, samples: i64, cases: &[(Case, Rep
 fn write_rule(rules: &mut String, rule: &Rule, expression: &str) {
     let text = |text: &str| serde_json::to_string(text).expect("a text");
     let labels = serde_json::to_string(&rule.labels).expect("labels");
+    // A limit is that of a group.
+    let _ = writeln!(rules, "- name: {}\n  limit: {}\n  rules:", rule.alert, rule.limit.unwrap_or(0));
     let _ = writeln!(rules, "  - alert: {}\n    expr: {}\n    labels: {labels}", rule.alert, text(expression));
     let _ = writeln!(rules, "    for: {}ms\n    keep_firing_for: {}ms", rule.for_ms, rule.keep_firing_for_ms);
 }

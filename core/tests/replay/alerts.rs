@@ -56,6 +56,35 @@ fn each_label_set_is_an_alert_of_its_own() {
 }
 
 #[test]
+fn more_alerts_than_the_limit_of_the_group_are_all_dropped() {
+    let leaves = [range(&[("i=a", "9 9 9 9 9 1"), ("i=b", "1 9 9 9 1 1"), ("i=c", "1 1 9 1 1 1")])];
+    let replayed = |limit, hold| {
+        let mut rule = rule(above(), hold);
+        rule.limit = limit;
+        let replayed = Replayer::new(&rule, &leaves).replay(&[5.0], rule.for_ms);
+        (lines(&replayed.pages), replayed.failed, replayed.failure)
+    };
+    let all = vec!["i=a 0/0-5".to_owned(), "i=b 1/1-4".to_owned(), "i=c 2/2-3".to_owned()];
+    assert_eq!(replayed(Some(3), 0), (all, 0, None));
+    // Three at minute 2: what fired is over, what begins there is never told, and after it they begin anew.
+    let two = ["i=a 0/0-2", "i=b 1/1-2", "i=a 3/3-5", "i=b 3/3-4"].map(str::to_owned).to_vec();
+    assert_eq!(replayed(Some(2), 0), (two, 1, Some((minute(2), Failure::TooMany))));
+    // What is pending counts, and waits anew.
+    let one = vec!["i=a 4/4-5".to_owned()];
+    assert_eq!(replayed(Some(1), 0).0, [vec!["i=a 0/0-1".to_owned()], one].concat());
+    assert_eq!(replayed(Some(2), 1).0, ["i=a 0/1-2", "i=a 3/4-5"]);
+    // So does what is kept firing.
+    let leaves = [range(&[("i=a", "9 1 1 1 1"), ("i=b", "1 9 1 1 1"), ("i=c", "1 1 9 1 1")])];
+    let kept = |keep: i64| {
+        let mut rule = rule(above(), 0);
+        (rule.limit, rule.keep_firing_for_ms) = (Some(2), keep * 60_000);
+        Replayer::new(&rule, &leaves).replay(&[5.0], 0)
+    };
+    assert_eq!((kept(0).pages.len(), kept(0).failed), (3, 0));
+    assert_eq!((lines(&kept(3).pages), kept(3).failed), (vec!["i=a 0/0-2".into(), "i=b 1/1-2".into()], 1));
+}
+
+#[test]
 fn an_evaluation_that_fails_changes_nothing() {
     // At minutes 2 and 3 there are two of them on the right: the evaluation fails, and what was pending goes on.
     let leaves = [range(&[("i=a", "9 9 9 9 9 1")]), range(&[("i=a v=1", "5 5 5 5 5 5"), ("i=a v=2", "_ _ 5 5 _ _")])];

@@ -40,6 +40,7 @@ fn rule(formula: Formula, hold: i64) -> Rule {
         formula,
         for_ms: hold * 60_000,
         keep_firing_for_ms: 0,
+        limit: None,
         interval_ms: 60_000,
     }
 }

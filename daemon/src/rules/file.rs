@@ -34,13 +34,18 @@ pub struct Problem {
     pub problem: String,
 }
 
+/// A group's limit as it is told: 0 or less is none.
+pub fn limit_of(told: i64) -> Option<usize> {
+    usize::try_from(told).ok().filter(|limit| *limit > 0)
+}
+
 #[derive(Debug)]
 pub struct Group {
     pub name: String,
     /// None: the server's own.
     pub interval: Option<Span>,
-    /// Alerts above it are an error of the rule; 0: no limit.
-    pub limit: u64,
+    /// With more alerts a rule's evaluation fails. None: any number.
+    pub limit: Option<usize>,
     pub rules: Vec<Rule>,
 }
 
@@ -284,7 +289,14 @@ impl Reader<'_> {
                 None
             }
         };
-        let limit = yaml.get(id, "limit").and_then(|limit| yaml.text(limit)?.parse().ok()).unwrap_or(0);
+        let limit = yaml.get(id, "limit").filter(|value| !yaml.is_null(*value));
+        let limit = limit.and_then(|value| match yaml.text(value).unwrap_or_default().trim().parse::<i64>() {
+            Ok(limit) => limit_of(limit),
+            Err(_) => {
+                self.file.problem(yaml.node(value).line, None, "`limit`: a whole number is wanted");
+                None
+            }
+        });
         let mut group = Group { name, interval, limit, rules: Vec::new() };
         if let Some(rules) = yaml.get(id, "rules").filter(|rules| !yaml.is_null(*rules)) {
             match yaml.list(rules) {

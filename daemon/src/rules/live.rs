@@ -2,7 +2,7 @@
 //!
 //! They are read and judged like those of files. They cannot be changed: what the server says is its own spelling of them.
 
-use super::file::{Field, Fixed, Group, Rule, RuleFile, RuleKind};
+use super::file::{Field, Fixed, Group, Rule, RuleFile, RuleKind, limit_of};
 use crate::prometheus::{LiveRule, LiveRules};
 use homeostat::time::Span;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub fn files(live: &LiveRules) -> Vec<RuleFile> {
         files[at].groups.push(Group {
             name: told.name.clone(),
             interval: Some(seconds(told.interval)).filter(|interval| *interval > Span::ZERO),
-            limit: 0,
+            limit: limit_of(told.limit),
             rules: told.rules.iter().filter_map(rule).collect(),
         });
     }
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn live_rules_are_read_by_the_files_they_come_from() {
         let answer = r#"{"groups": [
-            {"name": "a", "file": "/etc/a.yml", "interval": 30, "limit": 0, "rules": [
+            {"name": "a", "file": "/etc/a.yml", "interval": 30, "limit": 4, "rules": [
                 {"type": "alerting", "name": "A", "query": "a > 5", "duration": 300, "keepFiringFor": 60,
                  "labels": {"severity": "page"}, "annotations": {"summary": "above 5"}, "alerts": [], "health": "ok"},
                 {"type": "recording", "name": "b:c", "query": "sum(b)"},
@@ -72,7 +72,7 @@ mod tests {
         let files = files(&serde_json::from_str(answer).expect("an answer"));
         assert_eq!(files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["/etc/a.yml", "/etc/b.yml"]);
         let group = &files[0].groups[0];
-        assert_eq!(group.interval, Some(Span::from_secs(30)));
+        assert_eq!((group.interval, group.limit), (Some(Span::from_secs(30)), Some(4)));
         assert_eq!((files[1].groups[0].interval, files[0].groups[1].interval), (Some(Span::from_millis(500)), None));
         // One that has neither a name nor a query hides no other: it is left to whoever judges rules.
         assert_eq!(group.rules.len(), 3);

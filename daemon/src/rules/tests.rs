@@ -60,7 +60,7 @@ groups:
 fn a_file_of_prometheus_is_read_with_places() {
     let file = sound(PLAIN);
     let group = &file.groups[0];
-    assert_eq!((group.name.as_str(), group.interval, group.limit), ("node", Some(Span::from_secs(30)), 0));
+    assert_eq!((group.name.as_str(), group.interval, group.limit), ("node", Some(Span::from_secs(30)), None));
     let rule = &group.rules[0];
     assert_eq!((rule.line, rule.kind, rule.name.text.as_str()), (6, RuleKind::Alert, "DiskFull"));
     assert_eq!((rule.hold, rule.label("severity")), (Span::minutes(15), Some("warning")));
@@ -177,6 +177,7 @@ fn what_is_no_rule_file_says_so() {
         ("a: 1\n", 1, "no alert rules"),
         ("groups:\n- name: a\n\trules: []\n", 2, "indent it with spaces"),
         ("groups: [\n", 1, "close"),
+        ("groups:\n- name: a\n  limit: many\n  rules: []\n", 3, "`limit`: a whole number"),
         ("groups:\n- name: a\n  rules: *x\n", 3, "nothing is called `x`"),
         ("data:\n  a.yml: |\n    groups:\n    - name: a\n", 3, "a text in another file"),
         ("\u{0}", 1, ""),

@@ -39,6 +39,7 @@ pub fn cases(estate: &Estate) -> Vec<Case> {
                 formula: (published.formula)(),
                 for_ms: span(published.hold).millis() as i64,
                 keep_firing_for_ms: 0,
+                limit: None,
                 interval_ms: 60_000,
             },
             literals: published.tuned.iter().map(|tuned| tuned.literal).collect(),

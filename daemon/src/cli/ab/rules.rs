@@ -8,7 +8,7 @@ use crate::prometheus::Client;
 use crate::prometheus::args::PrometheusArgs;
 use crate::prometheus::progress::Bar;
 use crate::prometheus::range::RangeQuery;
-use crate::rules::file::{self, RuleFile, RuleKind};
+use crate::rules::file::{self, Group, RuleFile, RuleKind};
 use homeostat::feedback::Verdict;
 use homeostat::replay::score::Said;
 use homeostat::replay::{Formula, Labels, Page, Rule, replay};
@@ -96,11 +96,10 @@ fn alerts(path: &Path) -> Result<BTreeMap<Key, Alert>, Failed> {
     }
     let mut alerts = BTreeMap::new();
     for group in &file.groups {
-        let interval = group.interval.unwrap_or(Span::minutes(1));
         for rule in group.rules.iter().filter(|rule| rule.kind == RuleKind::Alert) {
             let name = rule.name.text.clone();
             let place = alerts.keys().filter(|(other, _): &&Key| *other == name).count();
-            alerts.insert((name, place), alert(rule, interval));
+            alerts.insert((name, place), alert(rule, group));
         }
     }
     match alerts.is_empty() {
@@ -109,7 +108,8 @@ fn alerts(path: &Path) -> Result<BTreeMap<Key, Alert>, Failed> {
     }
 }
 
-fn alert(rule: &file::Rule, interval: Span) -> Alert {
+fn alert(rule: &file::Rule, group: &Group) -> Alert {
+    let interval = group.interval.unwrap_or(Span::minutes(1));
     let millis = |span: Span| i64::try_from(span.millis()).unwrap_or(i64::MAX);
     let labels = rule.labels.iter().map(|(name, field)| (name.clone(), field.text.clone())).collect();
     Alert {
@@ -120,6 +120,7 @@ fn alert(rule: &file::Rule, interval: Span) -> Alert {
             formula: Formula::Leaf(0),
             for_ms: millis(rule.hold),
             keep_firing_for_ms: millis(rule.keep_firing_for),
+            limit: group.limit,
             interval_ms: millis(interval).max(1),
         },
     }

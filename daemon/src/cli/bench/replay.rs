@@ -62,6 +62,7 @@ fn compared(literal: f64, or: bool) -> Result<Option<Measured>, Failed> {
         formula: if or { Formula::binary(Op::Or, above, never) } else { above },
         for_ms: 300_000,
         keep_firing_for_ms: 0,
+        limit: None,
         interval_ms: 60_000,
     };
     let leaves = [history()];

@@ -9,8 +9,8 @@ use crate::rules::spell::spell;
 use crate::rules::tiers;
 use homeostat::doctor::{self, Finding, Limits, SeriesLiteral};
 use homeostat::replay::score::per_week;
-use homeostat::replay::{Labels, Page, Range, Replayer};
-use homeostat::time::{Span, Timestamp};
+use homeostat::replay::{Failure, Labels, Page, Range, Replayer};
+use homeostat::time::Span;
 
 /// One rule, what it did, and what is proposed.
 pub(super) struct Outcome {
@@ -164,10 +164,11 @@ fn one(at: usize, subject: &Subject<'_>, history: &History, bound: Option<f64>, 
     let now = replayer.replay(&taken.literals, rule.for_ms);
     let lasted = leaves.first().map_or(Span::ZERO, |range| range.at(range.steps).since(range.start));
     let mut notes = history.notes.clone();
-    let at_once = at_once(&now.pages);
-    if subject.group.limit > 0 && at_once as u64 > subject.group.limit {
-        let limit = subject.group.limit;
-        notes.push(format!("{at_once} of its alerts fired at once: its group allows {limit}, and then drops them all"));
+    if let (Some(limit), Some((_, Failure::TooMany))) = (rule.limit, now.failure) {
+        notes.push(format!(
+            "at {} evaluations it had more alerts than its group allows, which are {limit}: Prometheus drops them all then",
+            now.failed
+        ));
     }
     if !rule.opaque_labels().is_empty() {
         let labels = rule.opaque_labels().join(", ");
@@ -228,21 +229,6 @@ fn one(at: usize, subject: &Subject<'_>, history: &History, bound: Option<f64>, 
         }
     };
     Outcome { subject: at, past: Some(past), over_budget, verdict, notes }
-}
-
-/// The most that fired together.
-fn at_once(pages: &[Page]) -> usize {
-    let begins = pages.iter().map(|page| (page.began, 1));
-    // Where one ends as another begins, they are not together.
-    let mut edges: Vec<(Timestamp, i64)> =
-        begins.chain(pages.iter().filter_map(|page| Some((page.ended?, -1)))).collect();
-    edges.sort_unstable();
-    let (mut now, mut most) = (0, 0);
-    for (_, edge) in edges {
-        now += edge;
-        most = most.max(now);
-    }
-    usize::try_from(most).unwrap_or(0)
 }
 
 fn spelled(written: &str, old: f64, new: f64) -> Spelled {

@@ -141,7 +141,8 @@ fn passes(tests: &Path) -> Option<bool> {
 fn cases(client: &Client, subject: &Subject<'_>, outcome: &Outcome, run: &Run) -> Option<Result<Vec<Case>, String>> {
     let past = outcome.past.as_ref()?;
     let analysis = subject.analysis.as_ref()?;
-    let rule = subject.replayed.as_ref()?;
+    // Alerts that are dropped because there are too many of them: no case holds all of those.
+    let rule = subject.replayed.as_ref().filter(|rule| rule.limit.is_none_or(|limit| past.series.len() <= limit))?;
     let (pages, quiet) = match &outcome.verdict {
         Verdict::Change(proposal) => {
             // What paged, and would not with the proposal.

@@ -93,6 +93,7 @@ fn subject<'a>(file: &'a RuleFile, group: &'a Group, rule: &'a file::Rule, inter
         formula: taken.formula.clone(),
         for_ms: millis(rule.hold),
         keep_firing_for_ms: millis(rule.keep_firing_for),
+        limit: group.limit,
         interval_ms: millis(interval),
     });
     let shape =
