@@ -14,6 +14,9 @@ mod write;
 pub(crate) use read::from_bytes;
 pub(crate) use write::to_bytes;
 
+/// Names of fields in a table at most, over all shapes: some twenty times as many as there are in all of memory.
+const NAMES_MAX: usize = 1 << 16;
+
 /// What a value begins with. A byte below all of these is the number itself.
 mod mark {
     pub const NONE: u8 = 0x80;

@@ -331,6 +331,16 @@ fn weights_outlive_a_restore_and_a_replay_and_go_on_alike() {
 }
 
 #[test]
+fn what_is_written_of_an_engine_that_alerted_is_all_of_the_present_form() {
+    let (world, _) = with_unrest();
+    assert!(world.engine.knowledge().series().any(|series| series.spoken().next().is_some()), "something spoke");
+    for (part, bytes) in world.engine.snapshot() {
+        // A map of two, the version first.
+        assert_eq!(bytes[..10], *b"\x82\xa7version\x03", "part {part}");
+    }
+}
+
+#[test]
 fn a_snapshot_of_an_earlier_version_knows_nothing_of_weights_and_can_be_read() {
     let mut world = World::new(certain());
     world.learn("latency", 200);

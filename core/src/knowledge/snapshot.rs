@@ -197,7 +197,7 @@ fn encode<T: Serialize>(body: &T) -> Vec<u8> {
             let body = serde_bytes::Bytes::new(&packed);
             rmp_serde::to_vec_named(&Out { version: SNAPSHOT_VERSION, body: &body })
         }
-        // Over four gigabytes, which snappy takes no more of.
+        // Over four gigabytes, which snappy takes no more of, or more shapes than a table holds.
         None => rmp_serde::to_vec_named(&Out { version: NOT_PACKED, body }),
     };
     written.expect("memory is plain data, and a Vec takes any length")

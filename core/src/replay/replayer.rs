@@ -26,7 +26,9 @@ pub struct Replayed {
     /// Evaluations that Prometheus would have refused: its alerts stay as they were, or are dropped where they are more than the
     /// group's limit.
     pub failed: usize,
-    /// The first of them.
+    /// Those of them at which alerts were dropped.
+    pub too_many: usize,
+    /// The first of all of them.
     pub failure: Option<(Timestamp, Failure)>,
 }
 
@@ -131,7 +133,7 @@ impl<'a> Replayer<'a> {
             }
             replayed.held += holds.iter().filter(|holds| **holds).count();
             if self.too_many(&alerts, &holds, at, durations) {
-                replayed.failed += 1;
+                (replayed.failed, replayed.too_many) = (replayed.failed + 1, replayed.too_many + 1);
                 replayed.failure.get_or_insert((at, Failure::TooMany));
                 for (alert, labels) in alerts.iter_mut().zip(&steps.alerts) {
                     if let Alert::Firing { pending_since, began, .. } = std::mem::replace(alert, Alert::Inactive) {

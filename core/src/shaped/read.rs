@@ -1,7 +1,7 @@
 //! Bytes turned into data. They may come from anywhere: what they claim is held against how many there are, and how deep they
 //! go is bounded.
 
-use super::{Error, mark};
+use super::{Error, NAMES_MAX, mark};
 use crate::varint;
 use serde::de::value::{BorrowedStrDeserializer, U64Deserializer};
 use serde::de::{self, Deserialize, DeserializeSeed, IntoDeserializer, Visitor};
@@ -34,7 +34,7 @@ struct Reader<'de> {
 }
 
 struct Shape<'de> {
-    fields: Vec<&'de str>,
+    fields: Rc<[&'de str]>,
     /// Of each type that was read from this shape the fields it knows, and where among those the ones of the shape are. Mostly one.
     known: Vec<(&'static [&'static str], Rc<[u64]>)>,
 }
@@ -58,14 +58,22 @@ impl<'de> Reader<'de> {
     }
 
     fn table(&mut self) -> Result<(), Error> {
+        let mut names = 0;
         for _ in 0..self.count()? {
-            let mut fields = Vec::new();
-            for _ in 0..self.count()? {
-                fields.push(self.text()?);
+            let count = self.count()?;
+            names += count;
+            // One without any takes room as well.
+            if names + self.shapes.len() > NAMES_MAX {
+                return Err(self.wrong("more names than any memory has"));
             }
+            let fields = (0..count).map(|_| self.text()).collect::<Result<_, Error>>()?;
             self.shapes.push(Shape { fields, known: Vec::new() });
         }
-        for _ in 0..self.count()? {
+        let variants = self.count()?;
+        if variants > NAMES_MAX {
+            return Err(self.wrong("more variants than any memory has"));
+        }
+        for _ in 0..variants {
             let variant = self.text()?;
             self.variants.push(variant);
         }
@@ -178,7 +186,7 @@ impl<'de> Reader<'de> {
             }
             mark::STRUCTURE => {
                 let shape = self.shape()?;
-                let names = self.shapes[shape].fields.clone();
+                let names = Rc::clone(&self.shapes[shape].fields);
                 self.within(|reader| {
                     let mut fields = Named { reader, names: &names };
                     let value = visitor.visit_map(&mut fields)?;

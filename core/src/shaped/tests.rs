@@ -161,6 +161,40 @@ fn names_stand_once_however_many_there_are() {
 }
 
 #[test]
+fn what_is_counted_only_as_it_is_written_comes_back() {
+    /// The even ones of so many, by no iterator that knows how many those are.
+    struct Even(u64);
+    impl Serialize for Even {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            to.collect_map((0..self.0).filter(|n| n % 2 == 0).map(|n| (n, n.to_string())))
+        }
+    }
+    struct Odd(u64);
+    impl Serialize for Odd {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            to.collect_seq((0..self.0).filter(|n| n % 2 == 1))
+        }
+    }
+    for count in [0, 1, 2, 300, 70_000] {
+        let (even, odd): (BTreeMap<u64, String>, Vec<u64>) = again(&(Even(count), Odd(count)));
+        assert!(even.len() as u64 == count.div_ceil(2) && even.iter().all(|(n, text)| n.to_string() == *text));
+        assert_eq!(odd, (0..count).filter(|n| n % 2 == 1).collect::<Vec<_>>());
+        assert!(from_bytes::<serde::de::IgnoredAny>(&to_bytes(&Even(count)).expect("plain data")).is_ok());
+    }
+}
+
+#[test]
+fn a_table_of_more_names_than_any_memory_has_is_refused() {
+    let mut bytes = Vec::new();
+    // One shape of many fields without a letter.
+    crate::varint::put(1, &mut bytes);
+    crate::varint::put(100_000, &mut bytes);
+    bytes.extend([0; 100_002]);
+    let error = from_bytes::<serde::de::IgnoredAny>(&bytes).expect_err("too many").to_string();
+    assert!(error.contains("more names than any memory has"), "{error}");
+}
+
+#[test]
 fn values_within_each_other_have_an_end() {
     // One list in the other, two hundred times; for who reads them and for who goes past them.
     let mut deep = vec![0, 0];

@@ -1,11 +1,11 @@
 //! Data turned into bytes.
 
-use super::{Error, mark};
+use super::{Error, NAMES_MAX, mark};
 use crate::varint;
 use serde::ser::{self, Serialize};
 use std::collections::HashMap;
 
-/// Data as bytes. An error where it is of more shapes than a part of any memory has, or does not know how long it is.
+/// Data as bytes. An error where it is of more shapes than any memory has.
 pub fn to_bytes<T: Serialize + ?Sized>(data: &T) -> Result<Vec<u8>, Error> {
     let mut writer = Writer { values: Vec::new(), shapes: Shapes::new(), variants: HashMap::new() };
     data.serialize(&mut writer)?;
@@ -31,6 +31,8 @@ struct Shapes {
     steps: Vec<Step>,
     /// The steps that shapes end with.
     ends: Vec<usize>,
+    /// Of all of them.
+    names: usize,
 }
 
 struct Step {
@@ -46,7 +48,11 @@ const BEGIN: usize = 0;
 
 impl Shapes {
     fn new() -> Shapes {
-        Shapes { steps: vec![Step { field: "", before: BEGIN, next: Vec::new(), shape: None }], ends: Vec::new() }
+        Shapes {
+            steps: vec![Step { field: "", before: BEGIN, next: Vec::new(), shape: None }],
+            ends: Vec::new(),
+            names: 0,
+        }
     }
 
     fn step(&mut self, from: usize, field: &'static str) -> usize {
@@ -64,8 +70,14 @@ impl Shapes {
         if let Some(shape) = self.steps[at].shape {
             return Ok(shape);
         }
-        let shape =
-            u16::try_from(self.ends.len()).map_err(|_| Error("more shapes than can be told apart".to_owned()))?;
+        let mut before = at;
+        while before != BEGIN {
+            self.names += 1;
+            before = self.steps[before].before;
+        }
+        let fits = self.names + self.ends.len() <= NAMES_MAX;
+        let shape = u16::try_from(self.ends.len()).ok().filter(|_| fits);
+        let shape = shape.ok_or_else(|| Error("more shapes than any memory has".to_owned()))?;
         self.ends.push(at);
         self.steps[at].shape = Some(shape);
         Ok(shape)
@@ -101,10 +113,16 @@ impl Writer {
         varint::put(number, &mut self.values);
     }
 
-    fn many(&mut self, mark: u8, len: Option<usize>) -> Result<(), Error> {
-        let len = len.ok_or_else(|| Error("how many there are has to be known before they are written".to_owned()))?;
-        self.marked(mark, len as u64);
-        Ok(())
+    fn many(&mut self, mark: u8, len: Option<usize>) -> Many<'_> {
+        let count_at = self.values.len() + 1;
+        match len {
+            Some(len) => self.marked(mark, len as u64),
+            None => {
+                self.mark(mark);
+                self.values.extend_from_slice(&[0; COUNT_LATER]);
+            }
+        }
+        Many { writer: self, count_at: len.is_none().then_some(count_at), count: 0 }
     }
 
     fn variant(&mut self, mark: u8, name: &'static str) {
@@ -124,11 +142,11 @@ impl Writer {
 impl<'a> ser::Serializer for &'a mut Writer {
     type Ok = ();
     type Error = Error;
-    type SerializeSeq = Self;
-    type SerializeTuple = Self;
-    type SerializeTupleStruct = Self;
-    type SerializeTupleVariant = Self;
-    type SerializeMap = Self;
+    type SerializeSeq = Many<'a>;
+    type SerializeTuple = Many<'a>;
+    type SerializeTupleStruct = Many<'a>;
+    type SerializeTupleVariant = Many<'a>;
+    type SerializeMap = Many<'a>;
     type SerializeStruct = Structure<'a>;
     type SerializeStructVariant = Structure<'a>;
 
@@ -246,16 +264,15 @@ impl<'a> ser::Serializer for &'a mut Writer {
         value.serialize(self)
     }
 
-    fn serialize_seq(self, len: Option<usize>) -> Result<Self, Error> {
-        self.many(mark::LIST, len)?;
-        Ok(self)
+    fn serialize_seq(self, len: Option<usize>) -> Result<Many<'a>, Error> {
+        Ok(self.many(mark::LIST, len))
     }
 
-    fn serialize_tuple(self, len: usize) -> Result<Self, Error> {
+    fn serialize_tuple(self, len: usize) -> Result<Many<'a>, Error> {
         self.serialize_seq(Some(len))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<Self, Error> {
+    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<Many<'a>, Error> {
         self.serialize_seq(Some(len))
     }
 
@@ -265,14 +282,13 @@ impl<'a> ser::Serializer for &'a mut Writer {
         _: u32,
         variant: &'static str,
         len: usize,
-    ) -> Result<Self, Error> {
+    ) -> Result<Many<'a>, Error> {
         self.variant(mark::VARIANT, variant);
         self.serialize_seq(Some(len))
     }
 
-    fn serialize_map(self, len: Option<usize>) -> Result<Self, Error> {
-        self.many(mark::MAP, len)?;
-        Ok(self)
+    fn serialize_map(self, len: Option<usize>) -> Result<Many<'a>, Error> {
+        Ok(self.many(mark::MAP, len))
     }
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Structure<'a>, Error> {
@@ -291,71 +307,109 @@ impl<'a> ser::Serializer for &'a mut Writer {
     }
 }
 
-impl ser::SerializeSeq for &mut Writer {
+/// Bytes of a count that is not known before what it counts.
+const COUNT_LATER: usize = 5;
+
+/// A list, or the pairs of a map.
+struct Many<'a> {
+    writer: &'a mut Writer,
+    /// Where their count will stand, when it was not known.
+    count_at: Option<usize>,
+    count: u64,
+}
+
+impl Many<'_> {
+    fn one<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.count += 1;
+        value.serialize(&mut *self.writer)
+    }
+
+    /// What belongs to the one before.
+    fn other<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        value.serialize(&mut *self.writer)
+    }
+
+    fn ended(self) {
+        let Some(at) = self.count_at else { return };
+        let place = &mut self.writer.values[at..][..COUNT_LATER];
+        for (seven, byte) in place.iter_mut().enumerate() {
+            // All but the last say that another one follows.
+            let more = if seven + 1 < COUNT_LATER { 0x80 } else { 0 };
+            *byte = (self.count >> (7 * seven)) as u8 & 0x7f | more;
+        }
+    }
+}
+
+impl ser::SerializeSeq for Many<'_> {
     type Ok = ();
     type Error = Error;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        value.serialize(&mut **self)
+        self.one(value)
     }
 
     fn end(self) -> Result<(), Error> {
+        self.ended();
         Ok(())
     }
 }
 
-impl ser::SerializeTuple for &mut Writer {
+impl ser::SerializeTuple for Many<'_> {
     type Ok = ();
     type Error = Error;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        value.serialize(&mut **self)
+        self.one(value)
     }
 
     fn end(self) -> Result<(), Error> {
+        self.ended();
         Ok(())
     }
 }
 
-impl ser::SerializeTupleStruct for &mut Writer {
+impl ser::SerializeTupleStruct for Many<'_> {
     type Ok = ();
     type Error = Error;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        value.serialize(&mut **self)
+        self.one(value)
     }
 
     fn end(self) -> Result<(), Error> {
+        self.ended();
         Ok(())
     }
 }
 
-impl ser::SerializeTupleVariant for &mut Writer {
+impl ser::SerializeTupleVariant for Many<'_> {
     type Ok = ();
     type Error = Error;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        value.serialize(&mut **self)
+        self.one(value)
     }
 
     fn end(self) -> Result<(), Error> {
+        self.ended();
         Ok(())
     }
 }
 
-impl ser::SerializeMap for &mut Writer {
+impl ser::SerializeMap for Many<'_> {
     type Ok = ();
     type Error = Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
-        key.serialize(&mut **self)
+        self.one(key)
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        value.serialize(&mut **self)
+        self.other(value)
     }
 
     fn end(self) -> Result<(), Error> {
+        self.ended();
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::rules::spell::spell;
 use crate::rules::tiers;
 use homeostat::doctor::{self, Finding, Limits, SeriesLiteral};
 use homeostat::replay::score::per_week;
-use homeostat::replay::{Failure, Labels, Page, Range, Replayer};
+use homeostat::replay::{Labels, Page, Range, Replayer};
 use homeostat::time::Span;
 
 /// One rule, what it did, and what is proposed.
@@ -164,10 +164,10 @@ fn one(at: usize, subject: &Subject<'_>, history: &History, bound: Option<f64>, 
     let now = replayer.replay(&taken.literals, rule.for_ms);
     let lasted = leaves.first().map_or(Span::ZERO, |range| range.at(range.steps).since(range.start));
     let mut notes = history.notes.clone();
-    if let (Some(limit), Some((_, Failure::TooMany))) = (rule.limit, now.failure) {
+    if let Some(limit) = rule.limit.filter(|_| now.too_many > 0) {
         notes.push(format!(
             "at {} evaluations it had more alerts than its group allows, which are {limit}: Prometheus drops them all then",
-            now.failed
+            now.too_many
         ));
     }
     if !rule.opaque_labels().is_empty() {

@@ -141,8 +141,7 @@ fn passes(tests: &Path) -> Option<bool> {
 fn cases(client: &Client, subject: &Subject<'_>, outcome: &Outcome, run: &Run) -> Option<Result<Vec<Case>, String>> {
     let past = outcome.past.as_ref()?;
     let analysis = subject.analysis.as_ref()?;
-    // Alerts that are dropped because there are too many of them: no case holds all of those.
-    let rule = subject.replayed.as_ref().filter(|rule| rule.limit.is_none_or(|limit| past.series.len() <= limit))?;
+    let rule = subject.replayed.as_ref()?;
     let (pages, quiet) = match &outcome.verdict {
         Verdict::Change(proposal) => {
             // What paged, and would not with the proposal.
@@ -160,6 +159,11 @@ fn cases(client: &Client, subject: &Subject<'_>, outcome: &Outcome, run: &Run) -
     };
     if pages.is_empty() && quiet.is_empty() {
         return None;
+    }
+    if let Some(limit) = rule.limit.filter(|limit| past.series.len() > *limit) {
+        return Some(Err(format!(
+            "its group allows {limit} alerts, and drops them all where there are more: a case of one episode does not hold them all"
+        )));
     }
     let expr = &analysis.expr;
     let calls = |names: &[&str]| {
