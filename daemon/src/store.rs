@@ -209,7 +209,8 @@ impl Store {
         self.connection.execute(text, []).map(|_| ()).map_err(|source| error(&self.path, source))
     }
 
-    /// Events as wanted. Those of a later version, or of a kind that is not known, stay in the journal and are skipped.
+    /// Events as wanted. Those of a later version, of a kind that is not known, or that a disk has damaged stay in the journal and are
+    /// skipped.
     pub fn events(&self, wanted: &Wanted) -> Result<Vec<Stored>, StoreError> {
         let sql = |source: rusqlite::Error| error(&self.path, source);
         let order = if wanted.newest_first { "desc" } else { "asc" };
@@ -229,9 +230,10 @@ impl Store {
         {
             let (seq, at, v): (i64, i64, i64) =
                 (row.get(0).map_err(sql)?, row.get(1).map_err(sql)?, row.get(2).map_err(sql)?);
-            let body = row.get_ref(3).and_then(|body| Ok(body.as_str()?)).map_err(sql)?;
+            // A damaged one may not even be a text.
+            let body = row.get_ref(3).and_then(|body| Ok(body.as_bytes()?)).map_err(sql)?;
             if v <= i64::from(EVENT_VERSION)
-                && let Ok(event) = serde_json::from_str(body)
+                && let Ok(event) = serde_json::from_slice(body)
             {
                 found.push(Stored { seq: seq as u64, at: Timestamp::from_millis(at), v: v as u16, event });
             }
@@ -598,6 +600,22 @@ mod tests {
         let store = Store::open(dir.path()).expect("brought up");
         let snapshot = store.read_snapshot().expect("readable").expect("one was written");
         assert_eq!((snapshot.part("general"), store.last_seq()), (Some(vec![1, 2, 3]), 1));
+    }
+
+    #[test]
+    fn an_event_that_is_damaged_is_skipped_and_the_others_are_read() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(dir.path()).expect("a new store");
+        store.append(&[added("a"), added("b"), added("c")]).expect("room");
+        // A bit of it, so that it is no text any more, and all of its end.
+        for damage in ["x'7bff7d'", "x'7b22'"] {
+            let damage = format!("update events set body = cast({damage} as text) where seq = 2");
+            store.connection.execute_batch(&damage).expect("writable");
+            let seen = store.events(&Wanted { limit: 10, ..Wanted::default() }).expect("readable");
+            assert_eq!(seen.iter().map(|stored| stored.seq).collect::<Vec<_>>(), [1, 3]);
+            let mut journal = store.journal();
+            while journal.next().expect("readable").is_some() {}
+        }
     }
 
     #[test]
