@@ -3,7 +3,7 @@
 
 use super::{Error, NAMES_MAX, mark};
 use crate::varint;
-use serde::de::value::{BorrowedStrDeserializer, U64Deserializer};
+use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{self, Deserialize, DeserializeSeed, IntoDeserializer, Visitor};
 use std::rc::Rc;
 
@@ -34,9 +34,21 @@ struct Reader<'de> {
 }
 
 struct Shape<'de> {
-    fields: Rc<[&'de str]>,
+    names: Rc<[Name<'de>]>,
     /// Of each type that was read from this shape the fields it knows, and where among those the ones of the shape are. Mostly one.
     known: Vec<(&'static [&'static str], Rc<[u64]>)>,
+}
+
+/// The name of a field, for who reads a structure as a map.
+#[derive(Clone, Copy)]
+struct Name<'de>(&'de str);
+
+impl<'de> IntoDeserializer<'de, Error> for Name<'de> {
+    type Deserializer = BorrowedStrDeserializer<'de, Error>;
+
+    fn into_deserializer(self) -> Self::Deserializer {
+        BorrowedStrDeserializer::new(self.0)
+    }
 }
 
 impl Shape<'_> {
@@ -44,8 +56,8 @@ impl Shape<'_> {
         if let Some((_, places)) = self.known.iter().find(|(fields, _)| std::ptr::eq(*fields, known)) {
             return Rc::clone(places);
         }
-        let place = |field: &&str| known.iter().position(|name| name == field).map_or(UNKNOWN, |place| place as u64);
-        let places: Rc<[u64]> = self.fields.iter().map(place).collect();
+        let place = |name: &Name| known.iter().position(|field| *field == name.0).map_or(UNKNOWN, |place| place as u64);
+        let places: Rc<[u64]> = self.names.iter().map(place).collect();
         self.known.push((known, Rc::clone(&places)));
         places
     }
@@ -58,16 +70,16 @@ impl<'de> Reader<'de> {
     }
 
     fn table(&mut self) -> Result<(), Error> {
-        let mut names = 0;
+        let mut all = 0;
         for _ in 0..self.count()? {
             let count = self.count()?;
-            names += count;
+            all += count;
             // One without any takes room as well.
-            if names + self.shapes.len() > NAMES_MAX {
+            if all + self.shapes.len() > NAMES_MAX {
                 return Err(self.wrong("more names than any memory has"));
             }
-            let fields = (0..count).map(|_| self.text()).collect::<Result<_, Error>>()?;
-            self.shapes.push(Shape { fields, known: Vec::new() });
+            let names = (0..count).map(|_| self.text().map(Name)).collect::<Result<_, Error>>()?;
+            self.shapes.push(Shape { names, known: Vec::new() });
         }
         let variants = self.count()?;
         if variants > NAMES_MAX {
@@ -121,7 +133,7 @@ impl<'de> Reader<'de> {
         self.rest = rest;
         let shape = usize::from(u16::from_le_bytes(*two));
         match self.shapes.get(shape) {
-            Some(known) if known.fields.len() <= self.rest.len() => Ok(shape),
+            Some(known) if known.names.len() <= self.rest.len() => Ok(shape),
             Some(_) => Err(self.wrong("a structure of which fields are missing")),
             None => Err(self.wrong(&format!("shape {shape}, which is not in the table"))),
         }
@@ -144,11 +156,13 @@ impl<'de> Reader<'de> {
         value
     }
 
-    fn structure<V: Visitor<'de>>(&mut self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
-        let shape = self.shape()?;
-        let places = self.shapes[shape].places(fields);
+    fn fields<K, V>(&mut self, keys: &[K], visitor: V) -> Result<V::Value, Error>
+    where
+        K: Copy + IntoDeserializer<'de, Error>,
+        V: Visitor<'de>,
+    {
         self.within(|reader| {
-            let mut fields = Fields { reader, places: &places, at: 0 };
+            let mut fields = Fields { reader, keys };
             let value = visitor.visit_map(&mut fields)?;
             fields.ended().map(|()| value)
         })
@@ -186,12 +200,8 @@ impl<'de> Reader<'de> {
             }
             mark::STRUCTURE => {
                 let shape = self.shape()?;
-                let names = Rc::clone(&self.shapes[shape].fields);
-                self.within(|reader| {
-                    let mut fields = Named { reader, names: &names };
-                    let value = visitor.visit_map(&mut fields)?;
-                    fields.ended().map(|()| value)
-                })
+                let names = Rc::clone(&self.shapes[shape].names);
+                self.fields(&names, visitor)
             }
             mark::BARE_VARIANT => visitor.visit_borrowed_str(self.variant()?),
             mark::VARIANT => {
@@ -213,7 +223,7 @@ impl<'de> Reader<'de> {
             mark::MAP => 2 * self.count()?,
             mark::STRUCTURE => {
                 let shape = self.shape()?;
-                self.shapes[shape].fields.len()
+                self.shapes[shape].names.len()
             }
             mark::VARIANT => self.number().map(|_| 1)?,
             other => return Err(self.wrong(&format!("no value begins with {other:#x}, as one does"))),
@@ -258,7 +268,11 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         match self.byte()? {
-            mark::STRUCTURE => self.structure(fields, visitor),
+            mark::STRUCTURE => {
+                let shape = self.shape()?;
+                let places = self.shapes[shape].places(fields);
+                self.fields(&places, visitor)
+            }
             other => self.value(other, visitor),
         }
     }
@@ -290,22 +304,21 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
     }
 }
 
-/// The fields of a structure, by their places among those that the type knows.
-struct Fields<'a, 'de> {
+/// The fields of a structure: by their places among those that the type knows, or by their names, for who reads it as a map.
+struct Fields<'a, 'de, K> {
     reader: &'a mut Reader<'de>,
-    places: &'a [u64],
-    at: usize,
+    keys: &'a [K],
 }
 
-impl Fields<'_, '_> {
+impl<K: Copy> Fields<'_, '_, K> {
     /// The next field that has a value.
-    fn next(&mut self) -> Option<u64> {
+    fn next(&mut self) -> Option<K> {
         loop {
-            let place = *self.places.get(self.at)?;
-            self.at += 1;
+            let (key, keys) = self.keys.split_first()?;
+            self.keys = keys;
             match self.reader.rest.split_first() {
                 Some((&mark::ABSENT, rest)) => self.reader.rest = rest,
-                _ => return Some(place),
+                _ => return Some(*key),
             }
         }
     }
@@ -318,54 +331,14 @@ impl Fields<'_, '_> {
     }
 }
 
-impl<'de> de::MapAccess<'de> for &mut Fields<'_, 'de> {
+impl<'de, K: Copy + IntoDeserializer<'de, Error>> de::MapAccess<'de> for &mut Fields<'_, 'de, K> {
     type Error = Error;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some(place) = self.next() else { return Ok(None) };
-        let place: U64Deserializer<Error> = place.into_deserializer();
-        seed.deserialize(place).map(Some)
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+        self.next().map(|key| seed.deserialize(key.into_deserializer())).transpose()
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        seed.deserialize(&mut *self.reader)
-    }
-}
-
-/// The fields of a structure by their names, for who reads it as a map.
-struct Named<'a, 'de> {
-    reader: &'a mut Reader<'de>,
-    names: &'a [&'de str],
-}
-
-impl<'de> Named<'_, 'de> {
-    fn next(&mut self) -> Option<&'de str> {
-        loop {
-            let (name, names) = self.names.split_first()?;
-            self.names = names;
-            match self.reader.rest.split_first() {
-                Some((&mark::ABSENT, rest)) => self.reader.rest = rest,
-                _ => return Some(name),
-            }
-        }
-    }
-
-    fn ended(mut self) -> Result<(), Error> {
-        match self.next() {
-            None => Ok(()),
-            Some(_) => Err(self.reader.wrong("more fields than were read")),
-        }
-    }
-}
-
-impl<'de> de::MapAccess<'de> for &mut Named<'_, 'de> {
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        self.next().map(|name| seed.deserialize(BorrowedStrDeserializer::new(name))).transpose()
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
         seed.deserialize(&mut *self.reader)
     }
 }

@@ -340,61 +340,31 @@ impl Many<'_> {
     }
 }
 
-impl ser::SerializeSeq for Many<'_> {
-    type Ok = ();
-    type Error = Error;
+/// One value after the other, whatever it is called that they are part of.
+macro_rules! one_after_the_other {
+    ($($part_of:ident $write:ident),*) => {$(
+        impl ser::$part_of for Many<'_> {
+            type Ok = ();
+            type Error = Error;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.one(value)
-    }
+            fn $write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+                self.one(value)
+            }
 
-    fn end(self) -> Result<(), Error> {
-        self.ended();
-        Ok(())
-    }
+            fn end(self) -> Result<(), Error> {
+                self.ended();
+                Ok(())
+            }
+        }
+    )*};
 }
 
-impl ser::SerializeTuple for Many<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.one(value)
-    }
-
-    fn end(self) -> Result<(), Error> {
-        self.ended();
-        Ok(())
-    }
-}
-
-impl ser::SerializeTupleStruct for Many<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.one(value)
-    }
-
-    fn end(self) -> Result<(), Error> {
-        self.ended();
-        Ok(())
-    }
-}
-
-impl ser::SerializeTupleVariant for Many<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.one(value)
-    }
-
-    fn end(self) -> Result<(), Error> {
-        self.ended();
-        Ok(())
-    }
-}
+one_after_the_other!(
+    SerializeSeq serialize_element,
+    SerializeTuple serialize_element,
+    SerializeTupleStruct serialize_field,
+    SerializeTupleVariant serialize_field
+);
 
 impl ser::SerializeMap for Many<'_> {
     type Ok = ();
@@ -441,38 +411,27 @@ impl Structure<'_> {
     }
 }
 
-impl ser::SerializeStruct for Structure<'_> {
-    type Ok = ();
-    type Error = Error;
+/// The same of fields.
+macro_rules! field_after_field {
+    ($($part_of:ident),*) => {$(
+        impl ser::$part_of for Structure<'_> {
+            type Ok = ();
+            type Error = Error;
 
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, field: &'static str, value: &T) -> Result<(), Error> {
-        self.field(field, value)
-    }
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, field: &'static str, value: &T) -> Result<(), Error> {
+                self.field(field, value)
+            }
 
-    fn skip_field(&mut self, field: &'static str) -> Result<(), Error> {
-        self.absent(field);
-        Ok(())
-    }
+            fn skip_field(&mut self, field: &'static str) -> Result<(), Error> {
+                self.absent(field);
+                Ok(())
+            }
 
-    fn end(self) -> Result<(), Error> {
-        self.ended()
-    }
+            fn end(self) -> Result<(), Error> {
+                self.ended()
+            }
+        }
+    )*};
 }
 
-impl ser::SerializeStructVariant for Structure<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, field: &'static str, value: &T) -> Result<(), Error> {
-        self.field(field, value)
-    }
-
-    fn skip_field(&mut self, field: &'static str) -> Result<(), Error> {
-        self.absent(field);
-        Ok(())
-    }
-
-    fn end(self) -> Result<(), Error> {
-        self.ended()
-    }
-}
+field_after_field!(SerializeStruct, SerializeStructVariant);
