@@ -511,6 +511,18 @@ fn what_the_server_cannot_answer_is_said_of_its_rule_and_the_rest_is_done() {
     }
     assert!(rows[3]["notes"][0].as_str().is_some_and(|note| note.contains("native histograms")), "{}", rows[3]);
     assert!(ran.err.contains("broken.yml:4: B: the rule has no `expr`"), "{}", ran.err);
+    assert!(
+        ran.err.contains("A (rules.yml:10): ") && ran.err.contains("native histograms"),
+        "for people as well: {}",
+        ran.err
+    );
+    // Nobody is told that all is well where nothing could be seen; a rule that is over its budget comes first.
+    write(&dir, "alone.yml", "groups:\n- name: x\n  rules:\n  - alert: U\n    expr: unavailable > 80\n");
+    let unknown = tune(&dir, &server, &["alone.yml", "--check"]);
+    assert_eq!(unknown.code, 3, "{}", unknown.err);
+    assert!(unknown.err.contains("--check: of 1 of 1 rules no history could be had"), "{}", unknown.err);
+    assert_eq!(tune(&dir, &server, &["alone.yml"]).code, 0);
+    assert_eq!(tune(&dir, &server, &["rules.yml", "--check"]).code, 1);
 }
 
 #[test]

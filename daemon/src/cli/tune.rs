@@ -64,7 +64,7 @@ pub struct TuneArgs {
     /// Print what would change as a unified diff
     #[arg(long)]
     diff: bool,
-    /// Exit 1 when a rule pages more often than its budget
+    /// Exit 1 when a rule pages more often than its budget, 3 when that of a rule cannot be known
     #[arg(long)]
     check: bool,
     /// Write cases for `promtool test rules` into this folder
@@ -137,8 +137,12 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
 
     let plans: Vec<edits::Plan> =
         outcomes.iter().map(|outcome| edits::plan(&subjects[outcome.subject], outcome, args.rename)).collect();
-    for note in plans.iter().flat_map(|plan| &plan.notes) {
-        eprintln!("{}", one_line(note));
+    for (outcome, plan) in outcomes.iter().zip(&plans) {
+        let subject = &subjects[outcome.subject];
+        for note in &outcome.notes {
+            eprintln!("{}", one_line(&format!("{} ({}): {note}", subject.rule.name.text, place(subject))));
+        }
+        plan.notes.iter().for_each(|note| eprintln!("{}", one_line(note)));
     }
     let changed = edits::by_file(&files, &subjects, &outcomes, &plans);
     for (file, error) in changed.iter().filter_map(|(file, after)| Some((file, after.as_ref().err()?))) {
@@ -159,7 +163,15 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
     report::sum_up(&outcomes, &plans);
     eprintln!("{}: {}", client.url(), client.costs());
     let over = outcomes.iter().filter(|outcome| outcome.over_budget).count();
-    Ok(if args.check && over > 0 { Done::WithFindings } else { Done::Quietly })
+    let unknown = outcomes.iter().filter(|outcome| outcome.is_unknown()).count();
+    match args.check {
+        true if over > 0 => Ok(Done::WithFindings),
+        true if unknown > 0 => Err(Failed::World(format!(
+            "--check: of {unknown} of {} rules no history could be had: whether they keep to their budget is not known",
+            outcomes.len()
+        ))),
+        _ => Ok(Done::Quietly),
+    }
 }
 
 fn checked(args: &TuneArgs) -> Result<Run, Failed> {

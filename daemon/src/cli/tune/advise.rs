@@ -59,6 +59,9 @@ pub(super) struct Spelled {
     pub value: f64,
 }
 
+/// The word for rules whose history could not be had.
+const NOT_FETCHED: &str = "not_fetched";
+
 impl Spelled {
     pub fn is_changed(&self) -> bool {
         self.value != self.old_value
@@ -66,6 +69,11 @@ impl Spelled {
 }
 
 impl Outcome {
+    /// What the server was asked for did not come.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.verdict, Verdict::Leave { word: NOT_FETCHED, .. })
+    }
+
     fn left(subject: usize, reason: &Reason) -> Outcome {
         let verdict = Verdict::Leave { word: reason.word(), why: reason.to_string(), per_series: Vec::new() };
         Outcome { subject, past: None, over_budget: false, verdict, notes: Vec::new() }
@@ -78,7 +86,7 @@ pub(super) fn advise(job: &Job, history: Result<History, String>, subjects: &[Su
         Ok(history) => history,
         Err(why) => {
             let left = |subject: &usize| {
-                let verdict = Verdict::Leave { word: "not_fetched", why: why.clone(), per_series: Vec::new() };
+                let verdict = Verdict::Leave { word: NOT_FETCHED, why: why.clone(), per_series: Vec::new() };
                 Outcome { subject: *subject, past: None, over_budget: false, verdict, notes: Vec::new() }
             };
             return job.subjects.iter().map(left).collect();
