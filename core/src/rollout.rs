@@ -14,6 +14,8 @@ pub(crate) use release::Arms;
 pub use release::{Release, Trial};
 
 use crate::knowledge::Knowledge;
+use crate::knowledge::series::Series;
+use crate::plan::import::IMPORTED;
 use crate::replay::data::Direction;
 use crate::series::{Selector, SeriesName};
 use crate::threshold::{Pair, Threshold};
@@ -39,6 +41,8 @@ pub struct Rule {
     pub inclusive: bool,
     /// What it compares with where it finds no threshold.
     pub literal: f64,
+    /// What is compared is never less than the one and never more than the other, as far as the rule tells.
+    pub possible: (f64, f64),
     /// Labels that tell its thresholds apart.
     pub by: Vec<String>,
     /// Its `for`.
@@ -69,15 +73,36 @@ impl Rule {
 
     /// Where alerts begin by a threshold, on this rule's side.
     pub fn bound(&self, threshold: &Threshold, at: Timestamp, holiday: bool) -> Option<f64> {
-        self.side(threshold.alert.on(at, holiday))
+        self.side(threshold, threshold.alert.on(at, holiday))
     }
 
-    /// The bound on this rule's side.
-    fn side(&self, pair: Pair) -> Option<f64> {
+    /// The bound of a threshold on this rule's side. One that no value can be beyond would turn the rule off for good: the literal
+    /// stands in its place.
+    fn side(&self, threshold: &Threshold, pair: Pair) -> Option<f64> {
+        let bound = self.learned(pair)?;
+        Some(if self.can_fire(threshold, bound) { bound } else { self.literal })
+    }
+
+    fn learned(&self, pair: Pair) -> Option<f64> {
         match self.direction {
             Direction::Upper => pair.1,
             Direction::Lower => pair.0,
         }
+    }
+
+    /// Whether a value can be beyond a bound. A series that was seen outside of what is possible shows that more is.
+    fn can_fire(&self, threshold: &Threshold, bound: f64) -> bool {
+        let seen = &threshold.supporting.statistics;
+        let (end, kept_to) = match self.direction {
+            Direction::Upper => (self.possible.1, seen.max <= self.possible.1),
+            Direction::Lower => (self.possible.0, seen.min >= self.possible.0),
+        };
+        threshold.strategy == IMPORTED || !kept_to || self.is_beyond(end, bound)
+    }
+
+    /// Whether what was learned lies where no value can be, and the literal stands in its place.
+    pub fn is_out_of_reach(&self, threshold: &Threshold, at: Timestamp, holiday: bool) -> bool {
+        self.learned(threshold.alert.on(at, holiday)).is_some_and(|bound| !self.can_fire(threshold, bound))
     }
 
     /// Of two bounds the one that pages less.
@@ -211,7 +236,7 @@ impl Rollout {
 
     /// Until when nothing is tried out, where what was tried out last was taken back for what it did: for `watch`, and twice as long
     /// each further time in a row.
-    fn rests_until(&self, watch: Span) -> Option<Timestamp> {
+    pub fn rests_until(&self, watch: Span) -> Option<Timestamp> {
         let taken_back = |made: &&Made| matches!(made.step, Step::Refused | Step::RolledBack);
         let last = self.steps.back().filter(taken_back).filter(|made| made.evidence.is_some())?;
         let ended = self.steps.iter().rev().filter(|made| !made.step.goes_on());
@@ -239,6 +264,16 @@ pub fn served(knowledge: &Knowledge, now: Timestamp) -> Vec<(&Rule, BTreeMap<Vec
         }
     }
     rules.iter().map(|rule| (rule.as_ref(), all.remove(rule.name.as_str()).unwrap_or_default())).collect()
+}
+
+/// Of how many series the threshold that the rule is served lies where no value can be, so that its literal stands for it.
+pub fn out_of_reach(knowledge: &Knowledge, rule: &Rule, now: Timestamp) -> usize {
+    let out = |series: &&Series| {
+        let served =
+            series.releases().filter(|(one, _)| one.name == rule.name).find_map(|(_, one)| one.served.as_ref());
+        served.is_some_and(|threshold| rule.is_out_of_reach(threshold, now, series.occasions(now).holiday))
+    };
+    knowledge.series().filter(out).count()
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ fn rule(literal: f64) -> Rule {
         direction: Direction::Upper,
         inclusive: false,
         literal,
+        possible: (f64::NEG_INFINITY, f64::INFINITY),
         by: vec!["host".to_owned()],
         hold: Span::ZERO,
     }
@@ -463,6 +464,36 @@ fn what_was_kept_before_a_trial_that_was_refused_goes_back_to_the_literal_also_a
     let event = world.engine.order("LoadHigh", Order::RollBack, None, now).expect("an order");
     world.events.push(event);
     assert!(served(&world).is_empty(), "the literal stands again: {:?}", served(&world));
+}
+
+#[test]
+fn a_threshold_that_no_value_can_be_beyond_leaves_the_literal() {
+    let reached = |possible: (f64, f64), direction: Direction| {
+        let mut config = with(Rule { possible, direction, ..rule(101.0) }, by_bounds());
+        (config.rollout.shadow, config.rollout.canary) = (Span::minutes(10), Span::ZERO);
+        let mut world = World::new(config);
+        let ids = hosts(&mut world, 4);
+        until_all(&mut world, &ids);
+        ordinary_for(&mut world, &ids, Span::minutes(15));
+        let rule = world.engine.knowledge().config().rules[0].clone();
+        let served: Vec<f64> = served(&world).into_values().collect();
+        assert_eq!(served.len(), 4, "{:?}", steps(&world));
+        (served, rollout::out_of_reach(world.engine.knowledge(), &rule, world.now))
+    };
+    let (least, most) = (f64::NEG_INFINITY, f64::INFINITY);
+    let (upper, none) = reached((least, most), Direction::Upper);
+    assert!(upper.iter().any(|bound| *bound > 113.0) && none == 0, "{upper:?} {none}");
+    // Of what is never over 113 that one would never page by what was learned, though it pages by the literal.
+    let held: Vec<f64> = upper.iter().map(|bound| if *bound > 113.0 { 101.0 } else { *bound }).collect();
+    assert_eq!(reached((0.0, 113.0), Direction::Upper), (held, 1));
+    // What was seen where nothing should be shows that it can.
+    assert_eq!(reached((0.0, 99.0), Direction::Upper), (upper, 0));
+
+    let (lower, none) = reached((least, most), Direction::Lower);
+    let outermost = lower.iter().copied().fold(most, f64::min);
+    assert!(outermost < 95.0 && none == 0, "{lower:?} {none}");
+    let held: Vec<f64> = lower.iter().map(|bound| if *bound == outermost { 101.0 } else { *bound }).collect();
+    assert_eq!(reached((outermost, most), Direction::Lower), (held, 1));
 }
 
 #[test]

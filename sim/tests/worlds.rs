@@ -119,6 +119,7 @@ fn look_up_thresholds(config: &mut Config, seed: u64) {
         selector: Selector::parse("{__name__!=\"\"}").expect("a selector"),
         direction: if seed.is_multiple_of(4) { Direction::Upper } else { Direction::Lower },
         inclusive: seed.is_multiple_of(6),
+        possible: (0.0, if seed.is_multiple_of(5) { 100.0 } else { f64::INFINITY }),
         literal: 0.0,
         by: Vec::new(),
         hold: Span::minutes(seed % 3),

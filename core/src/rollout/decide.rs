@@ -241,7 +241,7 @@ fn moved(knowledge: &Knowledge, rule: &Rule, id: u64, to: Step, because: String,
 /// is one that has no bound on the rule's side.
 pub(crate) fn new<'a>(series: &'a Series, rule: &Rule, release: &Release, at_all: bool) -> Option<&'a Arc<Threshold>> {
     let threshold = series.judging().filter(|_| series.active())?;
-    let has_bound = threshold.alert.pairs().any(|pair| rule.side(pair).is_some());
+    let has_bound = threshold.alert.pairs().any(|pair| rule.side(threshold, pair).is_some());
     (!threshold.young && has_bound && release.differs(rule, threshold, at_all)).then_some(threshold)
 }
 

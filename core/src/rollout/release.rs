@@ -1,7 +1,7 @@
 //! What one series has given a rule, and what is tried out in its place.
 
 use super::Rule;
-use crate::threshold::{Bounds, Threshold};
+use crate::threshold::Threshold;
 use crate::time::Timestamp;
 use crate::versus::{Arm, Book, Watch};
 use serde::{Deserialize, Serialize};
@@ -52,18 +52,22 @@ impl Arms {
     /// Of what each series is served, before and if it gets what is tried out. Every sample of all of them is held against these: what
     /// is never the widest is left out.
     pub(crate) fn of(rule: &Rule, before: Vec<Arc<Threshold>>, proposed: Vec<Arc<Threshold>>) -> Arms {
-        let widest = |thresholds| widest_at_times(rule, thresholds, |threshold: &Arc<Threshold>| &threshold.alert);
+        let sides =
+            |threshold: &Arc<Threshold>| threshold.alert.pairs().map(|pair| rule.side(threshold, pair)).collect();
+        let widest = |thresholds| widest_at_times(rule, thresholds, sides);
         Arms { before: widest(before), proposed: widest(proposed) }
     }
 }
 
-/// Those whose bound on the rule's side may be the widest of all at some time; of equal ones that never change, one.
-fn widest_at_times<T>(rule: &Rule, all: Vec<T>, bounds: impl Fn(&T) -> &Bounds) -> Vec<T> {
+/// Those whose bound on the rule's side, of which `sides` says what it ever is, may be the widest of all at some time; of equal ones
+/// that never change, one.
+fn widest_at_times<T>(rule: &Rule, all: Vec<T>, sides: impl Fn(&T) -> Vec<Option<f64>>) -> Vec<T> {
     // The widest that each ever is, and what it never is narrower than, if it has a bound at all times.
     let reach = |one: &T| {
-        let sides = || bounds(one).pairs().map(|pair| rule.side(pair));
-        let least = sides().reduce(|one, other| one.zip(other).map(|(one, other)| rule.narrower(one, other))).flatten();
-        (sides().flatten().reduce(|one, other| rule.wider(one, other)), least)
+        let sides = sides(one);
+        let least =
+            sides.iter().copied().reduce(|one, other| one.zip(other).map(|(one, other)| rule.narrower(one, other)));
+        (sides.iter().flatten().copied().reduce(|one, other| rule.wider(one, other)), least.flatten())
     };
     let reaches: Vec<(Option<f64>, Option<f64>)> = all.iter().map(reach).collect();
     let least = reaches.iter().filter_map(|(_, least)| *least).reduce(|one, other| rule.wider(one, other));
@@ -187,7 +191,7 @@ impl Release {
             return true;
         }
         let side = |threshold: &Threshold| -> Vec<Option<f64>> {
-            threshold.alert.pairs().map(|pair| rule.side(pair)).collect()
+            threshold.alert.pairs().map(|pair| rule.side(threshold, pair)).collect()
         };
         let (old, new) = (side(served), side(threshold));
         let moved = |(old, new): (&Option<f64>, &Option<f64>)| match (old, new) {
@@ -245,6 +249,7 @@ mod tests {
     use super::*;
     use crate::replay::data::Direction;
     use crate::series::Selector;
+    use crate::threshold::Bounds;
     use crate::time::Span;
     use proptest::prelude::*;
 
@@ -274,16 +279,17 @@ mod tests {
                 direction: if upper { Direction::Upper } else { Direction::Lower },
                 inclusive: false,
                 literal: 0.0,
+                possible: (f64::NEG_INFINITY, f64::INFINITY),
                 by: Vec::new(),
                 hold: Span::ZERO,
             };
-            let kept = widest_at_times(&rule, all.clone(), |bounds| bounds);
+            let kept = widest_at_times(&rule, all.clone(), |one| one.pairs().map(|pair| rule.learned(pair)).collect());
             let constant = kept.iter().filter(|bounds| bounds.period().is_none()).count();
             prop_assert!(constant <= 1, "of those that are always the same the widest says it all: {kept:?}");
             for (hour, holiday) in hours {
                 let at = Timestamp::from_millis(hour * 3_600_000);
                 let widest = |of: &[Bounds]| {
-                    let sides = of.iter().filter_map(|bounds| rule.side(bounds.on(at, holiday)));
+                    let sides = of.iter().filter_map(|bounds| rule.learned(bounds.on(at, holiday)));
                     sides.reduce(|one, other| rule.wider(one, other))
                 };
                 prop_assert_eq!(widest(&all), widest(&kept), "{:?} of {:?}", kept, all);

@@ -30,6 +30,7 @@ fn steps_with(rollout: Rollout, hours: u64, bursts: bool) -> Vec<Step> {
         inclusive: false,
         literal: 500.0,
         by: vec!["host".to_owned()],
+        possible: (f64::NEG_INFINITY, f64::INFINITY),
         hold: Span::ZERO,
     };
     let mut world = World::new(Config { rules: vec![Arc::new(rule)], rollout, ..by_bounds() });

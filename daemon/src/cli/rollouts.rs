@@ -87,6 +87,15 @@ fn line(row: &Value) -> Vec<String> {
     let mut cells = vec![text(row, "rule"), step];
     cells.extend(["since", "until", "served"].map(|field| text(row, field)));
     cells.extend(["pages_before", "pages_proposed"].map(|field| text(evidence, field)));
-    cells.push(text(last, "because"));
+    let mut why = text(last, "because");
+    if let Some(until) = row.get("rests_until").and_then(Value::as_str) {
+        why = format!("{why}; nothing is tried out until {until}");
+    }
+    if let Some(out @ 1..) = row.get("out_of_reach").and_then(Value::as_u64) {
+        why = format!(
+            "{why}; what was learned of {out} series lies where no value can be: the literal counts in its place"
+        );
+    }
+    cells.push(why);
     cells
 }

@@ -40,7 +40,7 @@ Examples:
 Reads Prometheus rule files, PrometheusRule manifests and folders of them (*.yml, *.yaml, *.rules). Left alone, with the reason,
 is what has no literal worth tuning: states, zero bounds, quorums, objectives, guards. A text that repeats the literal or the
 `for` is changed with it, the alert's own name with --rename alone. A rule has a budget of its own by the annotation
-homeostat_budget: 1 per day. With --tests DIR cases for `promtool test rules` are made of
+homeostat_budget: 1 per day; none leaves it alone. With --tests DIR cases for `promtool test rules` are made of
 what happened, each with a copy of its rule as proposed.")]
 pub struct TuneArgs {
     /// Rule files, or folders of them; none: the rules that the server has loaded
@@ -64,7 +64,7 @@ pub struct TuneArgs {
     /// Print what would change as a unified diff
     #[arg(long)]
     diff: bool,
-    /// Exit 1 when a rule pages more often than its budget, 3 when that of a rule cannot be known
+    /// Exit 1 when a rule pages more often than its budget, 3 when a rule cannot be read or its history cannot be had
     #[arg(long)]
     check: bool,
     /// Write cases for `promtool test rules` into this folder
@@ -120,7 +120,7 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
         eprintln!("{}:{}: {}", one_line(&file.name), problem.line, one_line(&format!("{rule}{}", problem.problem)));
     }
     let intervals = input::Intervals::new(live.as_ref());
-    let subjects = subject::subjects(&files, &intervals, run.budget)?;
+    let subjects = subject::subjects(&files, &intervals, run.budget);
     if subjects.is_empty() {
         return Err(Failed::Use("there is no alert rule in what was given".to_owned()));
     }
@@ -162,21 +162,34 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
     }
     report::sum_up(&outcomes, &plans);
     eprintln!("{}: {}", client.url(), client.costs());
-    let over = outcomes.iter().filter(|outcome| outcome.over_budget).count();
-    let unknown = outcomes.iter().filter(|outcome| outcome.is_unknown()).count();
     match args.check {
-        true if over > 0 => Ok(Done::WithFindings),
-        true if unknown > 0 => Err(Failed::World(format!(
-            "--check: of {unknown} of {} rules no history could be had: whether they keep to their budget is not known",
-            outcomes.len()
-        ))),
-        _ => Ok(Done::Quietly),
+        true => check(&files, &outcomes),
+        false => Ok(Done::Quietly),
     }
+}
+
+/// A rule that exceeds its budget is what was asked for; that all keep to theirs is said of none that could not be looked at.
+fn check(files: &[RuleFile], outcomes: &[advise::Outcome]) -> Result<Done, Failed> {
+    if outcomes.iter().any(|outcome| outcome.over_budget) {
+        return Ok(Done::WithFindings);
+    }
+    let unread = files.iter().map(|file| file.problems.len()).sum::<usize>()
+        + outcomes.iter().filter(|outcome| outcome.is_unread()).count();
+    let unknown = outcomes.iter().filter(|outcome| outcome.is_unknown()).count();
+    let what = match (unread, unknown) {
+        (0, 0) => return Ok(Done::Quietly),
+        (unread, 0) => format!("{unread} rules or files could not be read"),
+        (0, unknown) => format!("of {unknown} of {} rules no history could be had", outcomes.len()),
+        (unread, unknown) => {
+            format!("{unread} rules or files could not be read, and of {unknown} no history could be had")
+        }
+    };
+    Err(Failed::World(format!("--check: {what}: whether they keep to their budget is not known")))
 }
 
 fn checked(args: &TuneArgs) -> Result<Run, Failed> {
     let budget = args.budget.per_week().ok_or_else(|| {
-        Failed::Use("--budget: without a budget there is nothing to tune for; give one like '1 per week'".to_owned())
+        Failed::Use("--budget: none leaves nothing to tune for; give one like '1 per week'".to_owned())
     })?;
     let zone = Zone::named(&args.timezone).map_err(|error| Failed::Use(format!("--timezone: {error}")))?;
     if args.since < Span::hours(1) {

@@ -1,6 +1,7 @@
 //! Alert rules whose thresholds are data: what they compare, and whose thresholds they look up.
 
 use crate::rules::expr::{Expr, Kind};
+use crate::rules::judge;
 use homeostat::replay::Op;
 use homeostat::replay::data::{Direction, Lookup};
 use homeostat::rollout;
@@ -116,6 +117,8 @@ impl DataRule {
             direction: self.op.direction,
             inclusive: matches!(self.op.op, Op::GreaterEqual | Op::LessEqual),
             literal: self.literal,
+            possible: Expr::parse(&self.expr)
+                .map_or((f64::NEG_INFINITY, f64::INFINITY), |measured| judge::possible(&measured, self.literal)),
             by: self.by.clone(),
             hold: self.hold,
         }
@@ -209,6 +212,23 @@ mod tests {
         assert_eq!(check(&[rule(|_| ()), rule(|rule| rule.rule = Some("Slow too".to_owned()))]), Ok(()));
         let many: Vec<DataRule> = (0..201).map(|n| rule(|rule| rule.rule = Some(n.to_string()))).collect();
         assert_eq!(check(&many).expect_err("too many").0, "rules");
+    }
+
+    #[test]
+    fn what_a_value_can_be_follows_from_what_is_compared() {
+        let possible = |expr: &str, literal: f64| {
+            rule(|rule| (rule.expr, rule.literal) = (expr.to_owned(), literal)).looked_up().possible
+        };
+        assert_eq!(possible("100 * disk_used_bytes / disk_size_bytes", 70.0), (0.0, 100.0));
+        assert_eq!(
+            possible("1 - avg by (instance) (rate(node_cpu_seconds_total{mode=\"idle\"}[5m]))", 0.8),
+            (0.0, 1.0)
+        );
+        assert_eq!(possible("cpu_usage_percent", 70.0), (0.0, 100.0));
+        // Of several processors together it goes further, and its literal says so.
+        assert_eq!(possible("cpu_usage_percent", 250.0), (0.0, f64::INFINITY));
+        assert_eq!(possible("queue_length", 50.0), (0.0, f64::INFINITY));
+        assert_eq!(possible("signal_dbm", -70.0), (f64::NEG_INFINITY, f64::INFINITY));
     }
 
     #[test]

@@ -162,6 +162,12 @@ impl RuleFile {
         file
     }
 
+    /// One whose text could not be had.
+    pub fn unread(name: &str, line: usize, problem: String) -> RuleFile {
+        let problem = Problem { line, rule: None, problem };
+        RuleFile { name: name.to_owned(), text: String::new(), groups: Vec::new(), problems: vec![problem] }
+    }
+
     fn problem(&mut self, line: usize, rule: Option<&str>, problem: impl Into<String>) {
         self.problems.push(Problem { line, rule: rule.map(str::to_owned), problem: problem.into() });
     }

@@ -316,18 +316,27 @@ pub(super) fn measure(measured: &Expr, value: f64) -> Measure {
         let inside = if share.sure { value <= share.of } else { value < share.of };
         value >= 0.0 && inside
     };
-    if let Some(share) = share.filter(of_whole) {
-        let unit = if share.of == 100.0 { Unit::Percent } else { Unit::Ratio };
-        return Measure { unit, clamp: Some((0.0, share.of)) };
-    }
-    let unit = if name_says(&["_ratio"]) && value.abs() <= 1.0 {
-        Unit::Ratio
+    let named = if name_says(&["_ratio"]) && value.abs() <= 1.0 {
+        Some((Unit::Ratio, Share { of: 1.0, sure: false }))
     } else if name_says(&["_percent", "_percentage", "_pct"]) && value.abs() <= 100.0 {
-        Unit::Percent
+        Some((Unit::Percent, Share { of: 100.0, sure: false }))
     } else {
-        plain_unit(core.expr)
+        None
     };
-    Measure { unit, clamp: None }
+    match share.filter(of_whole).or_else(|| named.map(|(_, share)| share).filter(of_whole)) {
+        Some(share) => {
+            let unit = if share.of == 100.0 { Unit::Percent } else { Unit::Ratio };
+            Measure { unit, clamp: Some((0.0, share.of)) }
+        }
+        None => Measure { unit: named.map_or_else(|| plain_unit(core.expr), |(unit, _)| unit), clamp: None },
+    }
+}
+
+/// The least and the most that the measured side can be: of a share, of what nobody would bound from below at `value` if it could be
+/// negative, or anything. What was seen has the last word.
+pub fn possible(measured: &Expr, value: f64) -> (f64, f64) {
+    let least = if value >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
+    measure(measured, value).clamp.unwrap_or((least, f64::INFINITY))
 }
 
 /// A part of a whole that is called 1 or 100.

@@ -38,6 +38,12 @@ pub enum Reason {
     Windows,
     /// `bool` at the top: 0 fires as well as 1.
     FiresAlways,
+    /// Its own budget is none.
+    NoBudget,
+    /// Its own budget cannot be read.
+    NotBudget {
+        problem: String,
+    },
 }
 
 impl Reason {
@@ -63,6 +69,8 @@ impl Reason {
             Reason::Band => "band",
             Reason::Windows => "windows",
             Reason::FiresAlways => "fires_always",
+            Reason::NoBudget => "no_budget",
+            Reason::NotBudget { .. } => "not_budget",
         }
     }
 }
@@ -77,6 +85,8 @@ impl fmt::Display for Reason {
                     "its comparison stands inside {what}: what passes there is worked on, not alerted on"
                 );
             }
+            Reason::NotBudget { problem } => return write!(f, "homeostat_budget: {problem}"),
+            Reason::NoBudget => "its homeostat_budget is none: it may page as often as it does",
             Reason::NoLiteral => "nothing in it is compared with a number",
             Reason::AgainstSeries => "compared with another series: its numbers scale that series, and are no level",
             Reason::Absent => "it asks whether a series is there at all",

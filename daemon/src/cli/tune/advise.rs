@@ -74,6 +74,11 @@ impl Outcome {
         matches!(self.verdict, Verdict::Leave { word: NOT_FETCHED, .. })
     }
 
+    /// Its expression or its budget cannot be read.
+    pub fn is_unread(&self) -> bool {
+        matches!(self.verdict, Verdict::Leave { word: "not_promql" | "not_budget", .. })
+    }
+
     fn left(subject: usize, reason: &Reason) -> Outcome {
         let verdict = Verdict::Leave { word: reason.word(), why: reason.to_string(), per_series: Vec::new() };
         Outcome { subject, past: None, over_budget: false, verdict, notes: Vec::new() }

@@ -41,7 +41,7 @@ pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<RuleFile>, Failed> {
         }
     }
     found.dedup();
-    found.iter().map(|path| read(path)).collect()
+    Ok(found.iter().map(|path| read(path)).collect())
 }
 
 fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failed> {
@@ -74,14 +74,22 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), 
     Ok(())
 }
 
-fn read(path: &Path) -> Result<RuleFile, Failed> {
+fn read(path: &Path) -> RuleFile {
     let name = path.to_string_lossy();
-    let text = text(path, FILE_LEN_MAX)?;
-    Ok(RuleFile::parse(&name, text))
+    match text(path, FILE_LEN_MAX) {
+        Ok(text) => RuleFile::parse(&name, text),
+        Err(NotText { line, problem }) => RuleFile::unread(&name, line, problem),
+    }
 }
 
-fn text(path: &Path, len_max: u64) -> Result<String, Failed> {
-    let failed = |error: std::io::Error| Failed::World(format!("cannot read {}: {error}", path.display()));
+/// Why a file gave no text.
+struct NotText {
+    line: usize,
+    problem: String,
+}
+
+fn text(path: &Path, len_max: u64) -> Result<String, NotText> {
+    let failed = |error: std::io::Error| NotText { line: 1, problem: format!("cannot be read: {error}") };
     let from: Box<dyn Read> = match path == Path::new("-") {
         true => Box::new(std::io::stdin()),
         false => Box::new(std::fs::File::open(path).map_err(failed)?),
@@ -89,33 +97,32 @@ fn text(path: &Path, len_max: u64) -> Result<String, Failed> {
     let mut bytes = Vec::new();
     from.take(len_max + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > len_max {
-        return Err(Failed::Use(format!("{} is over {len_max} bytes: is it the right file?", path.display())));
+        return Err(NotText { line: 1, problem: format!("over {len_max} bytes: is it the right file?") });
     }
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        Failed::Use(format!("{}:{line}: not UTF-8; save the file as UTF-8", path.display()))
+        NotText { line, problem: "not UTF-8; save the file as UTF-8".to_owned() }
     })
 }
 
 /// What people said of pages, a line each; a line that cannot be read is an error, since it would be missed.
 pub(super) fn verdicts(path: &Path) -> Result<Vec<Said>, Failed> {
-    /// Times as everywhere: a text, or Unix seconds.
     #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum At {
-        Text(Timestamp),
-        Seconds(f64),
-    }
-    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
     struct Line {
         alert: String,
         #[serde(default)]
         labels: BTreeMap<String, String>,
-        at: At,
+        /// As times are everywhere: a text, or Unix seconds.
+        at: serde_json::Value,
         verdict: Verdict,
+        /// For people.
+        #[serde(rename = "comment")]
+        _comment: Option<String>,
     }
-    let text = text(path, VERDICTS_LEN_MAX)?;
+    let text = text(path, VERDICTS_LEN_MAX)
+        .map_err(|NotText { line, problem }| Failed::Use(format!("{}:{line}: {problem}", path.display())))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let said = |(at, line): (usize, &str)| {
         let wrong = |problem: String| {
@@ -123,10 +130,11 @@ pub(super) fn verdicts(path: &Path) -> Result<Vec<Said>, Failed> {
             Failed::Use(format!("{}:{}: {problem}; a line is like {wanted}", path.display(), at + 1))
         };
         let line: Line = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
-        let when = match line.at {
-            At::Text(at) => at,
-            At::Seconds(at) => Timestamp::parse(&at.to_string()).map_err(|error| wrong(error.to_string()))?,
+        let at = match &line.at {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
         };
+        let when = Timestamp::parse(&at).map_err(|error| wrong(format!("at: {error}")))?;
         Ok(Said { alert: line.alert, labels: Labels::new(line.labels), at: when, verdict: line.verdict })
     };
     lines.map(said).collect()

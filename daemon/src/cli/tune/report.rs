@@ -66,7 +66,7 @@ fn row(subject: &Subject<'_>, outcome: &Outcome, plan: &Plan) -> Value {
         "for_s": subject.rule.hold.secs(),
         "history_s": past.map(|past| past.history.secs()),
         "pages_per_week": past.map(|past| past.pages_per_week),
-        "budget_per_week": subject.budget,
+        "budget_per_week": subject.budget.is_finite().then_some(subject.budget),
         "over_budget": outcome.over_budget,
         "notes": outcome.notes.iter().chain(&plan.notes).collect::<Vec<_>>(),
         "guards": guards(subject),

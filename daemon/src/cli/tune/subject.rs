@@ -1,12 +1,11 @@
 //! One alert rule as it is tuned: read, judged, and taken apart for replay.
 
-use super::Failed;
 use super::input::Intervals;
 use crate::rules::compare::{self, Analysis, Comparison};
 use crate::rules::file::{self, Group, RuleFile, RuleKind};
 use crate::rules::formula::{self, Taken};
 use crate::rules::reason::Reason;
-use homeostat::budget::{Budget, NotBudget};
+use homeostat::budget::Budget;
 use homeostat::replay;
 use homeostat::time::Span;
 
@@ -27,7 +26,7 @@ pub(super) struct Subject<'a> {
     /// What tiers have in common.
     pub shape: String,
     pub interval: Span,
-    /// Pages a week: the rule's own, or that of the run.
+    /// Pages a week: the rule's own, or that of the run; infinite where it has none.
     pub budget: f64,
 }
 
@@ -46,45 +45,47 @@ impl Subject<'_> {
     }
 }
 
-/// All alert rules, in the order of the files. The error is an annotation that is no budget.
-pub(super) fn subjects<'a>(
-    files: &'a [RuleFile],
-    intervals: &Intervals,
-    budget: f64,
-) -> Result<Vec<Subject<'a>>, Failed> {
+/// All alert rules, in the order of the files.
+pub(super) fn subjects<'a>(files: &'a [RuleFile], intervals: &Intervals, budget: f64) -> Vec<Subject<'a>> {
     let mut subjects = Vec::new();
     for file in files {
         for group in &file.groups {
             let interval = group.interval.unwrap_or_else(|| intervals.of(&group.name));
             for rule in group.rules.iter().filter(|rule| rule.kind == RuleKind::Alert) {
-                let budget = own_budget(rule)
-                    .map_err(|problem| {
-                        Failed::Use(format!("{}:{}: {}: {problem}", file.name, rule.line, rule.name.text))
-                    })?
-                    .unwrap_or(budget);
-                subjects.push(subject(file, group, rule, interval, budget));
+                let own = own_budget(rule).unwrap_or(Ok(budget));
+                subjects.push(subject(file, group, rule, interval, own));
             }
         }
     }
-    Ok(subjects)
+    subjects
 }
 
-fn own_budget(rule: &file::Rule) -> Result<Option<f64>, String> {
-    let Some((_, field)) = rule.annotations.iter().find(|(name, _)| name == BUDGET) else { return Ok(None) };
-    let budget: Budget = field.text.trim().parse().map_err(|error: NotBudget| format!("{BUDGET}: {error}"))?;
-    let per_week = budget.per_week().ok_or_else(|| format!("{BUDGET}: give one like `1 per week`"))?;
-    Ok(Some(per_week))
+/// None: it has none of its own.
+fn own_budget(rule: &file::Rule) -> Option<Result<f64, Reason>> {
+    let (_, field) = rule.annotations.iter().find(|(name, _)| name == BUDGET)?;
+    Some(match field.text.trim().parse::<Budget>() {
+        Ok(budget) => budget.per_week().ok_or(Reason::NoBudget),
+        Err(error) => Err(Reason::NotBudget { problem: error.to_string() }),
+    })
 }
 
-fn subject<'a>(file: &'a RuleFile, group: &'a Group, rule: &'a file::Rule, interval: Span, budget: f64) -> Subject<'a> {
+/// `budget`: pages a week, or why it cannot be held against any.
+fn subject<'a>(
+    file: &'a RuleFile,
+    group: &'a Group,
+    rule: &'a file::Rule,
+    interval: Span,
+    budget: Result<f64, Reason>,
+) -> Subject<'a> {
     let text = &rule.expr.text;
     let (analysis, tuned, reason) = match compare::analyse(text) {
         Err(reason) => (None, Vec::new(), Some(reason)),
-        Ok(analysis) => match analysis.tuned.clone() {
+        Ok(analysis) => match analysis.tuned.clone().and_then(|tuned| budget.clone().map(|_| tuned)) {
             Ok(tuned) => (Some(analysis), tuned, None),
             Err(reason) => (Some(analysis), Vec::new(), Some(reason)),
         },
     };
+    let budget = budget.unwrap_or(f64::INFINITY);
     let taken = analysis.as_ref().map(|analysis| formula::take(text, analysis, &tuned));
     let millis = |span: Span| i64::try_from(span.millis()).unwrap_or(i64::MAX);
     let replayed = taken.as_ref().map(|taken| replay::Rule {

@@ -24,6 +24,12 @@ pub struct RolloutRow {
     until: Option<Timestamp>,
     /// Thresholds that the rule is served now: one per set of its labels. For all others its literal stands.
     served: usize,
+    /// Series whose learned threshold lies where no value can be, such as 130 percent: the rule would be off for good, so its literal
+    /// counts in place of it.
+    out_of_reach: usize,
+    /// Until then nothing is tried out, since what was tried out last was taken back for what it did; null: it does not rest.
+    #[schemars(with = "Option<String>")]
+    rests_until: Option<Timestamp>,
     /// Series of which it is known what was served before what was kept last: the order roll_back serves that again, while nothing
     /// is tried out.
     kept: usize,
@@ -81,6 +87,8 @@ impl RolloutRow {
             since: made.map(|made| made.at),
             until: made.and_then(|made| Some(made.at + settings.lasts(made.step)?)),
             served,
+            out_of_reach: rollout::out_of_reach(knowledge, rule, now),
+            rests_until: rollout.and_then(|rollout| rollout.rests_until(settings.watch)).filter(|until| now < *until),
             kept,
             literal: rule.literal,
             tried: rollout.map_or(0, |rollout| rollout.id),
