@@ -28,6 +28,8 @@ pub struct Case<'a> {
     pub leaves: &'a [Range],
     /// One per literal, in the same order.
     pub limits: &'a [Limits],
+    /// A `for` longer than this is not looked for, in milliseconds: who warns earlier waits no longer than the next tier.
+    pub for_most_ms: Option<i64>,
     /// Pages a week that the rule may give in ordinary times; more than 0. What looks like an incident is on top.
     pub budget: f64,
     /// What people said of pages; those of other alerts are passed over.
@@ -141,13 +143,24 @@ pub fn advise(case: &Case<'_>) -> Advice {
     }
     let end = case.leaves.first().map_or(Timestamp::EPOCH, |range| range.at(range.steps));
     let said = score::episodes(&case.rule.alert, &now.pages, case.said, end);
+    let inside = |pages: usize| pages as f64 <= case.budget * history.secs() / WEEK_SECS;
     let mut change: Option<Change> = None;
     let mut reason = None;
     for at in tuned {
         let so_far = change.as_ref();
         let literals = so_far.map_or(case.literals, |change| &change.literals);
         let for_ms = so_far.map_or(case.rule.for_ms, |change| change.for_ms);
-        match one(case, &replayer, history, &said, literals, for_ms, at) {
+        let found = one(case, &replayer, history, &said, literals, for_ms, at);
+        // Whatever each alert does by itself: a limit may leave no more pages than the budget allows.
+        if inside(now.pages.len()) && matches!(found, Ok(_) | Err(Reason::NothingBetter | Reason::Levels { .. })) {
+            let pages_per_week = per_week(now.pages.len(), history);
+            return advice(Finding::Leave(Reason::InsideBudget { pages_per_week }));
+        }
+        match found {
+            // With fewer alerts a limit may drop none any more.
+            Ok(found) if case.rule.limit.is_some() && found.pages_per_week > per_week(now.pages.len(), history) => {
+                reason = Some(Reason::NothingBetter);
+            }
             Ok(found) => change = Some(found),
             Err(why) => reason = Some(why),
         }
@@ -189,6 +202,8 @@ fn one(
         limits: &case.limits[at],
         literal: literals[at],
         for_ms,
+        for_most_ms: case.for_most_ms.unwrap_or(i64::MAX),
+        keep_firing_for_ms: case.rule.keep_firing_for_ms,
         pages: case.budget * weeks,
         judged: said.len(),
     };

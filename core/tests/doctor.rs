@@ -56,7 +56,8 @@ fn ask(rule: &Rule, literal: f64, leaves: &[Range], limits: Limits) -> Advice {
 
 fn ask_having_heard(rule: &Rule, literal: f64, leaves: &[Range], limits: Limits, said: &[Said]) -> Advice {
     let zone = Zone::named("UTC").expect("a zone");
-    advise(&Case { rule, literals: &[literal], leaves, limits: &[limits], budget: 1.0, said, zone: &zone })
+    let limits = &[limits];
+    advise(&Case { rule, literals: &[literal], leaves, limits, for_most_ms: None, budget: 1.0, said, zone: &zone })
 }
 
 fn pages(rule: &Rule, advice: &Advice, leaves: &[Range]) -> Vec<i64> {
@@ -91,6 +92,67 @@ fn bursts_pass_by_a_for_and_the_incident_of_the_same_height_stays() {
     assert!(change.for_ms >= 3 * MINUTE && change.for_ms <= 30 * MINUTE, "{change:?}");
     assert_eq!((change.serious, change.serious_told), (1, 1), "{change:?}");
     assert!(change.why.iter().any(|why| why.contains("bursts shorter than")), "{change:?}");
+}
+
+#[test]
+fn what_a_guard_lets_out_for_a_moment_alone_is_not_waited_for() {
+    // `x > 80 unless y > 80`, of which y is x a minute ago: it holds once, however long x stays up.
+    let now = values(21, bursts_and_an_incident);
+    let before = (0..now.len()).map(|at| now[at.saturating_sub(1)]).collect();
+    let leaves = [range(vec![("a", now)]), range(vec![("a", before)])];
+    let up = Formula::binary(Op::Greater, Formula::Leaf(1), Formula::Number(80.0));
+    let rule = rule(Formula::matched(Op::Unless, Matching::default(), over(Op::Greater), up), 0);
+    let advice = ask(&rule, 80.0, &leaves, Limits { clamp: Some((0.0, 100.0)), ..Limits::FREE });
+    assert!(advice.pages_per_week > 20.0, "{advice:?}");
+    if let Finding::Change(change) = &advice.finding {
+        assert!(change.for_ms == 0 && change.pages_per_week > 0.0, "with a `for` it would never fire: {change:?}");
+    }
+}
+
+#[test]
+fn a_rule_that_fires_on_or_whose_group_allows_few_alerts_is_held_against_what_it_really_pages() {
+    // Every hour, so that what fires on for two hours never ends.
+    let hourly = |at: usize| (at % 60 < 3).then_some(95.0);
+    let leaves = [range(vec![("a", values(14, hourly))])];
+    let mut rule = rule(over(Op::Greater), 0);
+    assert!(matches!(ask(&rule, 80.0, &leaves, Limits::FREE).finding, Finding::Change(_)));
+    rule.keep_firing_for_ms = 120 * MINUTE;
+    let advice = ask(&rule, 80.0, &leaves, Limits::FREE);
+    let Finding::Leave(Reason::InsideBudget { pages_per_week }) = advice.finding else { panic!("{advice:?}") };
+    assert_eq!((pages_per_week, advice.pages_per_week), (0.5, 0.5));
+    // At fifty minutes the last one has just ended.
+    rule.keep_firing_for_ms = 50 * MINUTE;
+    assert!(matches!(ask(&rule, 80.0, &leaves, Limits::FREE).finding, Finding::Change(_)));
+
+    // Two at once are one more than the group allows, and nobody is paged.
+    let leaves = [range(vec![("a", values(14, hourly)), ("b", values(14, hourly))])];
+    (rule.keep_firing_for_ms, rule.limit) = (0, Some(1));
+    let advice = ask(&rule, 80.0, &leaves, Limits::FREE);
+    assert!(matches!(advice.finding, Finding::Leave(Reason::InsideBudget { pages_per_week: 0.0 })), "{advice:?}");
+}
+
+#[test]
+fn a_tier_that_warns_earlier_waits_no_longer_than_the_next_one() {
+    let leaves = [range(vec![("a", values(21, bursts_and_an_incident))])];
+    let rule = rule(over(Op::Greater), 0);
+    let zone = Zone::named("UTC").expect("a zone");
+    let limits = &[Limits { clamp: Some((0.0, 100.0)), ..Limits::FREE }];
+    let case = Case {
+        rule: &rule,
+        literals: &[80.0],
+        leaves: &leaves,
+        limits,
+        for_most_ms: None,
+        budget: 1.0,
+        said: &[],
+        zone: &zone,
+    };
+    let hold = |case: &Case<'_>| match advise(case).finding {
+        Finding::Change(change) => change.for_ms,
+        Finding::Leave(_) => 0,
+    };
+    assert!(hold(&case) > MINUTE);
+    assert!(hold(&Case { for_most_ms: Some(MINUTE), ..case }) <= MINUTE);
 }
 
 #[test]

@@ -32,7 +32,7 @@ mod thresholds;
 mod tune;
 mod verdicts;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::{Format, Out};
 use std::io;
 use std::process::ExitCode;
@@ -150,9 +150,17 @@ impl Failed {
     }
 }
 
+/// What stands on the command line; help and what is wrong with it are printed, without colours where none are wanted.
+fn parsed() -> Cli {
+    let plain = std::env::args_os().any(|arg| arg == "--no-color");
+    let color = if plain { clap::ColorChoice::Never } else { clap::ColorChoice::Auto };
+    let matches = Cli::command().color(color).get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
 /// Reads the command line, does what it says, and answers with an exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parsed();
     let out = Out::new(cli.output, cli.no_color);
     let done = match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::default())) {
         Command::Run(args) => run::run(&args, &out),
@@ -194,10 +202,19 @@ pub fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
-
     #[test]
     fn the_command_line_contradicts_itself_nowhere() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_teaches_by_example() {
+        fn silent(command: &clap::Command, path: &str) -> Vec<String> {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let own = (!help.contains("Example")).then(|| path.to_owned());
+            let below = command.get_subcommands().filter(|one| one.get_name() != "help");
+            own.into_iter().chain(below.flat_map(|one| silent(one, &format!("{path} {}", one.get_name())))).collect()
+        }
+        assert_eq!(silent(&Cli::command(), "homeostat"), Vec::<String>::new());
     }
 }

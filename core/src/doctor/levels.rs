@@ -31,6 +31,8 @@ pub fn per_series(search: &Search<'_>, joint: &Choice) -> Vec<SeriesLiteral> {
             pages: search.pages / traces.len() as f64,
             judged: search.judged,
             limits: search.limits,
+            for_most_ms: search.for_most_ms,
+            keep_firing_for_ms: search.keep_firing_for_ms,
         };
         let (best, _) = alone.best_for(joint.for_ms);
         ordinary += best.tally.ordinary;

@@ -62,9 +62,18 @@ pub struct Tally {
     pub told: f64,
     /// How many of those told of people said that they mattered.
     pub heard: usize,
+    /// Stretches that are too short, and how many of them end since there is no value any more, not since it comes back.
+    pub short: usize,
+    pub short_cut: usize,
 }
 
 impl Tally {
+    /// Whether it can ever tell of anything, as far as is known. A guard that lets a value out for a moment alone, such as `unless` it
+    /// was beyond a minute ago, makes every stretch too short.
+    fn can_fire(&self) -> bool {
+        self.pages > 0.0 || 2 * self.short_cut <= self.short
+    }
+
     fn worth(&self, price: f64) -> f64 {
         self.told - price * (self.ordinary + AGAIN * self.again)
     }
@@ -85,6 +94,9 @@ pub struct Search<'a> {
     /// As they stand.
     pub literal: f64,
     pub for_ms: i64,
+    /// None longer is looked for.
+    pub for_most_ms: i64,
+    pub keep_firing_for_ms: i64,
     /// Ordinary pages that the whole history may have.
     pub pages: f64,
     /// How often people said what its pages were about.
@@ -195,7 +207,8 @@ impl Search<'_> {
             let sign = self.watched.sign;
             let allowed = |(i, j): &(usize, usize)| {
                 let asked = literals[*i] * sign >= self.literal * sign;
-                tallies[*i][*j].ordinary <= if asked { asked_most } else { unasked_most }
+                let tally = &tallies[*i][*j];
+                tally.can_fire() && tally.ordinary <= if asked { asked_most } else { unasked_most }
             };
             let best_pair = pairs.filter(allowed).max_by(|a, b| worth[a.0][a.1].total_cmp(&worth[b.0][b.1]));
             let Some((i, j)) = best_pair else { break };
@@ -220,15 +233,27 @@ impl Search<'_> {
         let mut told: Vec<Vec<bool>> = vec![vec![false; self.episodes.len()]; holds.len()];
         let slack = |minutes: f64| (minutes * 60_000.0 / self.watched.step_ms as f64).round() as usize;
         let (early, late) = (slack(EARLY_MINUTES), slack(LATE_MINUTES));
+        let keeps =
+            usize::try_from((self.keep_firing_for_ms + self.watched.step_ms - 1) / self.watched.step_ms).unwrap_or(0);
         let mut first = 0;
         for (at, trace) in self.watched.traces.iter().enumerate() {
+            let mut fires_until = vec![0; runs.len()];
             let of_trace = self.episodes[first..].iter().take_while(|episode| episode.trace == at).count();
             let own = first..first + of_trace;
             first += of_trace;
             let holds = |value: f64| self.watched.holds(value, level);
             trace.stretches(holds, |start, length| {
+                let end = start + length;
+                let is_cut = trace.values.get(end).is_some_and(|value| value.is_nan());
                 for (nth, run) in runs.iter().enumerate() {
-                    if length < *run {
+                    let goes_on = start <= fires_until[nth] && fires_until[nth] > 0;
+                    if length < *run && !goes_on {
+                        tallies[nth].short += 1;
+                        tallies[nth].short_cut += usize::from(is_cut);
+                        continue;
+                    }
+                    fires_until[nth] = end + keeps;
+                    if goes_on {
                         continue;
                     }
                     let began = start + run - 1;
@@ -356,7 +381,7 @@ impl Search<'_> {
     /// The durations to try, the present one among them, none shorter than an evaluation takes unless it is none at all.
     fn holds(&self) -> Vec<i64> {
         let mut holds: Vec<i64> = HOLDS.iter().map(|minutes| minutes * 60_000).collect();
-        holds.retain(|hold| *hold == 0 || *hold >= self.watched.step_ms);
+        holds.retain(|hold| *hold <= self.for_most_ms && (*hold == 0 || *hold >= self.watched.step_ms));
         holds.push(self.for_ms);
         holds.sort_unstable();
         holds.dedup();

@@ -180,6 +180,7 @@ mod tests {
             literals: &[5.0],
             leaves,
             limits: &[Limits::FREE],
+            for_most_ms: None,
             budget: 1.0,
             said: &[],
             zone: &zone,

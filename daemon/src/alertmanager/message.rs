@@ -43,6 +43,7 @@ pub struct Silence {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `version` and `alerts`")]
 struct Webhook {
     #[serde(default)]
     version: Value,

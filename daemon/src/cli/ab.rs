@@ -21,6 +21,11 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  homeostat ab report                                                        learned against static bounds, in the running daemon
+  homeostat ab report load.csv --upper 0.9 --for 5m                          the same on a file
+  homeostat ab rules old.yml new.yml --prometheus http://localhost:9090      two versions of alert rules on one history")]
 pub struct AbArgs {
     #[command(subcommand)]
     what: What,
@@ -252,8 +257,14 @@ const HEAD: [&str; 8] = [
     "verdict",
 ];
 
+/// Without the sign of what rounds to nothing.
+fn to_hundredths(value: f64) -> String {
+    let text = format!("{value:.2}");
+    if text == "-0.00" { "0.00".to_owned() } else { text }
+}
+
 fn line(name: &str, row: &Value) -> Vec<String> {
-    let number = |value: &Value| value.as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+    let number = |value: &Value| value.as_f64().map_or_else(|| "-".to_owned(), to_hundredths);
     let (learned, fixed, difference) = (&row["learned"], &row["static"], &row["occasions"]);
     let missed = match row["mattered"].as_u64() {
         None | Some(0) => "-".to_owned(),

@@ -10,6 +10,10 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  homeostat access hash ci --token --role read >> access.yml     makes a token; it is shown once
+  homeostat access check access.yml                              who may do what by that file")]
 pub struct AccessArgs {
     #[command(subcommand)]
     what: What,
@@ -47,6 +51,9 @@ struct HashArgs {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Example:
+  homeostat access check /etc/homeostat/access.yml     exit 2 where a daemon would not start with it")]
 struct CheckArgs {
     file: PathBuf,
 }

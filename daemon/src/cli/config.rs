@@ -24,10 +24,21 @@ pub struct ConfigArgs {
 #[derive(clap::Subcommand)]
 enum What {
     /// Say whether a configuration can be used; exit with 2 when not
+    #[command(after_help = "\
+Examples:
+  homeostat config check homeostat.yaml
+  homeostat config check && systemctl restart homeostat     without a file: environment and defaults")]
     Check(File),
     /// Print every value in force, with where it came from
+    #[command(after_help = "\
+Examples:
+  homeostat config show homeostat.yaml
+  HOMEOSTAT__LEARNING__SENSITIVITY=4 homeostat config show homeostat.yaml | grep sensitivity")]
     Show(File),
     /// Print the JSON Schema of the configuration file
+    #[command(after_help = "\
+Example:
+  homeostat config schema > homeostat.schema.json     for an editor that completes and checks YAML by a schema")]
     Schema,
 }
 

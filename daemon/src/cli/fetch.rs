@@ -50,7 +50,7 @@ pub fn fetch(args: &FetchArgs, out: &Out) -> Result<Done, Failed> {
     let query = RangeQuery { expr: args.expr.clone(), start: end - args.since, end, step: args.step };
     let bar = Bar::new(1);
     let mut writer = Writer::new(args.name.as_deref(), &args.expr, out.is_json());
-    let mut broken = writer.head().err();
+    let mut broken = None;
     let done = client.parts(&query, now, &bar, &mut |part| {
         if broken.is_none() {
             broken = writer.part(&part).err();
@@ -59,7 +59,11 @@ pub fn fetch(args: &FetchArgs, out: &Out) -> Result<Done, Failed> {
         if broken.is_some() { Err(QueryError::Use("the output cannot be written".to_owned())) } else { Ok(()) }
     });
     bar.finish();
-    if let Some(error) = broken.or_else(|| writer.out.flush().err()) {
+    // Of a history that holds nothing the head is all there is; of one that could not be had, nothing.
+    let end = |writer: &mut Writer<'_>| {
+        if done.is_ok() { writer.head().and_then(|()| writer.out.flush()) } else { writer.out.flush() }
+    };
+    if let Some(error) = broken.or_else(|| end(&mut writer).err()) {
         return Err(Failed::output(error));
     }
     let remarks = done.map_err(failed)?;
@@ -94,20 +98,26 @@ struct Writer<'a> {
     expr: &'a str,
     json: bool,
     out: BufWriter<io::Stdout>,
+    /// Whether the head stands there.
+    begun: bool,
     /// Series that cannot be named.
     unnamed: u64,
 }
 
 impl<'a> Writer<'a> {
     fn new(called: Option<&'a str>, expr: &'a str, json: bool) -> Writer<'a> {
-        Writer { called, expr, json, out: BufWriter::with_capacity(1 << 16, io::stdout()), unnamed: 0 }
+        Writer { called, expr, json, out: BufWriter::with_capacity(1 << 16, io::stdout()), begun: false, unnamed: 0 }
     }
 
     fn head(&mut self) -> io::Result<()> {
-        if self.json { Ok(()) } else { self.out.write_all(b"timestamp,value,series\n") }
+        match std::mem::replace(&mut self.begun, true) || self.json {
+            true => Ok(()),
+            false => self.out.write_all(b"timestamp,value,series\n"),
+        }
     }
 
     fn part(&mut self, part: &Part) -> io::Result<()> {
+        self.head()?;
         for points in &part.points {
             let Ok(name) = series_name(&points.labels, self.called, self.expr) else {
                 self.unnamed += 1;

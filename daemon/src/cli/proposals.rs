@@ -35,8 +35,14 @@ pub struct ProposalsArgs {
 #[derive(clap::Subcommand)]
 enum What {
     /// The new level is ordinary
+    #[command(after_help = "\
+Example:
+  homeostat proposals accept 3 --comment 'more memory'     3 is its number in `homeostat proposals`")]
     Accept(AnswerArgs),
     /// The new level is trouble
+    #[command(after_help = "\
+Example:
+  homeostat proposals refuse 3 --comment 'leaks'     the level before stands again")]
     Refuse(AnswerArgs),
 }
 

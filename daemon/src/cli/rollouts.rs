@@ -30,8 +30,14 @@ pub struct RolloutsArgs {
 #[derive(clap::Subcommand)]
 enum What {
     /// Serve what is tried out for all series of the rule, now
+    #[command(after_help = "\
+Example:
+  homeostat rollouts promote HighLatency --comment 'looked at it'")]
     Promote(OrderArgs),
     /// Serve what was before, also before what was kept last, and try nothing out for a while
+    #[command(after_help = "\
+Example:
+  homeostat rollouts roll-back HighLatency --comment 'too quiet'")]
     RollBack(OrderArgs),
 }
 

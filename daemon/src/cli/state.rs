@@ -26,6 +26,10 @@ pub struct StateArgs {
 #[derive(clap::Subcommand)]
 enum What {
     /// Hold a state for a while, whatever the evidence says
+    #[command(after_help = "\
+Examples:
+  homeostat state set degraded --for 1h     the parameters of that state hold for an hour
+  homeostat state set healthy               for a quarter of an hour; then evidence decides again")]
     Set {
         #[arg(value_enum, value_name = "STATE")]
         state: Named,

@@ -10,6 +10,12 @@ use homeostat::series::SeriesName;
 use serde_json::{Value, json};
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  homeostat thresholds export --format csv                     what was learned, as a table
+  homeostat thresholds import thresholds.json                  put in force what a file says
+  homeostat thresholds rules --config homeostat.yaml           alert rules that look their thresholds up here
+  homeostat thresholds scrape-config --config homeostat.yaml   what makes Prometheus read them")]
 pub struct ThresholdsArgs {
     #[command(subcommand)]
     what: What,
@@ -171,7 +177,8 @@ fn rule(row: &Value) -> Option<Value> {
         "alert": format!("Unusual_{}", metric.replace(':', "_")),
         "expr": parts.join(" or "),
         "for": "1m",
-        "labels": { "severity": "warning", "strategy": text(row, "strategy") },
+        // By the series no two of these alerts look like one rule.
+        "labels": { "severity": "warning", "strategy": text(row, "strategy"), "series": name.as_str() },
         "annotations": { "summary": format!("{metric} is outside of what was learned"), "description": text(row, "reasoning") },
     }))
 }
@@ -192,5 +199,6 @@ mod tests {
         let rule = &rules["groups"][0]["rules"][0];
         assert_eq!(rule["expr"], "load{job=\"a\"} < 1.5 or load{job=\"a\"} > 9");
         assert_eq!(rule["alert"], "Unusual_load");
+        assert_eq!(rule["labels"]["series"], "load{job=\"a\"}");
     }
 }

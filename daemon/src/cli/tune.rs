@@ -24,7 +24,8 @@ use crate::rules::file::RuleFile;
 use homeostat::budget::Budget;
 use homeostat::time::zone::Zone;
 use homeostat::time::{Span, Timestamp};
-use std::path::{Path, PathBuf};
+use serde_json::json;
+use std::path::{Component, Path, PathBuf};
 use subject::Subject;
 
 #[derive(clap::Args)]
@@ -144,7 +145,9 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
         }
         plan.notes.iter().for_each(|note| eprintln!("{}", one_line(note)));
     }
-    let changed = edits::by_file(&files, &subjects, &outcomes, &plans);
+    let (asked, notes) = edits::asked_names(&files, &subjects, &outcomes, &plans);
+    notes.iter().for_each(|note| eprintln!("{}", one_line(note)));
+    let changed = edits::by_file(&files, &subjects, &outcomes, &plans, &asked);
     for (file, error) in changed.iter().filter_map(|(file, after)| Some((file, after.as_ref().err()?))) {
         eprintln!("{}: {error}", one_line(&file.name));
     }
@@ -158,7 +161,7 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
         None => report::print(&subjects, &outcomes, &plans, out)?,
     }
     if args.write {
-        write(&changed, args.rules.is_empty())?;
+        write(&changed)?;
     }
     report::sum_up(&outcomes, &plans);
     eprintln!("{}: {}", client.url(), client.costs());
@@ -188,6 +191,12 @@ fn check(files: &[RuleFile], outcomes: &[advise::Outcome]) -> Result<Done, Faile
 }
 
 fn checked(args: &TuneArgs) -> Result<Run, Failed> {
+    for (flag, given) in [("--write", args.write), ("--diff", args.diff)] {
+        if given && args.rules.is_empty() {
+            let problem = format!("{flag}: rules of a server cannot be changed there; give the files they stand in");
+            return Err(Failed::Use(problem));
+        }
+    }
     let budget = args.budget.per_week().ok_or_else(|| {
         Failed::Use("--budget: none leaves nothing to tune for; give one like '1 per week'".to_owned())
     })?;
@@ -208,21 +217,31 @@ fn checked(args: &TuneArgs) -> Result<Run, Failed> {
 type Changed<'a> = (&'a RuleFile, Result<String, change::NotWritten>);
 
 fn print_diff(changed: &[Changed<'_>], out: &Out) -> Result<(), Failed> {
-    let diffs =
-        changed.iter().filter_map(|(file, after)| Some(change::diff(&file.name, &file.text, after.as_ref().ok()?)));
-    let text: String = diffs.collect();
+    let mut outside = false;
+    let mut diffs = Vec::new();
+    for (file, after) in changed {
+        let Ok(after) = after else { continue };
+        // No `patch` follows `..`: such a file is named from the root on.
+        let above = Path::new(&file.name).components().any(|part| part == Component::ParentDir);
+        outside |= above;
+        let whole = above.then(|| std::fs::canonicalize(&file.name).ok()).flatten();
+        let name = whole.as_ref().map_or(file.name.clone(), |path| path.display().to_string());
+        diffs.push((name.clone(), change::diff(&name, &file.text, after)));
+    }
+    if outside {
+        eprintln!("files above this folder are named from the root on: apply it with patch -p1 -d /");
+    }
+    if out.is_json() {
+        return out.data(&diffs.iter().map(|(file, diff)| json!({ "file": file, "diff": diff })).collect::<Vec<_>>());
+    }
+    let text: String = diffs.into_iter().map(|(_, diff)| diff).collect();
     if text.is_empty() {
         return Ok(());
     }
     out.text(&text)
 }
 
-fn write(changed: &[Changed<'_>], live: bool) -> Result<(), Failed> {
-    if live {
-        return Err(Failed::Use(
-            "--write: rules of a server cannot be changed there; give the files they stand in".to_owned(),
-        ));
-    }
+fn write(changed: &[Changed<'_>]) -> Result<(), Failed> {
     let mut failed = None;
     for (file, after) in changed {
         let Ok(after) = after else { continue };

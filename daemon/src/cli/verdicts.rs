@@ -31,6 +31,10 @@ enum What {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  homeostat verdicts export > verdicts.jsonl && homeostat tune rules/ --verdicts verdicts.jsonl --prometheus http://localhost:9090
+  homeostat verdicts export --alert HighLatency --weight-min 0    also what counts for next to nothing")]
 struct ExportArgs {
     /// Only of this alert
     #[arg(long, value_name = "NAME")]

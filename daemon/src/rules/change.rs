@@ -71,10 +71,12 @@ pub fn diff(name: &str, before: &str, after: &str) -> String {
         return String::new();
     }
     let name = name.trim_start_matches("./").trim_start_matches('/');
+    // A name with a space in it ends at a tab.
+    let end = if name.contains(' ') { "\t" } else { "" };
     TextDiff::from_lines(before, after)
         .unified_diff()
         .context_radius(3)
-        .header(&format!("a/{name}"), &format!("b/{name}"))
+        .header(&format!("a/{name}{end}"), &format!("b/{name}{end}"))
         .to_string()
 }
 

@@ -209,6 +209,14 @@ pub fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
 
+/// Whether `@ start()` or `@ end()` stands in it: of a rule's evaluation both are its own moment, of a query over a range they are not.
+pub fn asks_for_ends(text: &str) -> bool {
+    let tokens = lexer::tokens(text).unwrap_or_default();
+    tokens
+        .windows(2)
+        .any(|two| two[0].token == lexer::Token::Sign("@") && matches!(&text[two[1].span.clone()], "start" | "end"))
+}
+
 /// Seconds that an expression is moved into the past by all its offsets together; None: it looks at fixed times or ahead.
 pub fn offsets(text: &str) -> Option<f64> {
     let tokens = lexer::tokens(text).ok()?;

@@ -98,9 +98,85 @@ const COMPARES: [&str; 20] = [
     "reached",
 ];
 
+/// Words before a number that refers to something, and is no amount.
+const REFERENCES: [&str; 15] = [
+    "runbook",
+    "playbook",
+    "procedure",
+    "issue",
+    "ticket",
+    "incident",
+    "bug",
+    "page",
+    "chapter",
+    "section",
+    "step",
+    "panel",
+    "dashboard",
+    "port",
+    "code",
+];
+
+/// Comparisons in templates.
+const COMPARISONS: [&str; 4] = ["gt", "ge", "lt", "le"];
+
 /// All mentions in a text for people: a summary, a description.
 pub fn in_text(text: &str, said: &Said) -> Vec<Mention> {
-    numbers(text, false).into_iter().filter_map(|number| mention(text, number, said)).collect()
+    let own = numbers(text, false).into_iter().filter(|(span, _)| !refers(text, span));
+    let mut mentions: Vec<Mention> = own.filter_map(|number| mention(text, number, said)).collect();
+    mentions.extend(in_templates(text, said));
+    mentions
+}
+
+/// Whether a number stands in an address, or after a word such as `runbook` or `#`.
+fn refers(text: &str, span: &Range<usize>) -> bool {
+    let before = &text[..span.start];
+    let word = &before[before.rfind(char::is_whitespace).map_or(0, |at| at + 1)..];
+    let whole = &text[span.start - word.len()..];
+    let whole = &whole[..whole.find(char::is_whitespace).unwrap_or(whole.len())];
+    if whole.contains("://") || word.contains('?') && word.ends_with('=') || word.contains('&') || word.ends_with('#') {
+        return true;
+    }
+    let last =
+        before.trim_end_matches([' ', ':', '.']).rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    word.is_empty() && REFERENCES.contains(&last.to_ascii_lowercase().as_str())
+}
+
+/// `{{ if gt $value 65.0 }}`: what a template compares the value with.
+fn in_templates(text: &str, said: &Said) -> Vec<Mention> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(open) = text[at..].find("{{") {
+        let start = at + open + 2;
+        let Some(len) = text[start..].find("}}") else { break };
+        at = start + len + 2;
+        for three in words(text, start..start + len).windows(3) {
+            let [name, one, other] = three else { continue };
+            let (name, span) = match (&text[one.clone()], &text[other.clone()]) {
+                ("$value" | ".Value", _) => (&text[name.clone()], other.clone()),
+                (_, "$value" | ".Value") => (&text[name.clone()], one.clone()),
+                _ => continue,
+            };
+            let value: Result<f64, _> = text[span.clone()].parse();
+            if COMPARISONS.contains(&name) && value.is_ok_and(|value| same(value, said.literal)) {
+                found.push(Mention { span, of: Of::Literal { unit: 1.0 } });
+            }
+        }
+    }
+    found
+}
+
+/// Words of a template, without the parentheses around them.
+fn words(text: &str, template: Range<usize>) -> Vec<Range<usize>> {
+    let apart = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | '|');
+    let mut at = template.start;
+    let place = |piece: &str| {
+        let start = at;
+        at += piece.len();
+        let end = start + piece.trim_end_matches(apart).len();
+        start..end
+    };
+    text[template].split_inclusive(apart).map(place).filter(|word| !word.is_empty()).collect()
 }
 
 /// All mentions in an alert's name, where words and numbers run into each other.
@@ -131,7 +207,11 @@ impl Mention {
             Of::Literal { unit } => {
                 // 0.07 / 0.01 is not 7 to the last bit.
                 let value: f64 = format!("{:.9}", literal / unit).parse().ok()?;
-                Some(super::spell::spell(written, value).0)
+                let spelled = super::spell::spell(written, value).0;
+                // A template compares a fraction with fractions alone.
+                let in_template = text[..self.span.start].rfind("{{") > text[..self.span.start].rfind("}}");
+                let whole = in_template && written.contains('.') && spelled.bytes().all(|byte| byte.is_ascii_digit());
+                Some(if whole { format!("{spelled}.0") } else { spelled })
             }
             Of::Hold { unit_ms, written } => {
                 if hold == Span::ZERO {
@@ -227,7 +307,12 @@ fn mention(text: &str, (span, value): (Range<usize>, f64), said: &Said) -> Optio
         };
     }
     if let Some((_, ms)) = TIMES.iter().find(|(time, _)| *time == lower) {
-        let is_literal = said.unit == Unit::Seconds && same(value * *ms as f64 / 1000.0, said.literal);
+        // Whoever says milliseconds of a number of no known unit says what it is.
+        let seconds = said.unit == Unit::Seconds || said.unit == Unit::Other && *ms == 1;
+        if said.unit == Unit::Other && *ms == 1 && same(value, said.literal) {
+            return literal(1.0);
+        }
+        let is_literal = seconds && same(value * *ms as f64 / 1000.0, said.literal);
         // One number for both: which one is meant, nobody knows.
         if is_literal && same(said.literal * 1000.0, said.hold.millis() as f64) {
             return None;
@@ -303,6 +388,15 @@ mod tests {
             ),
             ("more than 5 restarts", said(5.0, Unit::Other), 9.0, "more than 9 restarts"),
             ("queue >1000", said(1000.0, Unit::Other), 2500.0, "queue >2500"),
+            ("over 65% for a while", said(0.65, Unit::Ratio), 0.9, "over 90% for a while"),
+            ("p99 over 500ms", said(0.5, Unit::Other), 0.8, "p99 over 800ms"),
+            ("p99 over 500ms", said(500.0, Unit::Other), 800.0, "p99 over 800ms"),
+            (
+                "{{ if gt $value 65.0 }}high{{ else if (le 65 $value) }}{{ end }} {{ 65 }}",
+                said(65.0, Unit::Other),
+                90.0,
+                "{{ if gt $value 90.0 }}high{{ else if (le 90 $value) }}{{ end }} {{ 65 }}",
+            ),
             ("größer 90 % für 5 Tage", said(90.0, Unit::Percent), 95.0, "größer 95 % für 5 Tage"),
         ] {
             assert_eq!(changed(text, &said, literal, quarter), after, "{text}");
@@ -320,6 +414,9 @@ mod tests {
             ("{{ printf \"%.80f\" $value }} {{ 80 }}", said(80.0, Unit::Other)),
             ("2026-11-80", said(80.0, Unit::Other)),
             ("-80 dBm", said(80.0, Unit::Other)),
+            ("https://grafana/d/x?viewPanel=65 and /d/x?from=1&panel=65", said(65.0, Unit::Other)),
+            ("see issue #65, runbook 65, Runbook: 65, step 65", said(65.0, Unit::Other)),
+            ("{{ if eq $value 65.0 }}{{ printf \"%f\" 65.0 }}{{ end }}{{ gt 65.0", said(65.0, Unit::Other)),
             ("80 % of 90", said(0.9, Unit::Ratio)),
             ("in 5 minutes for 5 minutes", Said { literal: 300.0, unit: Unit::Seconds, hold: Span::minutes(5) }),
         ] {

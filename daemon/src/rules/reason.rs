@@ -38,6 +38,8 @@ pub enum Reason {
     Windows,
     /// `bool` at the top: 0 fires as well as 1.
     FiresAlways,
+    /// `@ start()` or `@ end()`.
+    QueryEnds,
     /// Its own budget is none.
     NoBudget,
     /// Its own budget cannot be read.
@@ -69,6 +71,7 @@ impl Reason {
             Reason::Band => "band",
             Reason::Windows => "windows",
             Reason::FiresAlways => "fires_always",
+            Reason::QueryEnds => "query_ends",
             Reason::NoBudget => "no_budget",
             Reason::NotBudget { .. } => "not_budget",
         }
@@ -86,6 +89,10 @@ impl fmt::Display for Reason {
                 );
             }
             Reason::NotBudget { problem } => return write!(f, "homeostat_budget: {problem}"),
+            Reason::QueryEnds => {
+                "it looks at `@ start()` or `@ end()`, which history cannot be asked for as the rule sees it: leave them out, they \
+                 are the moment of the evaluation"
+            }
             Reason::NoBudget => "its homeostat_budget is none: it may page as often as it does",
             Reason::NoLiteral => "nothing in it is compared with a number",
             Reason::AgainstSeries => "compared with another series: its numbers scale that series, and are no level",

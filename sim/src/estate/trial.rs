@@ -146,6 +146,7 @@ pub fn advised(cases: &[Case], said: &[Said]) -> Vec<doctor::Advice> {
             rule: &case.rule,
             literals: &case.literals,
             leaves: &case.past,
+            for_most_ms: None,
             limits: &case.limits,
             budget: 1.0,
             said,

@@ -99,12 +99,13 @@ pub(super) fn advise(job: &Job, history: Result<History, String>, subjects: &[Su
     };
     let mut outcomes = Vec::new();
     for tier in by_tier(&job.subjects, subjects) {
-        // From the outermost one inwards: who warns earlier stays inside.
-        let mut bound = None;
+        // From the outermost one inwards: who warns earlier stays inside, and waits no longer.
+        let mut outer: Option<Outer> = None;
         let mut found: Vec<Outcome> = Vec::new();
         for at in tier {
-            let outcome = one(at, &subjects[at], &history, bound, run);
-            bound = literal(&outcome, &subjects[at]);
+            let outcome = one(at, &subjects[at], &history, outer, run);
+            let hold = hold(&outcome, &subjects[at]);
+            outer = literal(&outcome, &subjects[at]).map(|literal| Outer { literal, hold });
             found.push(outcome);
         }
         keep_order(&mut found, subjects);
@@ -113,11 +114,21 @@ pub(super) fn advise(job: &Job, history: Result<History, String>, subjects: &[Su
     outcomes
 }
 
-/// Groups of tiers, each from the outermost literal on; who is no tier stands alone.
+/// What the next tier further out comes to have.
+#[derive(Clone, Copy)]
+struct Outer {
+    literal: f64,
+    hold: Span,
+}
+
+/// Groups of tiers, those of one file, each from the outermost literal on; who is no tier stands alone.
 fn by_tier(job: &[usize], subjects: &[Subject<'_>]) -> Vec<Vec<usize>> {
     let single = |at: &usize| subjects[*at].tuned.len() == 1;
+    // The same alert in another file is one of another place, not a tier.
     let of_shape = |at: &usize| {
-        (subjects[*at].shape.clone(), subjects[*at].comparisons().next().map_or(0.0, |one| one.literal.value))
+        let subject = &subjects[*at];
+        let shape = format!("{}\0{}", subject.file.name, subject.shape);
+        (shape, subject.comparisons().next().map_or(0.0, |one| one.literal.value))
     };
     let singles: Vec<usize> = job.iter().copied().filter(single).collect();
     let shapes: Vec<(String, f64)> = singles.iter().map(of_shape).collect();
@@ -142,6 +153,14 @@ fn literal(outcome: &Outcome, subject: &Subject<'_>) -> Option<f64> {
     }
 }
 
+/// The `for` that a rule comes to have.
+fn hold(outcome: &Outcome, subject: &Subject<'_>) -> Span {
+    match &outcome.verdict {
+        Verdict::Change(proposal) => proposal.hold,
+        Verdict::Leave { .. } => subject.rule.hold,
+    }
+}
+
 /// Takes back what would turn tiers over.
 fn keep_order(tier: &mut [Outcome], subjects: &[Subject<'_>]) {
     if tier.len() < 2 {
@@ -162,13 +181,16 @@ fn keep_order(tier: &mut [Outcome], subjects: &[Subject<'_>]) {
     if falls {
         back.reverse();
     }
+    let all: Vec<usize> = tier.iter().map(|one| one.subject).collect();
     for (one, _) in tier.iter_mut().zip(back).filter(|(_, back)| *back) {
-        let why = "what would suit it alone would turn the tiers of this alert over; they keep their order".to_owned();
+        let named = |at: &usize| format!("{} ({})", subjects[*at].rule.name.text, super::place(&subjects[*at]));
+        let others: Vec<String> = all.iter().filter(|at| **at != one.subject).map(named).collect();
+        let why = format!("what would suit it alone would turn it over with its other tiers, {}", others.join(", "));
         one.verdict = Verdict::Leave { word: "tiers", why, per_series: Vec::new() };
     }
 }
 
-fn one(at: usize, subject: &Subject<'_>, history: &History, bound: Option<f64>, run: &Run) -> Outcome {
+fn one(at: usize, subject: &Subject<'_>, history: &History, outer: Option<Outer>, run: &Run) -> Outcome {
     let (Some(rule), Some(taken)) = (&subject.replayed, &subject.taken) else {
         return Outcome::left(at, subject.reason.as_ref().unwrap_or(&Reason::NoLiteral));
     };
@@ -196,12 +218,13 @@ fn one(at: usize, subject: &Subject<'_>, history: &History, bound: Option<f64>, 
         let over_budget = past.pages_per_week > subject.budget;
         return Outcome { past: Some(past), over_budget, notes, ..Outcome::left(at, reason) };
     }
-    let limits: Vec<Limits> = (0..taken.literals.len()).map(|nth| limits(subject, nth, leaves, bound)).collect();
+    let limits: Vec<Limits> = (0..taken.literals.len()).map(|nth| limits(subject, nth, leaves, outer)).collect();
     let advice = doctor::advise(&doctor::Case {
         rule,
         literals: &taken.literals,
         leaves,
         limits: &limits,
+        for_most_ms: outer.map(|outer| i64::try_from(outer.hold.millis()).unwrap_or(i64::MAX)),
         budget: subject.budget,
         said: &run.said,
         zone: &run.zone,
@@ -254,7 +277,7 @@ fn spelled(written: &str, old: f64, new: f64) -> Spelled {
 }
 
 /// What a literal may become, by its expression and by what was ever seen.
-fn limits(subject: &Subject<'_>, nth: usize, leaves: &[Range], bound: Option<f64>) -> Limits {
+fn limits(subject: &Subject<'_>, nth: usize, leaves: &[Range], outer: Option<Outer>) -> Limits {
     let Some(comparison) = subject.comparisons().nth(nth) else { return Limits::FIXED };
     let measured = subject.taken.as_ref().and_then(|taken| *taken.measured.get(nth)?).and_then(|at| leaves.get(at));
     let every = |holds: &dyn Fn(f64) -> bool| {
@@ -268,6 +291,7 @@ fn limits(subject: &Subject<'_>, nth: usize, leaves: &[Range], bound: Option<f64
         && comparison.measure.unit == Unit::Other
         && measured.is_some()
         && every(&|value| value.fract() == 0.0);
+    let bound = outer.map(|outer| outer.literal);
     let (least, most) = if comparison.is_upper() { (None, bound) } else { (bound, None) };
     Limits { tune: true, clamp, least, most, whole }
 }

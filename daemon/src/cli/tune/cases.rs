@@ -13,7 +13,7 @@ use crate::prometheus::progress::Silent;
 use crate::prometheus::range::RangeQuery;
 use crate::rules::expr::{Expr, Node, offsets, quoted};
 use crate::rules::file::Field;
-use homeostat::replay::{Labels, Page, Range, Track};
+use homeostat::replay::{By, Labels, Page, Range, Track};
 use homeostat::time::{Span, Timestamp};
 use std::path::Path;
 
@@ -48,6 +48,9 @@ const CLOCKS: [&str; 11] = [
 
 /// Functions that make labels which the samples do not have.
 const RELABELS: [&str; 3] = ["label_replace", "label_join", "count_values"];
+
+/// Aggregations that rank their elements against each other, and let them through as they are.
+const RANKS: [&str; 4] = ["topk", "bottomk", "limitk", "limit_ratio"];
 
 /// One question of a case.
 struct Asked {
@@ -183,14 +186,24 @@ fn cases(client: &Client, subject: &Subject<'_>, outcome: &Outcome, run: &Run) -
     if before > BEFORE_MAX {
         return Some(Err(format!("it looks back further than {BEFORE_MAX}")));
     }
-    let every = calls(&RELABELS);
+    // What has another value in one of these has no part in an alert.
+    let tells = |name: &str| {
+        let matched = |part: &Expr| match &part.node {
+            Node::Binary { matching, .. } => match &matching.by {
+                By::On(labels) => labels.iter().any(|label| label == name),
+                By::Ignoring(labels) => labels.iter().all(|label| label != name),
+            },
+            _ => true,
+        };
+        !calls(&RELABELS) && !calls(&RANKS) && !expr.any(|part| !matched(part))
+    };
     // The longest ones say most, and first one that no longer pages.
     let mut told: Vec<(&Page, bool)> = Vec::new();
     told.extend(longest(quiet, run).into_iter().take(1).map(|page| (page, false)));
     told.extend(longest(pages.iter().collect(), run).into_iter().take(CASES_MAX - told.len()).map(|page| (page, true)));
     let made: Vec<Result<Option<Case>, String>> = told
         .into_iter()
-        .map(|(page, fires)| case(client, subject, expr, pages, (page, fires), before, every, run))
+        .map(|(page, fires)| case(client, subject, expr, pages, (page, fires), before, &tells, run))
         .collect();
     let problem = made.iter().find_map(|one| one.as_ref().err().cloned());
     let cases: Vec<Case> = made.into_iter().filter_map(|one| one.ok().flatten()).collect();
@@ -217,11 +230,11 @@ fn case(
     pages: &[Page],
     (page, fires): (&Page, bool),
     before: Span,
-    every: bool,
+    tells: &dyn Fn(&str) -> bool,
     run: &Run,
 ) -> Result<Option<Case>, String> {
     let interval = subject.interval;
-    let own = |name: &str| name == "alertname" || subject.rule.label(name).is_some();
+    let own = |name: &str| name == "alertname" || subject.rule.label(name).is_some() || !tells(name);
     let labels = page.labels.filter(|name| !own(name));
     let selectors = expr.selectors();
     let scrape = selectors.iter().filter_map(|selector| scraped_every(client, selector, page.began)).min();
@@ -230,6 +243,10 @@ fn case(
     let grid = least_common(step.millis(), interval.millis());
     let floor = |at: Timestamp| Timestamp::from_millis(at.millis() - at.millis().rem_euclid(grid as i64));
     let start = floor(page.pending_since - before - interval * 4);
+    if start < run.start {
+        // Whether something fired before the history begins, nobody knows.
+        return Ok(None);
+    }
     let last = (page.began + EPISODE_MAX).min(end(page, run)) + interval * 3;
     let mut series: Vec<(Labels, Vec<Sampled>)> = Vec::new();
     let mut steps = 0;
@@ -244,7 +261,7 @@ fn case(
             // What has other values in the labels of the alert has no part in it.
             let other = |name, value| !track.labels.get(name).is_empty() && track.labels.get(name) != value;
             let apart = labels.iter().any(|(name, value)| other(name, value));
-            if (every || !apart) && !series.iter().any(|(known, _)| *known == track.labels) {
+            if !apart && !series.iter().any(|(known, _)| *known == track.labels) {
                 series.push((track.labels.clone(), sampled(&values, track, &taken)));
             }
         }
@@ -258,8 +275,7 @@ fn case(
     let relevant: Vec<&Page> = pages
         .iter()
         .filter(|other| {
-            every
-                || labels.iter().all(|(name, value)| matches!(other.labels.get(name), v if v.is_empty() || v == value))
+            labels.iter().all(|(name, value)| matches!(other.labels.get(name), v if v.is_empty() || v == value))
         })
         .collect();
     let ask = |at: Timestamp| {

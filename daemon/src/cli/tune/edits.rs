@@ -4,13 +4,17 @@ use super::advise::{Outcome, Proposal, Verdict};
 use super::subject::Subject;
 use super::{Changed, place};
 use crate::rules::change::{self, Edit};
+use crate::rules::expr::{Expr, Node};
 use crate::rules::file::{Field, Fixed, RuleFile};
 use crate::rules::mention::{self, Mention, Of, Said};
+use std::ops::Range;
 
 /// Changes of one rule, all or none.
 #[derive(Default)]
 pub(super) struct Plan {
     pub edits: Vec<Edit>,
+    /// The alert's name before and after.
+    pub renamed: Option<(String, String)>,
     /// Why nothing of it can be written.
     pub fixed: Option<Fixed>,
     /// What people have to know or do.
@@ -83,7 +87,19 @@ fn texts(subject: &Subject<'_>, proposal: &Proposal, rename: bool, whose: &str, 
                 }
             }
         };
-        change("name", &rule.name, mention::in_name(&rule.name.text, &said), rename);
+        let names = mention::in_name(&rule.name.text, &said);
+        change("name", &rule.name, names.clone(), rename);
+        if rename {
+            let mut name = rule.name.text.clone();
+            for mention in names.iter().rev().filter(|mention| ours(mention)) {
+                if let Some(new) = mention.rewritten(&rule.name.text, spelled.value, proposal.hold) {
+                    name.replace_range(mention.span.clone(), &new);
+                }
+            }
+            if name != rule.name.text {
+                plan.renamed = Some((rule.name.text.clone(), name));
+            }
+        }
         for (name, field) in &rule.labels {
             change(&format!("label {name}"), field, mention::in_text(&field.text, &said), rename);
         }
@@ -99,16 +115,64 @@ fn stays(subject: &Subject<'_>, literal: f64) -> bool {
     all.iter().enumerate().any(|(at, one)| !subject.tuned.contains(&at) && one.literal.value == literal)
 }
 
-/// Per file that changes, what comes of it.
+/// Names of alerts in what other rules ask of `ALERTS`, after alerts were renamed: what to write, and what cannot be.
+pub(super) fn asked_names<'a>(
+    files: &'a [RuleFile],
+    subjects: &[Subject<'_>],
+    outcomes: &[Outcome],
+    plans: &[Plan],
+) -> (Vec<(&'a RuleFile, Edit)>, Vec<String>) {
+    let (mut edits, mut notes) = (Vec::new(), Vec::new());
+    let kept: Vec<usize> =
+        outcomes.iter().zip(plans).filter(|(_, plan)| plan.renamed.is_none()).map(|(one, _)| one.subject).collect();
+    for (old, new) in plans.iter().filter_map(|plan| plan.renamed.as_ref()) {
+        let others =
+            plans.iter().filter_map(|plan| plan.renamed.as_ref()).filter(|(name, to)| name == old && to != new);
+        let is_clear = others.count() == 0 && !kept.iter().any(|at| subjects[*at].rule.name.text == *old);
+        for (file, rule) in files.iter().flat_map(|file| file.rules().map(move |rule| (file, rule))) {
+            for span in asks_for(&rule.expr.text, old) {
+                let edit = rule.expr.span(span).ok().filter(|_| is_clear);
+                match edit.map(|span| (file, Edit { span, text: new.clone() })) {
+                    Some(edit) => edits.push(edit),
+                    None => notes.push(format!(
+                        "{} ({}:{}) asks for ALERTS of {old}, some of which are called {new} now; change it by hand",
+                        rule.name.text, file.name, rule.line
+                    )),
+                }
+            }
+        }
+    }
+    (edits, notes)
+}
+
+/// Where an expression asks for alerts of this name.
+fn asks_for(text: &str, name: &str) -> Vec<Range<usize>> {
+    let Ok(expr) = Expr::parse(text) else { return Vec::new() };
+    let mut found = Vec::new();
+    expr.walk(&mut |part| {
+        let Node::Selector { name: Some(metric), matchers } = &part.node else { return };
+        let is_asked = matchers.iter().any(|one| one.label == "alertname" && one.sign == "=" && one.value == name);
+        if matches!(metric.as_str(), "ALERTS" | "ALERTS_FOR_STATE") && is_asked {
+            let start = part.span.start + text[part.span.clone()].find("alertname").unwrap_or(0);
+            let at = text[start..part.span.end].find(name).map(|at| start + at);
+            found.extend(at.map(|at| at..at + name.len()));
+        }
+    });
+    found
+}
+
+/// Per file that changes, what comes of it; `more` are changes beside those of the plans.
 pub(super) fn by_file<'a>(
     files: &'a [RuleFile],
     subjects: &[Subject<'a>],
     outcomes: &[Outcome],
     plans: &[Plan],
+    more: &[(&RuleFile, Edit)],
 ) -> Vec<Changed<'a>> {
     let of_file = |file: &'a RuleFile| {
         let own = outcomes.iter().zip(plans).filter(|(outcome, _)| std::ptr::eq(subjects[outcome.subject].file, file));
-        let edits: Vec<Edit> = own.flat_map(|(_, plan)| plan.edits.iter().cloned()).collect();
+        let more = more.iter().filter(|(of, _)| std::ptr::eq(*of, file)).map(|(_, edit)| edit);
+        let edits: Vec<Edit> = own.flat_map(|(_, plan)| &plan.edits).chain(more).cloned().collect();
         (!edits.is_empty()).then(|| (file, change::apply(file, &edits)))
     };
     files.iter().filter_map(of_file).collect()

@@ -8,6 +8,7 @@ use homeostat::replay::Labels;
 use homeostat::replay::score::Said;
 use homeostat::time::{Span, Timestamp};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -117,9 +118,13 @@ pub(super) fn verdicts(path: &Path) -> Result<Vec<Said>, Failed> {
         /// As times are everywhere: a text, or Unix seconds.
         at: serde_json::Value,
         verdict: Verdict,
-        /// For people.
+        /// What `homeostat verdicts export` says beside, and what people do.
+        #[serde(rename = "weight")]
+        _weight: Option<IgnoredAny>,
+        #[serde(rename = "source")]
+        _source: Option<IgnoredAny>,
         #[serde(rename = "comment")]
-        _comment: Option<String>,
+        _comment: Option<IgnoredAny>,
     }
     let text = text(path, VERDICTS_LEN_MAX)
         .map_err(|NotText { line, problem }| Failed::Use(format!("{}:{line}: {problem}", path.display())))?;

@@ -2,6 +2,7 @@
 
 use super::input::Intervals;
 use crate::rules::compare::{self, Analysis, Comparison};
+use crate::rules::expr::asks_for_ends;
 use crate::rules::file::{self, Group, RuleFile, RuleKind};
 use crate::rules::formula::{self, Taken};
 use crate::rules::reason::Reason;
@@ -80,7 +81,8 @@ fn subject<'a>(
     let text = &rule.expr.text;
     let (analysis, tuned, reason) = match compare::analyse(text) {
         Err(reason) => (None, Vec::new(), Some(reason)),
-        Ok(analysis) => match analysis.tuned.clone().and_then(|tuned| budget.clone().map(|_| tuned)) {
+        Ok(_) if asks_for_ends(text) => (None, Vec::new(), Some(Reason::QueryEnds)),
+        Ok(analysis) => match budget.clone().and_then(|_| analysis.tuned.clone()) {
             Ok(tuned) => (Some(analysis), tuned, None),
             Err(reason) => (Some(analysis), Vec::new(), Some(reason)),
         },
