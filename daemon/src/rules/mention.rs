@@ -120,11 +120,12 @@ const REFERENCES: [&str; 15] = [
 /// Comparisons in templates.
 const COMPARISONS: [&str; 4] = ["gt", "ge", "lt", "le"];
 
-/// All mentions in a text for people: a summary, a description.
+/// All mentions in a text for people: a summary, a description. In the order of the text.
 pub fn in_text(text: &str, said: &Said) -> Vec<Mention> {
     let own = numbers(text, false).into_iter().filter(|(span, _)| !refers(text, span));
     let mut mentions: Vec<Mention> = own.filter_map(|number| mention(text, number, said)).collect();
     mentions.extend(in_templates(text, said));
+    mentions.sort_by_key(|mention| mention.span.start);
     mentions
 }
 
@@ -200,6 +201,12 @@ pub fn in_name(name: &str, said: &Said) -> Vec<Mention> {
 }
 
 impl Mention {
+    /// Whether it is a part of what a template does, and not of the text around it.
+    pub fn is_in_template(&self, text: &str) -> bool {
+        let before = &text[..self.span.start];
+        before.rfind("{{") > before.rfind("}}")
+    }
+
     /// What the mention says of the new literal and `for`; None: it cannot be said in these words.
     pub fn rewritten(&self, text: &str, literal: f64, hold: Span) -> Option<String> {
         let written = &text[self.span.clone()];
@@ -209,8 +216,9 @@ impl Mention {
                 let value: f64 = format!("{:.9}", literal / unit).parse().ok()?;
                 let spelled = super::spell::spell(written, value).0;
                 // A template compares a fraction with fractions alone.
-                let in_template = text[..self.span.start].rfind("{{") > text[..self.span.start].rfind("}}");
-                let whole = in_template && written.contains('.') && spelled.bytes().all(|byte| byte.is_ascii_digit());
+                let whole = self.is_in_template(text)
+                    && written.contains('.')
+                    && spelled.bytes().all(|byte| byte.is_ascii_digit());
                 Some(if whole { format!("{spelled}.0") } else { spelled })
             }
             Of::Hold { unit_ms, written } => {

@@ -217,10 +217,10 @@ impl InForce {
     }
 
     /// What stands in place of a mention: the threshold, in the units that the text speaks in, or the literal as it is written
-    /// where there is none. None: inside of a template of its own the series is not known.
+    /// where there is none. None: inside of a template of its own the series is not known, and no template holds another.
     fn template(&self, text: &str, mention: &Mention) -> Option<String> {
         let Of::Literal { unit } = mention.of else { return None };
-        if text.contains("define ") {
+        if text.contains("define ") || mention.is_in_template(text) {
             return None;
         }
         let scale = if unit == 1.0 { String::new() } else { format!(" / {unit}") };
@@ -294,6 +294,10 @@ mod tests {
             assert_eq!(template("Over 80%", by), Some(wanted));
         }
         assert_eq!(template("a`b", &[]), None, "a person is told");
+        let compared_there = "{{ if gt $value 0.8 }}much{{ end }}";
+        let mention = &mention::in_text(compared_there, &said)[0];
+        let in_force = InForce::new("R", compared, &[]).expect("a name that can be said");
+        assert_eq!(in_force.template(compared_there, mention), None, "no template holds another");
     }
 
     #[test]
