@@ -90,6 +90,20 @@ fn months(seeds: &[u64], ways: &[usize], mut each: impl FnMut(u64, usize, Counts
 }
 
 #[test]
+fn what_was_tuned_is_left_as_it_is_when_it_is_looked_at_again() {
+    let estate = Estate::new(SEEDS[0], &Size::FULL);
+    let mut cases = trial::cases(&estate);
+    let mut changed = 0;
+    for (case, advice) in cases.iter_mut().zip(trial::advised(&trial::cases(&estate), &[])) {
+        let Some((literal, for_ms)) = trial::chosen(&advice) else { continue };
+        (case.literals, case.rule.for_ms) = (vec![literal], for_ms);
+        changed += 1;
+    }
+    let again = trial::advised(&cases, &[]).iter().filter(|advice| trial::chosen(advice).is_some()).count();
+    assert!(changed > 10 && again <= 1, "{again} of {changed} are changed again");
+}
+
+#[test]
 fn pages_fall_and_incidents_stay() {
     let mut table = "The fourth week of five months: pages, their precision, the incidents told of, and those told of before and lost.\n"
         .to_owned();

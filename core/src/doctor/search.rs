@@ -208,7 +208,9 @@ impl Search<'_> {
             let allowed = |(i, j): &(usize, usize)| {
                 let asked = literals[*i] * sign >= self.literal * sign;
                 let tally = &tallies[*i][*j];
-                tally.can_fire() && tally.ordinary <= if asked { asked_most } else { unasked_most }
+                // To leave it is worth something too: or what was tuned would be tuned on and on, and tell of less each time.
+                let is_present = literals[*i] == self.literal && holds[*j] == self.for_ms;
+                is_present || tally.can_fire() && tally.ordinary <= if asked { asked_most } else { unasked_most }
             };
             let best_pair = pairs.filter(allowed).max_by(|a, b| worth[a.0][a.1].total_cmp(&worth[b.0][b.1]));
             let Some((i, j)) = best_pair else { break };
