@@ -1,6 +1,6 @@
 //! Whether a data folder is whole: every page, event, part of the snapshot and record of samples is read, and nothing is changed.
 
-use super::begun::{COPIED_AT, Ended, OPEN};
+use super::begun::{COPIED_AT, COPIED_BYTES, COPIED_RECORDS, Ended, OPEN};
 use super::look::{self, Look, Records, Rest};
 use super::{MARK, STORE_VERSION, StoreError, sum};
 use crate::driver::{FILES, QUERIES, SAMPLES};
@@ -93,8 +93,8 @@ pub fn check(dir: &Path, full: bool, now: Timestamp, told: &mut dyn FnMut(&'stat
         form => format!("form {form}; a start brings it up to {STORE_VERSION}"),
     };
     report.looked("store", form);
-    let ended = report.ended.clone();
-    report.looked("last life", ended);
+    let said = report.ended.clone();
+    report.looked("last life", said);
     told("pages");
     pages(&look, full, &mut report);
     told("journal");
@@ -102,7 +102,14 @@ pub fn check(dir: &Path, full: bool, now: Timestamp, told: &mut dyn FnMut(&'stat
     told("snapshot");
     snapshot(&look, now, &mut report);
     told("samples");
-    records(&look, matches!(Ended::read(look.counter(OPEN)?, None, look.last_seq), Ended::Stopped), &mut report)?;
+    let made_with = match ended {
+        Ended::Copied(_) => look.counter(COPIED_RECORDS)?.zip(look.counter(COPIED_BYTES)?),
+        _ => None,
+    };
+    records(&look, made_with.is_none() && ended != Ended::Stopped, &mut report)?;
+    if let Some(made_with) = made_with {
+        same_log(&look, made_with, &mut report);
+    }
     if look.holder.is_none() && look::holder(dir)?.is_some() {
         let source = std::io::Error::other("a homeostat was started on it meanwhile; check it again");
         return Err(StoreError::Io { path: dir.to_owned(), source });
@@ -270,7 +277,21 @@ fn snapshot(look: &Look, now: Timestamp, report: &mut Report) {
     }
 }
 
-fn records(look: &Look, in_order: bool, report: &mut Report) -> Result<(), StoreError> {
+/// Whether the sample log of a backup is as long as it was made: one that ends early with a record shows it by nothing else.
+fn same_log(look: &Look, made_with: (i64, i64), report: &mut Report) {
+    let bytes: u64 = look.segments.iter().map(|segment| segment.bytes).sum();
+    let found = (report.records as i64, bytes as i64);
+    if found != made_with {
+        let problem = format!(
+            "{} records in {} bytes are there, and the backup was made with {} in {}",
+            found.0, found.1, made_with.0, made_with.1
+        );
+        report.problem("samples", problem, "what is missing is lost to this backup: use another one. Check the disk");
+    }
+}
+
+/// `kill_tears`: a record whose end is missing may be what a kill left.
+fn records(look: &Look, kill_tears: bool, report: &mut Report) -> Result<(), StoreError> {
     const LOST: &str = "a start leaves it out; to have it back, bring back a backup. Check the disk";
     let (mut next, mut torn, mut nameless) = (look.from.max(1), 0, 0_u64);
     for (at, segment) in look.segments.iter().enumerate() {
@@ -302,7 +323,7 @@ fn records(look: &Look, in_order: bool, report: &mut Report) -> Result<(), Store
         match records.rest()? {
             Rest::Nothing => {}
             Rest::Torn(_) if being_written => {}
-            Rest::Torn(bytes) if !in_order => torn += bytes,
+            Rest::Torn(bytes) if kill_tears => torn += bytes,
             Rest::Torn(bytes) | Rest::Damaged(bytes) => {
                 let place = format!("{} from byte {} on", segment.path.display(), records.read);
                 report.problem("samples", format!("{place}: {bytes} bytes are not what was written"), LOST);
