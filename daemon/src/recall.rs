@@ -73,6 +73,9 @@ pub fn remember(config: &Config, data: &Path, now: Timestamp) -> Result<(Store, 
         recalled => recalled,
     };
     let (mut store, mut memory) = recalled.map_err(|error| error.to_string())?;
+    if salvage.is_some() && matches!(memory.begun.ended, Ended::Never | Ended::NotTold) {
+        memory.begun.ended = Ended::NotKnown;
+    }
     memory.begun.found.splice(0..0, salvage);
     let Begun { ended, found, .. } = &memory.begun;
     match ended {

@@ -33,6 +33,8 @@ pub enum Ended {
     NotTold,
     /// This is a copy, made then.
     Copied(Timestamp),
+    /// Its store was damaged, and what is left of it does not say.
+    NotKnown,
 }
 
 impl Ended {
@@ -55,6 +57,7 @@ impl Ended {
             Ended::Broken => "broken_off",
             Ended::NotTold => "not_told",
             Ended::Copied(_) => "backup",
+            Ended::NotKnown => "damaged",
         }
     }
 }
@@ -67,6 +70,7 @@ impl std::fmt::Display for Ended {
             Ended::Broken => f.write_str("broken off, by a kill or a loss of power"),
             Ended::NotTold => f.write_str("an earlier version, which does not say how it ended"),
             Ended::Copied(at) => write!(f, "a backup of {at}"),
+            Ended::NotKnown => f.write_str("how it ended is not known, since its store was damaged"),
         }
     }
 }

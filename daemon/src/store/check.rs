@@ -189,9 +189,13 @@ fn journal(look: &Look, report: &mut Report) {
     let range = first.zip(last).map_or_else(String::new, |(first, last)| format!(", {first} to {last}"));
     let of_later = if later > 0 { format!("; {later} of a later version are left alone") } else { String::new() };
     report.looked("journal", format!("{read} events{range}{of_later}"));
-    const LOST: &str = "nothing has to be done: memory stands in the snapshot; to have them back, bring back a backup";
+    // What else has to be done others say: of the journal alone nothing can be.
+    let lost = |last: u64| match last <= look.snapshot_seq {
+        true => "a start goes on without them, by the snapshot; to have them back, bring back a backup",
+        false => "what they decided is lost; to have it back, bring back a backup",
+    };
     for (from, to) in gaps.iter().take(SAID_MAX) {
-        report.problem("journal", format!("events {from} to {to} are missing"), LOST);
+        report.problem("journal", format!("events {from} to {to} are missing"), lost((*to).max(0) as u64));
     }
     if let Some((seq, error)) = spoiled.first() {
         let problem = format!("{} events cannot be read, the first is {seq} ({error})", spoiled.len());
@@ -200,7 +204,7 @@ fn journal(look: &Look, report: &mut Report) {
     let (last, known) = (last.unwrap_or(0).max(0) as u64, look.snapshot_seq);
     if last < look.last_seq && (read > 0 || known < look.last_seq) {
         let (from, to) = ((last + 1).max(first.map_or(known + 1, |_| 0)), look.last_seq);
-        report.problem("journal", format!("events {from} to {to} are missing at its end"), LOST);
+        report.problem("journal", format!("events {from} to {to} are missing at its end"), lost(to));
     }
     if last > look.last_seq {
         let problem = format!("it has event {last}, and counts up to {} alone", look.last_seq);
@@ -209,7 +213,7 @@ fn journal(look: &Look, report: &mut Report) {
     let first = first.map_or(look.last_seq + 1, |first| first.max(0) as u64);
     if first > known + 1 && look.last_seq > known {
         let problem = format!("events {} to {} are missing, which the snapshot does not know", known + 1, first - 1);
-        report.problem("journal", problem, "what they decided is lost; to have it back, bring back a backup");
+        report.problem("journal", problem, lost(first - 1));
     }
     if known > look.last_seq {
         let problem = format!("the snapshot knows event {known}, and the journal ends at {}", look.last_seq);

@@ -1,7 +1,7 @@
 //! What to do with a file that the disk has damaged: a new one is made of all that can be read of it, and the old one is kept
 //! under another name. A loop that forgot some of its past works; one that does not start helps nobody.
 
-use super::begun::{self, OPEN};
+use super::begun::{self, COPIED_AT, OPEN};
 use super::{MARK, StoreError, error, lock, migrate};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::{Path, PathBuf};
@@ -166,8 +166,8 @@ fn copy(old: &Connection, new: &mut Connection, new_path: &Path) -> Result<Found
     let set = "update counters set value = ?1 where name = ?2";
     transaction.execute(set, params![seq, "seq"]).map_err(sql)?;
     transaction.execute(set, params![snapshot_seq, "snapshot_seq"]).map_err(sql)?;
-    if let Some(mark) = counter(OPEN) {
-        begun::put(&transaction, OPEN, mark).map_err(sql)?;
+    for (name, value) in [OPEN, COPIED_AT].into_iter().filter_map(|name| Some((name, counter(name)?))) {
+        begun::put(&transaction, name, value).map_err(sql)?;
     }
     transaction.commit().map_err(sql)?;
     Ok(Found { events, events_missing, parts_missing })

@@ -57,7 +57,7 @@ pub struct HistoryCounts {
 /// How the life before ended, and what was brought back of it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct StartRow {
-    /// first_start, stopped, broken_off, backup, or not_told by an earlier version.
+    /// first_start, stopped, broken_off, backup, not_told by an earlier version, or damaged: the store does not say any more.
     before: &'static str,
     /// The same in words.
     said: String,

@@ -151,6 +151,21 @@ fn each_damage_is_found_and_told_with_what_to_do() {
         assert!(found.contains(said), "{sql}: {found}");
         assert_eq!(found.lines().count(), 1, "{sql}: {found}");
     }
+    // Where much is damaged nobody is told that nothing has to be done, and of what no snapshot holds that it is lost.
+    let dir = folder(true);
+    harm(
+        dir.path(),
+        "delete from events where seq in (7, 22); update snapshot set body = x'00' where part = 'series/0'; \
+         update counters set value = 30 where name = 'seq'",
+    );
+    let remedies: Vec<(String, String)> =
+        checked(dir.path()).problems.into_iter().map(|problem| (problem.problem, problem.remedy)).collect();
+    let remedy = |of: &str| &remedies.iter().find(|(problem, _)| problem.contains(of)).expect(of).1;
+    assert!(remedy("events 7 to 7").contains("by the snapshot"), "{remedies:?}");
+    for lost in ["events 22 to 22", "events 26 to 30"] {
+        assert!(remedy(lost).contains("what they decided is lost"), "{remedies:?}");
+    }
+    assert!(!remedies.iter().any(|(_, remedy)| remedy.contains("nothing has to be done")), "{remedies:?}");
     // An event of a later version is none of ours, and no damage.
     let dir = folder(true);
     harm(dir.path(), "update events set v = 99 where seq = 7");
