@@ -242,4 +242,18 @@ fn an_end_that_was_not_orderly_is_told_with_what_was_found() {
     let said = status(&daemon);
     assert!(said.contains("how it ended is not known") && said.contains("it was set aside as"), "{said}");
     assert!(!said.contains("nothing was there before"), "{said}");
+    // The first page goes bad, by which the file is known: what was acknowledged is there all the same, also where the kill left it
+    // in the log.
+    let answer = daemon.post("/api/v1/freeze", &json!({ "frozen": true }));
+    assert_eq!(answer.status / 100, 2, "{}", answer.text);
+    daemon.kill();
+    let mut bytes = std::fs::read(&path).expect("readable");
+    bytes[..4096].fill(0);
+    std::fs::write(&path, bytes).expect("written");
+    let checked = run(&dir, &["check", "data"]);
+    assert!(checked.code == 1 && checked.out.contains("start homeostat on it"), "{} {}", checked.out, checked.err);
+    let daemon = Daemon::go_on(dir.path());
+    assert_eq!(start(&daemon), "broken_off");
+    assert_eq!(daemon.data("/api/v1/state")["frozen"], true);
+    assert!(status(&daemon).contains("it was set aside as"), "{}", status(&daemon));
 }

@@ -2,6 +2,7 @@
 
 use super::begun::{COPIED_AT, COPIED_BYTES, COPIED_RECORDS, Ended, OPEN};
 use super::look::{self, Look, Records, Rest};
+use super::salvage::is_like_a_store;
 use super::{MARK, STORE_VERSION, StoreError, sum};
 use crate::driver::{FILES, QUERIES, SAMPLES};
 use crate::source::feed::Place;
@@ -77,6 +78,11 @@ pub fn check(dir: &Path, full: bool, now: Timestamp, told: &mut dyn FnMut(&'stat
         Ok(look) => look,
         Err(StoreError::Damaged { path, reason }) => {
             report.problem("store", format!("{} is damaged ({reason})", path.display()), SALVAGE);
+            return Ok(report);
+        }
+        Err(StoreError::NotAStore { path, reason }) if is_like_a_store(&path) => {
+            let problem = format!("the first page of {} is damaged ({reason})", path.display());
+            report.problem("store", problem, SALVAGE);
             return Ok(report);
         }
         Err(error) => return Err(error),
