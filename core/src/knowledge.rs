@@ -149,7 +149,9 @@ pub struct Knowledge {
 
 /// There is no room for another series: all that are held are alive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{series_max} series are held and all are alive: raise limits.series_max or send fewer")]
+#[error(
+    "limits.series_max ({series_max}) is reached, and all series are alive: raise it, or drop labels that have many values"
+)]
 pub struct NoRoom {
     pub series_max: usize,
 }

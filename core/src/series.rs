@@ -380,7 +380,8 @@ impl<'a> Parser<'a> {
     fn bare(&mut self) -> Result<String, NameError> {
         let rest = self.rest();
         let len = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':' || c == '.')).unwrap_or(rest.len());
-        if len == 0 {
+        // A label without a name was printed so once, and stands so in what was stored then.
+        if len == 0 && !rest.starts_with("=\"") {
             return self.wanted("a label is wanted here");
         }
         self.at += len;

@@ -16,6 +16,7 @@ pub use intake::{Fed, Past, Reading};
 pub use receive::late;
 pub use snapshot::{FILES, QUERIES, SAMPLES};
 
+use crate::access::Rarely;
 use crate::calendar::Watch;
 use crate::config::{self, Config};
 use crate::recurring::Recurring;
@@ -135,6 +136,8 @@ struct Driver {
     ids: Recurring<SeriesName, SeriesId>,
     /// What is known of series that others send.
     received: receive::Table,
+    /// Series of sources that find no room.
+    left_out: Rarely<()>,
 }
 
 /// The wall clock, kept from going back: a step back stands still until the time is reached again.
@@ -193,6 +196,7 @@ pub fn spawn(start: Start) -> std::io::Result<(Handle, std::thread::JoinHandle<(
         snapshots: snapshot::Snapshots::new(now),
         ids: Recurring::default(),
         received: receive::Table::default(),
+        left_out: Rarely::default(),
     };
     driver.plan_snapshot(now);
     driver.read_host(now);

@@ -55,7 +55,8 @@ pub fn remember(config: &Config, data: &Path, now: Timestamp) -> Result<(Store, 
     };
     let mut salvage = None;
     let recalled = match recall() {
-        Err(StoreError::Damaged { path, reason }) => {
+        // What is no store for want of its first page alone is found out there, and anything else refused and left as it is.
+        Err(StoreError::Damaged { path, reason } | StoreError::NotAStore { path, reason }) => {
             let salvaged = store::salvage(data).map_err(|error| error.to_string())?;
             let told = format!(
                 "{} is damaged ({reason}); it was set aside as {}. Taken over: {} events. {}",
@@ -73,6 +74,9 @@ pub fn remember(config: &Config, data: &Path, now: Timestamp) -> Result<(Store, 
         recalled => recalled,
     };
     let (mut store, mut memory) = recalled.map_err(|error| error.to_string())?;
+    if salvage.is_some() && matches!(memory.begun.ended, Ended::Never | Ended::NotTold) {
+        memory.begun.ended = Ended::NotKnown;
+    }
     memory.begun.found.splice(0..0, salvage);
     let Begun { ended, found, .. } = &memory.begun;
     match ended {

@@ -487,6 +487,19 @@ fn a_made_line_lets_in_who_has_the_secret() {
     assert_eq!(run(&dir, &["access", "hash", "x", "--token", "--role", "read", "--expires", "2020-01-01"]).code, 2);
 }
 
+#[test]
+fn a_file_that_names_nobody_is_told_with_what_that_means_and_holds_no_secret() {
+    let dir = folder();
+    let open = "nobody is asked who they are";
+    for (text, means) in [("", open), ("# later\n", open), ("tokens: []\n", "nobody gets in")] {
+        write(&dir, "access.yml", text);
+        let checked = run(&dir, &["access", "check", "access.yml"]);
+        let said = &checked.out;
+        assert!(said.contains("names nobody") && said.contains(means), "{text}: {said} {}", checked.err);
+        assert!(said.contains("`homeostat access hash`") && !said.contains("secrets"), "{text}: {said}");
+    }
+}
+
 trait WithInput {
     fn stdin_text(&mut self, text: &str) -> common::Ran;
 }

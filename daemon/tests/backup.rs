@@ -230,4 +230,30 @@ fn an_end_that_was_not_orderly_is_told_with_what_was_found() {
     let told = daemon.data("/api/v1/statistics")["start"].clone();
     assert!(told["found"][0].as_str().is_some_and(|found| found.contains("it was set aside as")), "{told}");
     assert!(status(&daemon).contains("lost: "), "{told}");
+    daemon.kill();
+    // Nothing of it is left but its head, which does not say how the life ended, and not that there was none.
+    let store = rusqlite::Connection::open(&path).expect("a store");
+    store.execute_batch("pragma wal_checkpoint(truncate)").expect("one file");
+    drop(store);
+    let bytes = std::fs::read(&path).expect("readable");
+    std::fs::write(&path, [&bytes[..4096], &vec![0xa5; bytes.len() - 4096]].concat()).expect("written");
+    let daemon = Daemon::go_on(dir.path());
+    assert_eq!(start(&daemon), "damaged");
+    let said = status(&daemon);
+    assert!(said.contains("how it ended is not known") && said.contains("it was set aside as"), "{said}");
+    assert!(!said.contains("nothing was there before"), "{said}");
+    // The first page goes bad, by which the file is known: what was acknowledged is there all the same, also where the kill left it
+    // in the log.
+    let answer = daemon.post("/api/v1/freeze", &json!({ "frozen": true }));
+    assert_eq!(answer.status / 100, 2, "{}", answer.text);
+    daemon.kill();
+    let mut bytes = std::fs::read(&path).expect("readable");
+    bytes[..4096].fill(0);
+    std::fs::write(&path, bytes).expect("written");
+    let checked = run(&dir, &["check", "data"]);
+    assert!(checked.code == 1 && checked.out.contains("start homeostat on it"), "{} {}", checked.out, checked.err);
+    let daemon = Daemon::go_on(dir.path());
+    assert_eq!(start(&daemon), "broken_off");
+    assert_eq!(daemon.data("/api/v1/state")["frozen"], true);
+    assert!(status(&daemon).contains("it was set aside as"), "{}", status(&daemon));
 }

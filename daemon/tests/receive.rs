@@ -5,7 +5,7 @@ mod common;
 use common::messages::{COUNTER, GAUGE, HISTOGRAM, Metadata, TimeSeries, one, packed, series, two};
 use common::prometheus::Prometheus;
 use common::sent::ONE;
-use common::{Daemon, folder, now, wait_until, write};
+use common::{Daemon, folder, now, read, run, wait_until, write};
 use tempfile::TempDir;
 
 const HOST_OFF: &str = "host: {enabled: false}\n";
@@ -229,6 +229,52 @@ fn native_histograms_are_set_aside_which_a_sender_of_2_0_is_told() {
     assert_eq!(answer.header("x-prometheus-remote-write-histograms-written"), Some("0"));
     assert_eq!(daemon.metric(r#"homeostat_receive_set_aside_total{what="histogram"}"#), 4.0);
     assert_eq!(row(&daemon, "both")["samples"], 2);
+}
+
+/// Whoever reads the log or `status` need not be who sends: both say which limit it is and what helps, and how often it was met.
+#[test]
+fn a_limit_of_series_that_is_reached_is_told_in_the_log_and_by_status() {
+    let folder = folder();
+    let limits = "limits: {series_max: 2}\n";
+    let start = || daemon(&folder, limits);
+    let send = |daemon: &Daemon, name: &str| {
+        daemon.write_one(&one(vec![series(&[("__name__", name), ("id", name)], &[(millis(), 1.0)])]))
+    };
+    let status = |daemon: &Daemon| run(&folder, &["status", "--url", &daemon.url()]).out;
+    let first = start();
+    assert_eq!(send(&first, "a").status, 204);
+    assert!(!status(&first).contains("series_max"), "{}", status(&first));
+    assert_eq!(send(&first, "b").status, 204);
+    assert_eq!((0..3).map(|n| send(&first, &format!("more_{n}")).status).collect::<Vec<_>>(), [400; 3]);
+    let log = read(&folder, "err");
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("limits.series_max (2) is reached")).collect();
+    assert_eq!(told.len(), 1, "once a minute: {log}");
+    assert!(told[0].contains("new series of the sender 127.0.0.1 are refused"), "{log}");
+    assert!(told[0].contains("raise it, or drop labels") && told[0].contains("`id` has the most values (2"), "{log}");
+    let said = status(&first);
+    assert!(said.contains("limits.series_max (2) is reached") && said.contains("3 times so far"), "{said}");
+    assert!(said.contains("raise it, or drop labels"), "{said}");
+    let statistics = first.data("/api/v1/statistics");
+    assert_eq!((&statistics["series_max"], &statistics["series_refused"]), (&2.into(), &3.into()), "{statistics}");
+    first.stop();
+    // A sender that has brought nothing yet.
+    let second = start();
+    let answer = send(&second, "more");
+    assert!(answer.status == 400 && answer.text.contains("limits.series_max (2) is reached"), "{}", answer.text);
+    let log = read(&folder, "err");
+    assert!(log.contains("limits.series_max (2) is reached") && !log.contains("0 series"), "{log}");
+    second.stop();
+}
+
+#[test]
+fn a_source_whose_series_find_no_room_says_so() {
+    let folder = folder();
+    let daemon = Daemon::start(&folder, "limits: {series_max: 1}\n");
+    wait_until("a series", || (daemon.names() == ["load"]).then_some(()));
+    let told = wait_until("a line", || {
+        read(&folder, "err").lines().find(|line| line.contains("limits.series_max (1)")).map(str::to_owned)
+    });
+    assert!(told.contains("queue{job=\"a b\"") && told.contains("are not taken"), "{told}");
 }
 
 #[test]

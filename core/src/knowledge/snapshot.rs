@@ -230,3 +230,40 @@ fn decode<T: for<'de> Deserialize<'de>>(parts: &dyn Parts, part: &str) -> Result
         _ => shaped::from_bytes(&plain).map_err(|error| damaged(&error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+    use crate::monitor::Sample;
+    use crate::series::SeriesName;
+
+    /// An earlier version printed a label without a name with nothing before `=`: such a series and those beside it are read.
+    #[test]
+    fn a_label_without_a_name_is_read_as_it_was_printed_once() {
+        let at = Timestamp::from_secs(1_700_000_000);
+        let mut engine = Engine::new(Config::default(), at);
+        let names = [r#"up{""="1"}"#, "load"].map(|text| SeriesName::parse(text).expect("a name"));
+        for name in &names {
+            let series = engine.intern(name, None, at).expect("room");
+            let _ = engine.observe(&[Sample { series, at, value: 1.0 }], at);
+        }
+        let mut parts = engine.snapshot();
+        for (part, bytes) in parts.iter_mut().filter(|(part, _)| holds_series(part)) {
+            let Packed { body } = rmp_serde::from_slice(bytes).expect(part);
+            let mut plain = snap::raw::Decoder::new().decompress_vec(body).expect(part);
+            // As long as it, so that nothing else moves.
+            let (now, then) = (br#"up{""="1"}"#, br#"up_2{="1"}"#);
+            let found: Vec<usize> = (0..plain.len()).filter(|at| plain[*at..].starts_with(now)).collect();
+            found.iter().for_each(|at| plain[*at..*at + then.len()].copy_from_slice(then));
+            assert!(!found.is_empty(), "{part}");
+            let packed = snap::raw::Encoder::new().compress_vec(&plain).expect("packed");
+            let body = serde_bytes::Bytes::new(&packed);
+            *bytes = rmp_serde::to_vec_named(&Out { version: SNAPSHOT_VERSION, body: &body }).expect("written");
+        }
+        let restored = Engine::restore(Config::default(), Methods::built_in(), 1, &parts, at).expect("it is read");
+        let held: Vec<&str> = restored.knowledge().series().map(|series| series.name().as_str()).collect();
+        assert_eq!(held, ["load", r#"up_2{""="1"}"#]);
+        assert!(restored.knowledge().series().all(|series| series.window().len() == 1));
+    }
+}

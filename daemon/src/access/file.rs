@@ -115,6 +115,10 @@ pub fn read(path: &Path) -> Result<Policy, String> {
         Reader { files: &mut files }.policy(&node).map_err(|Wrong { place, problem }| at(place, &problem))?;
     policy.version = secret::finished(files.sum);
     policy.loose = files.loose;
+    // It holds none itself, then.
+    if policy.tokens.is_empty() && policy.users.is_empty() {
+        policy.loose.retain(|loose| loose != path);
+    }
     Ok(policy)
 }
 

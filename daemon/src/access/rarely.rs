@@ -24,6 +24,13 @@ struct Told {
     kept_back: u64,
 }
 
+/// Each once a minute.
+impl<K: Hash + Eq> Default for Rarely<K> {
+    fn default() -> Rarely<K> {
+        Rarely::new(1)
+    }
+}
+
 impl<K: Hash + Eq> Rarely<K> {
     pub fn new(most: u32) -> Rarely<K> {
         Rarely { most, of: HashMap::new() }

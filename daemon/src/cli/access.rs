@@ -162,7 +162,16 @@ fn check(args: &CheckArgs, out: &Out) -> Result<Done, Failed> {
         }))?;
         return Ok(Done::Quietly);
     }
-    out.table(&["who", "roles", "ends"], &rows)?;
+    if !policy.authenticates() || policy.lists_names && rows.is_empty() {
+        let file = args.file.display();
+        let so = match policy.lists_names {
+            true => "nobody gets in",
+            false => "nobody is asked who they are, and whoever reaches homeostat may do everything",
+        };
+        out.text(&format!("{file} names nobody: {so}; `homeostat access hash` makes a line for it"))?;
+    } else {
+        out.table(&["who", "roles", "ends"], &rows)?;
+    }
     match policy.missing() {
         None => {}
         Some(missing) => out.text(&format!("for an address that others can reach it lacks {missing}"))?,

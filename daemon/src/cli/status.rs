@@ -44,6 +44,7 @@ pub fn status(args: &StatusArgs, out: &Out) -> Result<Done, Failed> {
     let (series, watched, active) =
         (text(&statistics, "series"), text(&statistics, "watched_series"), text(&statistics, "active_recommendations"));
     pairs.push(("series", format!("{series} known, {watched} watched, {active} judged by what was learned")));
+    pairs.extend(full(&statistics));
     pairs.extend(less(&statistics));
     pairs.extend(refusals(&statistics));
     pairs.push(("anomaly_rate", text(&statistics, "anomaly_rate")));
@@ -162,7 +163,19 @@ fn start(statistics: &Value) -> Vec<(&'static str, String)> {
     [said].into_iter().chain(nothing).chain(found).map(|said| ("before the start", said)).collect()
 }
 
-/// Changes that the guard held back, with its reasons, when it held back any.
+/// What becomes of new series where as many are held as may be.
+fn full(statistics: &Value) -> Option<(&'static str, String)> {
+    let count = |name: &str| statistics.get(name).and_then(Value::as_u64);
+    let (max, refused) = (count("series_max")?, count("series_refused")?);
+    let text = || {
+        format!(
+            "limits.series_max ({max}) is reached: a new one takes the place of one that is silent, and is refused where none \
+             is ({refused} times so far); raise it, or drop labels that have many values"
+        )
+    };
+    (count("series")? >= max).then(|| ("series", text()))
+}
+
 /// Series that memory is too short for.
 fn less(statistics: &Value) -> Option<(&'static str, String)> {
     let tiers = statistics.get("series_by_tier")?.as_object()?;
@@ -175,6 +188,7 @@ fn less(statistics: &Value) -> Option<(&'static str, String)> {
     (!less.is_empty()).then(|| ("memory", text()))
 }
 
+/// Changes that the guard held back, with its reasons, when it held back any.
 fn refusals(statistics: &Value) -> Option<(&'static str, String)> {
     let refused = statistics.get("changes_refused")?.as_u64().filter(|count| *count > 0)?;
     let reasons: Vec<String> = statistics

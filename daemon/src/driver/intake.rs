@@ -4,8 +4,9 @@
 //! its own and hands over what it read; it waits until that was taken in, so that no more is held than one hand full.
 
 use super::{Driver, Handle, Input, ROWS_AT_ONCE, Refused};
+use crate::receive::labels::shown;
 use homeostat::config::Kind;
-use homeostat::knowledge::SeriesId;
+use homeostat::knowledge::{NoRoom, SeriesId};
 use homeostat::monitor::{Fate, Sample};
 use homeostat::series::SeriesName;
 use homeostat::time::Timestamp;
@@ -65,7 +66,7 @@ impl Driver {
     }
 
     /// Takes in what a source read; `once`: it cannot be read again, and is written down first. Series that are new are made;
-    /// those that find no room are counted by the engine.
+    /// those that find no room are told, and counted by the engine.
     pub(super) fn observe(
         &mut self,
         readings: impl Iterator<Item = (SeriesName, Option<Kind>, Timestamp, f64)>,
@@ -82,7 +83,10 @@ impl Driver {
                         self.remember_id(name, id);
                         id
                     }
-                    Err(_) => continue,
+                    Err(full) => {
+                        self.leave_out(&name, full, now);
+                        continue;
+                    }
                 },
             };
             samples.push(Sample { series: id, at, value });
@@ -172,9 +176,9 @@ impl Driver {
         // All are known first: what is made of a histogram leaves out what the source holds itself.
         let mut interned = Vec::new();
         for (name, kind, history) in histories {
-            // A series that finds no room is counted by the engine.
-            if let Ok(id) = self.engine.intern(&name, kind, now) {
-                interned.push((id, history));
+            match self.engine.intern(&name, kind, now) {
+                Ok(id) => interned.push((id, history)),
+                Err(full) => self.leave_out(&name, full, now),
             }
         }
         let mut buckets = Vec::new();
@@ -190,6 +194,13 @@ impl Driver {
         buckets.sort_by_key(|sample| sample.at);
         let observed = self.engine.backfill_buckets(&buckets, now);
         self.commit(observed.events);
+    }
+
+    /// Tells of a series that finds no room: with one there are many, so one of them says it for all.
+    fn leave_out(&mut self, name: &SeriesName, full: NoRoom, now: Timestamp) {
+        if let Some(before) = self.left_out.tell((), now) {
+            tracing::warn!(before, "{} and others like it are not taken: {full}", shown(name.as_str()));
+        }
     }
 
     /// Remembers the id of a series; those that the engine has forgotten are let go of when they are many.

@@ -6,6 +6,7 @@
 mod entries;
 
 use super::{Driver, Handle, Input, Refused};
+use crate::access::Rarely;
 use crate::prometheus::text::{Families, Type};
 use crate::receive::batch::Told;
 use crate::receive::desk::Room;
@@ -72,6 +73,8 @@ pub(super) struct Table {
     replicas: Replicas,
     numbers: HashMap<IpAddr, u32>,
     senders: Vec<Sender>,
+    /// Senders whose new series are refused.
+    refused: Rarely<u32>,
 }
 
 #[derive(Default)]
@@ -234,7 +237,7 @@ impl Table {
                 ),
             })?),
         };
-        let sender = self.sender(sender);
+        let (address, sender) = (sender, self.sender(sender));
         if let (None, Some(member)) = (known, member)
             && !self.hears(member, now, failovers)
         {
@@ -245,12 +248,14 @@ impl Table {
             Some(id) => id,
             None => {
                 let kind = self.kind(told.told(), called.name.metric());
-                self.check_room(sender, engine, settings, now)?;
-                let id = engine.intern(&called.name, kind, now).map_err(|error| {
-                    self.look(sender, engine, now);
-                    let label = &self.senders[sender as usize].label;
-                    Refusal { why: Why::NoRoom, message: format!("labels: {error}{label}") }
-                })?;
+                let room = self.check_room(sender, engine, settings, now).and_then(|()| {
+                    engine.intern(&called.name, kind, now).map_err(|error| {
+                        self.look(sender, engine, now);
+                        let label = &self.senders[sender as usize].label;
+                        Refusal { why: Why::NoRoom, message: format!("labels: {error}{label}") }
+                    })
+                });
+                let id = room.inspect_err(|refusal| self.tell(sender, address, refusal, now))?;
                 self.senders[sender as usize].series += 1;
                 id
             }
@@ -312,6 +317,15 @@ impl Table {
         Err(Refusal { why: Why::SenderFull, message })
     }
 
+    /// Tells in the log whose new series are refused, and why: whoever reads that may not be who sends them.
+    fn tell(&mut self, sender: u32, address: IpAddr, refusal: &Refusal, now: Timestamp) {
+        if let Some(before) = self.refused.tell(sender, now) {
+            // Where in the request it stands is for the sender alone.
+            let why = refusal.message.trim_start_matches("labels: ");
+            tracing::warn!(before, "new series of the sender {address} are refused: {why}");
+        }
+    }
+
     /// Counts the series of a sender, and finds the label that has the most values.
     fn look(&mut self, number: u32, engine: &Engine, now: Timestamp) {
         let sender = &mut self.senders[number as usize];
@@ -338,7 +352,6 @@ impl Table {
                 shown(example)
             )
         });
-        tracing::warn!("a sender brought {} series{}", sender.series, sender.label);
     }
 
     /// Lets go of what the engine has forgotten, when entries are many. A series has two when it is sent both ways.

@@ -46,9 +46,15 @@ fn refuse(message: String) -> Refusal {
     Refusal { why: Why::Labels, message }
 }
 
-/// As a message has it: without control characters, and not longer than a line.
+/// As a message has it: without control characters, and not longer than a line. Quotes and backslashes stand as people write them.
 pub fn shown(text: &str) -> String {
-    let plain: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    let plain = text.chars().take(SHOWN).fold(String::new(), |mut plain, c| {
+        match c {
+            '"' | '\'' | '\\' => plain.push(c),
+            c => plain.extend(c.escape_debug()),
+        }
+        plain
+    });
     if text.chars().nth(SHOWN).is_some() { format!("{plain}…") } else { plain }
 }
 
@@ -120,5 +126,17 @@ pub fn called(told: &Told<'_>, replica_labels: &[String], cluster_labels: &[Stri
             Err(refuse(format!("labels: {error}; the longest is `{}`", shown(longest))))
         }
         Err(error) => Err(refuse(format!("labels: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_is_shown_as_people_write_it_and_never_breaks_a_line() {
+        assert_eq!(shown(r#"up{job="a \"b\"",path="C:\\it's"}"#), r#"up{job="a \"b\"",path="C:\\it's"}"#);
+        assert_eq!(shown("a\nb\u{1b}[0m\u{202e}"), r"a\nb\u{1b}[0m\u{202e}");
+        assert_eq!(shown(&"x".repeat(61)), format!("{}…", "x".repeat(60)));
     }
 }

@@ -6,9 +6,9 @@
 //!
 //! It is written beside its place and put there at the end, in one step: what breaks off looks like nothing whole.
 
-use super::begun::{COPIED, mark_as};
+use super::begun::{self, COPIED, COPIED_AT, COPIED_BYTES, COPIED_RECORDS, OPEN};
 use super::look::{Look, Records, Rest};
-use super::samples::{FORM, MAGIC};
+use super::samples::{FORM, HEAD, MAGIC, RECORD_HEAD};
 use super::{StoreError, error, io_error};
 use homeostat::time::Timestamp;
 use rusqlite::Connection;
@@ -82,7 +82,8 @@ pub fn backup(
     let free = rustix::fs::statvfs(&parent).map_err(|source| io_error(&parent, source.into()))?;
     fits(&parent, all, free.f_bavail.saturating_mul(free.f_frsize))?;
     let partial = Partial::begin(to)?;
-    copy_store(&look, &partial.path.join("homeostat.db"), now, &mut |done| progress(store.min(done), all))?;
+    let path = partial.path.join("homeostat.db");
+    let copy = copy_store(&look, &path, &mut |done| progress(store.min(done), all))?;
     let mut copied = Copied {
         to: to.to_owned(),
         at: now.to_string(),
@@ -93,7 +94,8 @@ pub fn backup(
         samples: 0,
         damaged: Vec::new(),
     };
-    copy_samples(&look, &partial.path, &mut copied, &mut |done| progress(store + done, all))?;
+    let log = copy_samples(&look, &partial.path, &mut copied, &mut |done| progress(store + done, all))?;
+    mark(copy, now, &log).map_err(|source| error(&path, source))?;
     copied.bytes = partial.finish(to, &parent)?;
     Ok(copied)
 }
@@ -190,7 +192,22 @@ impl Drop for Partial {
     }
 }
 
-fn copy_store(look: &Look, to: &Path, now: Timestamp, progress: &mut dyn FnMut(u64) -> bool) -> Result<(), NotCopied> {
+/// How much stands in the sample log of the copy: a copy has no torn end, so whatever is less was lost later.
+#[derive(Default)]
+struct Log {
+    records: u64,
+    bytes: u64,
+}
+
+/// Says in the copied store that it is a copy, and what belongs to it.
+fn mark(copy: Connection, now: Timestamp, log: &Log) -> rusqlite::Result<()> {
+    let (records, bytes) = (log.records as i64, log.bytes as i64);
+    let numbers = [(COPIED_AT, now.millis()), (COPIED_RECORDS, records), (COPIED_BYTES, bytes), (OPEN, COPIED)];
+    numbers.into_iter().try_for_each(|(name, value)| begun::put(&copy, name, value))?;
+    copy.close().map_err(|(_, source)| source)
+}
+
+fn copy_store(look: &Look, to: &Path, progress: &mut dyn FnMut(u64) -> bool) -> Result<Connection, NotCopied> {
     let sql = |source: rusqlite::Error| error(to, source);
     let mut copy = Connection::open(to).map_err(sql)?;
     // Nothing of it counts before its end: what breaks off is thrown away.
@@ -215,9 +232,7 @@ fn copy_store(look: &Look, to: &Path, now: Timestamp, progress: &mut dyn FnMut(u
             }
         }
     }
-    mark_as(&copy, COPIED, Some(now)).map_err(sql)?;
-    copy.close().map_err(|(_, source)| sql(source))?;
-    Ok(())
+    Ok(copy)
 }
 
 /// Copies the records that belong to the store: what came after its last event rests on events that it does not have.
@@ -226,16 +241,17 @@ fn copy_samples(
     to: &Path,
     copied: &mut Copied,
     progress: &mut dyn FnMut(u64) -> bool,
-) -> Result<(), NotCopied> {
+) -> Result<Log, NotCopied> {
     let dir = to.join("samples");
     std::fs::create_dir(&dir).map_err(|source| io_error(&dir, source))?;
-    let mut done = 0;
+    let (mut done, mut log) = (0, Log::default());
     for segment in &look.segments {
         let path = dir.join(segment.path.file_name().unwrap_or_default());
         let io = |source| io_error(&path, source);
         let mut into = BufWriter::with_capacity(1 << 20, File::create_new(&path).map_err(io)?);
         into.write_all(&[&MAGIC[..], &FORM.to_le_bytes()].concat()).map_err(io)?;
         copied.segments += 1;
+        log.bytes += HEAD as u64;
         let mut records = Records::of(segment)?;
         let mut later = false;
         while let Some(entry) = records.next()? {
@@ -247,6 +263,8 @@ fn copy_samples(
             into.write_all(&(body.len() as u32).to_le_bytes()).map_err(io)?;
             into.write_all(&super::samples::sum(body).to_le_bytes()).map_err(io)?;
             into.write_all(body).map_err(io)?;
+            log.records += 1;
+            log.bytes += (RECORD_HEAD + body.len()) as u64;
             copied.samples += entry.samples.len() as u64;
             if !progress(done + records.read) {
                 return Err(NotCopied::Stopped);
@@ -261,7 +279,7 @@ fn copy_samples(
         }
         done += segment.bytes;
     }
-    Ok(())
+    Ok(log)
 }
 
 #[cfg(test)]

@@ -15,6 +15,10 @@ pub const COPIED: i64 = 2;
 /// The number that says when a backup was made, in milliseconds.
 pub const COPIED_AT: &str = "backup_at";
 
+/// The numbers that say how many records the sample log of a backup holds, and how many bytes. An earlier version did not write them.
+pub const COPIED_RECORDS: &str = "backup_records";
+pub const COPIED_BYTES: &str = "backup_bytes";
+
 /// How the life before ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Ended {
@@ -29,6 +33,8 @@ pub enum Ended {
     NotTold,
     /// This is a copy, made then.
     Copied(Timestamp),
+    /// Its store was damaged, and what is left of it does not say.
+    NotKnown,
 }
 
 impl Ended {
@@ -51,6 +57,7 @@ impl Ended {
             Ended::Broken => "broken_off",
             Ended::NotTold => "not_told",
             Ended::Copied(_) => "backup",
+            Ended::NotKnown => "damaged",
         }
     }
 }
@@ -63,6 +70,7 @@ impl std::fmt::Display for Ended {
             Ended::Broken => f.write_str("broken off, by a kill or a loss of power"),
             Ended::NotTold => f.write_str("an earlier version, which does not say how it ended"),
             Ended::Copied(at) => write!(f, "a backup of {at}"),
+            Ended::NotKnown => f.write_str("how it ended is not known, since its store was damaged"),
         }
     }
 }
@@ -117,15 +125,11 @@ impl Store {
     }
 
     fn mark(&mut self, mark: i64) -> Result<(), StoreError> {
-        mark_as(&self.connection, mark, None).map_err(|source| error(&self.path, source))
+        put(&self.connection, OPEN, mark).map_err(|source| error(&self.path, source))
     }
 }
 
-pub(super) fn mark_as(connection: &Connection, mark: i64, copied_at: Option<Timestamp>) -> rusqlite::Result<()> {
+pub(super) fn put(connection: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
     let text = "insert into counters values (?1, ?2) on conflict (name) do update set value = excluded.value";
-    if let Some(at) = copied_at {
-        connection.execute(text, rusqlite::params![COPIED_AT, at.millis()])?;
-    }
-    connection.execute(text, rusqlite::params![OPEN, mark])?;
-    Ok(())
+    connection.execute(text, rusqlite::params![name, value]).map(|_| ())
 }

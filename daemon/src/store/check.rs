@@ -1,7 +1,8 @@
 //! Whether a data folder is whole: every page, event, part of the snapshot and record of samples is read, and nothing is changed.
 
-use super::begun::{COPIED_AT, Ended, OPEN};
+use super::begun::{COPIED_AT, COPIED_BYTES, COPIED_RECORDS, Ended, OPEN};
 use super::look::{self, Look, Records, Rest};
+use super::salvage::is_like_a_store;
 use super::{MARK, STORE_VERSION, StoreError, sum};
 use crate::driver::{FILES, QUERIES, SAMPLES};
 use crate::source::feed::Place;
@@ -79,6 +80,11 @@ pub fn check(dir: &Path, full: bool, now: Timestamp, told: &mut dyn FnMut(&'stat
             report.problem("store", format!("{} is damaged ({reason})", path.display()), SALVAGE);
             return Ok(report);
         }
+        Err(StoreError::NotAStore { path, reason }) if is_like_a_store(&path) => {
+            let problem = format!("the first page of {} is damaged ({reason})", path.display());
+            report.problem("store", problem, SALVAGE);
+            return Ok(report);
+        }
         Err(error) => return Err(error),
     };
     report.running.clone_from(&look.holder);
@@ -93,8 +99,8 @@ pub fn check(dir: &Path, full: bool, now: Timestamp, told: &mut dyn FnMut(&'stat
         form => format!("form {form}; a start brings it up to {STORE_VERSION}"),
     };
     report.looked("store", form);
-    let ended = report.ended.clone();
-    report.looked("last life", ended);
+    let said = report.ended.clone();
+    report.looked("last life", said);
     told("pages");
     pages(&look, full, &mut report);
     told("journal");
@@ -102,7 +108,14 @@ pub fn check(dir: &Path, full: bool, now: Timestamp, told: &mut dyn FnMut(&'stat
     told("snapshot");
     snapshot(&look, now, &mut report);
     told("samples");
-    records(&look, matches!(Ended::read(look.counter(OPEN)?, None, look.last_seq), Ended::Stopped), &mut report)?;
+    let made_with = match ended {
+        Ended::Copied(_) => look.counter(COPIED_RECORDS)?.zip(look.counter(COPIED_BYTES)?),
+        _ => None,
+    };
+    records(&look, made_with.is_none() && ended != Ended::Stopped, &mut report)?;
+    if let Some(made_with) = made_with {
+        same_log(&look, made_with, &mut report);
+    }
     if look.holder.is_none() && look::holder(dir)?.is_some() {
         let source = std::io::Error::other("a homeostat was started on it meanwhile; check it again");
         return Err(StoreError::Io { path: dir.to_owned(), source });
@@ -182,9 +195,13 @@ fn journal(look: &Look, report: &mut Report) {
     let range = first.zip(last).map_or_else(String::new, |(first, last)| format!(", {first} to {last}"));
     let of_later = if later > 0 { format!("; {later} of a later version are left alone") } else { String::new() };
     report.looked("journal", format!("{read} events{range}{of_later}"));
-    const LOST: &str = "nothing has to be done: memory stands in the snapshot; to have them back, bring back a backup";
+    // What else has to be done others say: of the journal alone nothing can be.
+    let lost = |last: u64| match last <= look.snapshot_seq {
+        true => "a start goes on without them, by the snapshot; to have them back, bring back a backup",
+        false => "what they decided is lost; to have it back, bring back a backup",
+    };
     for (from, to) in gaps.iter().take(SAID_MAX) {
-        report.problem("journal", format!("events {from} to {to} are missing"), LOST);
+        report.problem("journal", format!("events {from} to {to} are missing"), lost((*to).max(0) as u64));
     }
     if let Some((seq, error)) = spoiled.first() {
         let problem = format!("{} events cannot be read, the first is {seq} ({error})", spoiled.len());
@@ -193,7 +210,7 @@ fn journal(look: &Look, report: &mut Report) {
     let (last, known) = (last.unwrap_or(0).max(0) as u64, look.snapshot_seq);
     if last < look.last_seq && (read > 0 || known < look.last_seq) {
         let (from, to) = ((last + 1).max(first.map_or(known + 1, |_| 0)), look.last_seq);
-        report.problem("journal", format!("events {from} to {to} are missing at its end"), LOST);
+        report.problem("journal", format!("events {from} to {to} are missing at its end"), lost(to));
     }
     if last > look.last_seq {
         let problem = format!("it has event {last}, and counts up to {} alone", look.last_seq);
@@ -202,7 +219,7 @@ fn journal(look: &Look, report: &mut Report) {
     let first = first.map_or(look.last_seq + 1, |first| first.max(0) as u64);
     if first > known + 1 && look.last_seq > known {
         let problem = format!("events {} to {} are missing, which the snapshot does not know", known + 1, first - 1);
-        report.problem("journal", problem, "what they decided is lost; to have it back, bring back a backup");
+        report.problem("journal", problem, lost(first - 1));
     }
     if known > look.last_seq {
         let problem = format!("the snapshot knows event {known}, and the journal ends at {}", look.last_seq);
@@ -270,7 +287,21 @@ fn snapshot(look: &Look, now: Timestamp, report: &mut Report) {
     }
 }
 
-fn records(look: &Look, in_order: bool, report: &mut Report) -> Result<(), StoreError> {
+/// Whether the sample log of a backup is as long as it was made: one that ends early with a record shows it by nothing else.
+fn same_log(look: &Look, made_with: (i64, i64), report: &mut Report) {
+    let bytes: u64 = look.segments.iter().map(|segment| segment.bytes).sum();
+    let found = (report.records as i64, bytes as i64);
+    if found != made_with {
+        let problem = format!(
+            "{} records in {} bytes are there, and the backup was made with {} in {}",
+            found.0, found.1, made_with.0, made_with.1
+        );
+        report.problem("samples", problem, "what is missing is lost to this backup: use another one. Check the disk");
+    }
+}
+
+/// `kill_tears`: a record whose end is missing may be what a kill left.
+fn records(look: &Look, kill_tears: bool, report: &mut Report) -> Result<(), StoreError> {
     const LOST: &str = "a start leaves it out; to have it back, bring back a backup. Check the disk";
     let (mut next, mut torn, mut nameless) = (look.from.max(1), 0, 0_u64);
     for (at, segment) in look.segments.iter().enumerate() {
@@ -302,7 +333,7 @@ fn records(look: &Look, in_order: bool, report: &mut Report) -> Result<(), Store
         match records.rest()? {
             Rest::Nothing => {}
             Rest::Torn(_) if being_written => {}
-            Rest::Torn(bytes) if !in_order => torn += bytes,
+            Rest::Torn(bytes) if kill_tears => torn += bytes,
             Rest::Torn(bytes) | Rest::Damaged(bytes) => {
                 let place = format!("{} from byte {} on", segment.path.display(), records.read);
                 report.problem("samples", format!("{place}: {bytes} bytes are not what was written"), LOST);

@@ -116,6 +116,32 @@ fn a_store_of_every_earlier_form_is_brought_up_with_all_that_it_holds() {
     }
 }
 
+/// Tables that a later form added do not begin where they would in a store that was made new: without the first page they are not
+/// found, and nothing else is taken for them.
+#[test]
+fn a_store_of_an_earlier_form_that_lost_its_first_page_is_salvaged_with_its_journal() {
+    for form in 1..=RELEASED.len() {
+        let dir = tempfile::tempdir().expect("a folder");
+        of_form(dir.path(), form);
+        drop(Store::open(dir.path()).expect("brought up"));
+        let path = dir.path().join("homeostat.db");
+        let mut bytes = std::fs::read(&path).expect("readable");
+        bytes[..4096].fill(0);
+        std::fs::write(&path, bytes).expect("written");
+        let done = super::salvage(dir.path()).unwrap_or_else(|error| panic!("form {form}: {error}"));
+        assert_eq!((done.events, done.events_missing), (3, Some(0)), "form {form}");
+        let store = Store::open(dir.path()).expect("it opens");
+        assert_eq!(store.last_seq(), 3, "form {form}");
+        if let Some(snapshot) = store.read_snapshot().expect("readable") {
+            assert!(snapshot.damaged().expect("readable").is_empty(), "form {form}");
+            let restored = Engine::restore_from(Config::default().engine, Methods::built_in(), 8, &snapshot, at(5000));
+            assert!(restored.is_ok_and(|engine| engine.knowledge().series_count() == 1), "form {form}");
+        }
+        let audit = store.audit(None, None, 10).expect("readable");
+        assert!(audit.iter().all(|(_, body)| body == r#"{"who":"x"}"#), "form {form}: {audit:?}");
+    }
+}
+
 /// What a daemon wrote with a file, a scraped target and two words of a person, and was killed over; the store brought into one file.
 /// These stay as they are: a folder like them is still out there. A new form gets a folder of its own beside them.
 struct Written {

@@ -1,9 +1,12 @@
 //! What to do with a file that the disk has damaged: a new one is made of all that can be read of it, and the old one is kept
 //! under another name. A loop that forgot some of its past works; one that does not start helps nobody.
 
-use super::begun::{OPEN, mark_as};
+use super::begun::{self, COPIED_AT, OPEN};
 use super::{MARK, StoreError, error, lock, migrate};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// What was found, and where the damaged file is now.
@@ -45,19 +48,20 @@ pub fn salvage(dir: &Path) -> Result<Salvaged, StoreError> {
     let path = dir.join("homeostat.db");
     let new_path = dir.join("homeostat.db.new");
     remove(&new_path)?;
-    let found = {
-        let old = Connection::open(&path).map_err(|source| error(&path, source))?;
+    let scratch = dir.join("homeostat.db.headed");
+    let opened = open_old(&path, &scratch);
+    let found = opened.and_then(|old| {
         let mut new = Connection::open(&new_path).map_err(|source| error(&new_path, source))?;
         migrate(&new_path, &new)?;
-        copy(&old, &mut new, &new_path)?
-    };
-    let Found { events, events_missing, parts_missing } = found;
+        copy(&old, &mut new, &new_path)
+    });
+    remove_all(&scratch)?;
+    let Found { events, events_missing, parts_missing } = found?;
     let aside = (1..)
         .map(|n| dir.join(format!("homeostat.db.damaged-{n}")))
         .find(|aside| !aside.exists())
         .expect("there is a number that no file has");
     // A log that stayed would be taken for the new file's.
-    let beside = |path: &Path, end: &str| path.with_file_name(format!("{}{end}", name(path)));
     match std::fs::rename(beside(&path, "-wal"), beside(&aside, "-wal")) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => return Err(io(&path)(source)),
         Ok(()) | Err(_) => {}
@@ -69,8 +73,14 @@ pub fn salvage(dir: &Path) -> Result<Salvaged, StoreError> {
     Ok(Salvaged { aside, events, events_missing, parts_missing })
 }
 
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}{end}"))
+}
+
+/// With what SQLite keeps beside it.
+fn remove_all(path: &Path) -> Result<(), StoreError> {
+    ["", "-wal", "-shm", "-journal"].into_iter().try_for_each(|end| remove(&beside(path, end)))
 }
 
 fn remove(path: &Path) -> Result<(), StoreError> {
@@ -80,6 +90,93 @@ fn remove(path: &Path) -> Result<(), StoreError> {
         }
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Bytes of a page, and of the head of the file, with which the first one begins.
+const PAGE: usize = 4096;
+const HEAD: usize = 100;
+
+/// Pages among which a store's numbers are looked for; they are made with it.
+const LOOKED_AT: usize = 64;
+
+/// How much of a damaged first page is made anew, and what makes that of a new store fit. Its page says where each table begins,
+/// which is where it began in a store that was made new as well, but for the two tables of snapshots, which change places. Where
+/// it cannot be known which is which, neither is taken.
+const HEADS: [(usize, &str); 4] = [
+    (HEAD, ""),
+    (PAGE, ""),
+    (
+        PAGE,
+        "alter table snapshot rename to one; alter table coming rename to snapshot; alter table one rename to coming",
+    ),
+    (PAGE, "alter table snapshot rename to one; alter table coming rename to other"),
+];
+
+/// Opens the damaged file. Where its first page is damaged, so that nobody can say what is in it, a copy at `scratch` that has
+/// another one. A file in which nothing of a store is found by that either is none, and refused.
+fn open_old(path: &Path, scratch: &Path) -> Result<Connection, StoreError> {
+    let opened = Connection::open(path).map_err(|source| error(path, source))?;
+    let known = "select 1 from sqlite_schema where name = 'counters'";
+    let Err(source) = opened.query_row(known, [], |_| Ok(())) else { return Ok(opened) };
+    let io = |source| super::io_error(scratch, source);
+    if is_like_a_store(path) {
+        let pages = path.metadata().map_err(io)?.len() / PAGE as u64;
+        remove_all(scratch)?;
+        std::fs::copy(path, scratch).map_err(io)?;
+        match std::fs::copy(beside(path, "-wal"), beside(scratch, "-wal")) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => return Err(io(source)),
+            Ok(_) | Err(_) => {}
+        }
+        for (anew, fit) in HEADS {
+            let mut head = first_page(&beside(scratch, ".first"), fit)?;
+            // How many pages there are, and that the log beside it is read.
+            head[28..32].copy_from_slice(&(pages as u32).to_be_bytes());
+            head[18..20].copy_from_slice(&[2, 2]);
+            let file = File::options().write(true).open(scratch).map_err(io)?;
+            file.write_all_at(&head[..anew], 0).map_err(io)?;
+            let headed = Connection::open(scratch).map_err(|source| error(scratch, source))?;
+            if fits(&headed, anew == HEAD) {
+                return Ok(headed);
+            }
+        }
+    }
+    match error(path, source) {
+        none @ StoreError::NotAStore { .. } => Err(none),
+        _ => Ok(opened),
+    }
+}
+
+/// Whether a file may be a store though its first page is damaged: what every one counts stands among the next.
+pub(super) fn is_like_a_store(path: &Path) -> bool {
+    let mut begin = Vec::new();
+    let read = File::open(path).and_then(|file| file.take((LOOKED_AT * PAGE) as u64).read_to_end(&mut begin));
+    let counter = b"snapshot_seq";
+    read.is_ok() && begin.get(PAGE..).is_some_and(|rest| rest.windows(counter.len()).any(|bytes| bytes == counter))
+}
+
+/// Whether what every store has stands where it should. Where the page's `own` word for it is gone, no snapshot that is being
+/// written, or removed, shall be taken for the one that counts either.
+fn fits(headed: &Connection, own: bool) -> bool {
+    let number = |text: &str| headed.query_row(text, [], |row| row.get::<_, i64>(0));
+    let none_comes = || match number("select count(*) from sqlite_schema where name = 'coming'") {
+        Ok(0) => true,
+        _ => number("select count(*) from coming") == Ok(0),
+    };
+    number("select value from counters where name = 'seq'").is_ok() && (own || none_comes())
+}
+
+/// That of a new store, made at `place` for a moment.
+fn first_page(place: &Path, fit: &str) -> Result<Vec<u8>, StoreError> {
+    // A life that was killed over it may have left one.
+    remove_all(place)?;
+    let new = Connection::open(place).map_err(|source| error(place, source))?;
+    migrate(place, &new)?;
+    new.execute_batch(fit).map_err(|source| error(place, source))?;
+    drop(new);
+    let mut page = std::fs::read(place).map_err(|source| super::io_error(place, source))?;
+    page.truncate(PAGE);
+    remove_all(place)?;
+    Ok(page)
 }
 
 /// As in [`Salvaged`].
@@ -120,7 +217,7 @@ fn copy(old: &Connection, new: &mut Connection, new_path: &Path) -> Result<Found
     let seq = seq.unwrap_or(last).max(last);
     let mut parts_missing = Some(0);
     let snapshot_seq = match (snapshot_seq, part_names(old)) {
-        (Some(snapshot_seq), Ok(names)) => {
+        (Some(snapshot_seq), Ok(names)) if !names.is_empty() => {
             for name in names {
                 let text = "select body, sum from snapshot where part = ?1";
                 let read = old.query_row(text, [&name], |row| Ok((row.get(0)?, row.get(1)?)));
@@ -166,8 +263,8 @@ fn copy(old: &Connection, new: &mut Connection, new_path: &Path) -> Result<Found
     let set = "update counters set value = ?1 where name = ?2";
     transaction.execute(set, params![seq, "seq"]).map_err(sql)?;
     transaction.execute(set, params![snapshot_seq, "snapshot_seq"]).map_err(sql)?;
-    if let Some(mark) = counter(OPEN) {
-        mark_as(&transaction, mark, None).map_err(sql)?;
+    for (name, value) in [OPEN, COPIED_AT].into_iter().filter_map(|name| Some((name, counter(name)?))) {
+        begun::put(&transaction, name, value).map_err(sql)?;
     }
     transaction.commit().map_err(sql)?;
     Ok(Found { events, events_missing, parts_missing })
@@ -221,10 +318,13 @@ fn copy_events(old: &Connection, new: &Connection, after: i64, mut copied: impl 
 
 #[cfg(test)]
 mod tests {
+    use super::{HEAD, PAGE};
+    use crate::config::Config;
     use crate::store::{Snapshot, Store, StoreError, Wanted};
     use homeostat::event::Event;
     use homeostat::series::SeriesName;
     use homeostat::time::Timestamp;
+    use std::path::Path;
 
     /// A page of the file after the other is overwritten: whatever was in it, the rest is found, in order, and no part of the
     /// snapshot is taken for another.
@@ -246,8 +346,8 @@ mod tests {
         drop(store);
         let whole = std::fs::read(&path).expect("readable");
         let (mut salvaged, mut refused) = (0, 0);
-        // The first page is the head of the file: without it nobody knows that it is one.
-        for page in 1..whole.len() / 4096 {
+        // The first page is the head of the file, which SQLite knows it by.
+        for page in 0..whole.len() / 4096 {
             let mut bytes = whole.clone();
             bytes[page * 4096..(page + 1) * 4096].fill(0xa5);
             std::fs::write(&path, &bytes).expect("written");
@@ -261,7 +361,7 @@ mod tests {
             };
             let (found, snapshot, last) = match read() {
                 Ok(found) => found,
-                Err(StoreError::Damaged { .. }) => {
+                Err(StoreError::Damaged { .. } | StoreError::NotAStore { .. }) => {
                     let done = match super::salvage(dir.path()) {
                         Ok(done) => done,
                         // What says which tables there are is gone too.
@@ -290,6 +390,22 @@ mod tests {
             }
         }
         assert!(salvaged > 10 && refused <= 1, "{salvaged} {refused}");
+        // Of the first page all of it, or the head that SQLite knows the file by: nothing else is lost for that.
+        for (bytes, byte) in [(PAGE, 0xa5), (PAGE, 0), (HEAD, 0), (HEAD, 0xa5), (16, 0)] {
+            let mut spoiled = whole.clone();
+            spoiled[..bytes].fill(byte);
+            std::fs::write(&path, &spoiled).expect("written");
+            let done = super::salvage(dir.path()).unwrap_or_else(|error| panic!("{bytes} of {byte}: {error}"));
+            assert_eq!(std::fs::read(&done.aside).expect("kept"), spoiled);
+            assert_eq!((done.events, done.events_missing, done.parts_missing), (500, Some(0), Some(0)), "{bytes}");
+            let store = Store::open(dir.path()).expect("it opens");
+            let snapshot = store.read_snapshot().expect("readable").expect("taken over");
+            assert!(parts.iter().all(|(name, body)| snapshot.part(name).is_some_and(|held| held == *body)), "{bytes}");
+            assert_eq!(store.journal().next().expect("readable").map(|stored| stored.seq), Some(401), "{bytes}");
+            drop(store);
+            std::fs::remove_file(&done.aside).expect("ours");
+        }
+        assert!(left(dir.path()).iter().all(|name| !name.contains("headed")), "{:?}", left(dir.path()));
         // Nothing is left but the head: nobody can say how much there was, and nobody says that nothing is lost.
         let mut bytes = whole;
         bytes[4096..].fill(0xa5);
@@ -298,5 +414,52 @@ mod tests {
         assert_eq!((done.events, done.events_missing, done.parts_missing), (0, None, None));
         let said = done.lost();
         assert_eq!(said.matches("not known").count(), 2, "{said}");
+    }
+
+    fn left(dir: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(dir).expect("a folder");
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.expect("one").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// A first page that is gone says as little of which of two snapshots counts: none is taken, and the journal is.
+    #[test]
+    fn of_two_snapshots_without_a_first_page_neither_is_taken_for_the_other() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("homeostat.db");
+        let mut store = Store::open(dir.path()).expect("a new store");
+        let added =
+            Event::SeriesAdded { series: SeriesName::parse("a").expect("a name"), declared: None, derived_from: None };
+        store.append(&[(Timestamp::from_secs(1000), added)]).expect("room");
+        let part = |byte: u8| ("general".to_owned(), vec![byte; 10]);
+        store.write_snapshot(&[part(1)]).expect("room");
+        store.put_parts(&[part(2)]).expect("room");
+        drop(store);
+        let mut bytes = std::fs::read(&path).expect("readable");
+        for (spoiled, taken) in [(HEAD, Some(part(1).1)), (PAGE, None)] {
+            bytes[..spoiled].fill(0);
+            std::fs::write(&path, &bytes).expect("written");
+            let done = super::salvage(dir.path()).expect("a new store");
+            assert_eq!((done.events, done.parts_missing), (1, taken.as_ref().map(|_| 0)), "{spoiled}");
+            let store = Store::open(dir.path()).expect("it opens");
+            let snapshot = store.read_snapshot().expect("readable");
+            assert_eq!(snapshot.and_then(|snapshot| snapshot.part("general")), taken, "{spoiled}");
+        }
+    }
+
+    #[test]
+    fn what_was_never_a_store_is_refused_and_left_as_it_is() {
+        let noise = |n: usize| (n.wrapping_mul(0x9e37_79b9) >> 7) as u8;
+        for bytes in [b"a text of somebody".repeat(1000), vec![0; 20 * PAGE], (0..20 * PAGE).map(noise).collect()] {
+            let dir = tempfile::tempdir().expect("a folder");
+            let path = dir.path().join("homeostat.db");
+            std::fs::write(&path, &bytes).expect("written");
+            let refused = crate::recall::remember(&Config::default(), dir.path(), Timestamp::from_secs(1000)).err();
+            assert!(refused.as_ref().is_some_and(|said| said.contains("is not a store of homeostat")), "{refused:?}");
+            assert!(std::fs::read(&path).expect("readable") == bytes, "not a byte is another");
+            assert_eq!(left(dir.path()), ["homeostat.db", "lock"]);
+        }
     }
 }

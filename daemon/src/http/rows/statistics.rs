@@ -57,7 +57,7 @@ pub struct HistoryCounts {
 /// How the life before ended, and what was brought back of it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct StartRow {
-    /// first_start, stopped, broken_off, backup, or not_told by an earlier version.
+    /// first_start, stopped, broken_off, backup, not_told by an earlier version, or damaged: the store does not say any more.
     before: &'static str,
     /// The same in words.
     said: String,
@@ -106,8 +106,9 @@ pub struct Statistics {
     /// Share of settled expectations that came true; null under 10.
     decision_quality_ratio: Option<f64>,
     series_forgotten: u64,
-    /// New series that found no room.
+    /// How often a new series found no room: `series_max` (limits.series_max) were held, and all of them alive.
     series_refused: u64,
+    series_max: usize,
     /// Changes that the guard held back.
     changes_refused: u64,
     /// The same by its reason; what was held back by an earlier version is in the sum alone.
@@ -176,6 +177,7 @@ impl Statistics {
             decision_quality_ratio: knowledge.decision_quality(),
             series_forgotten,
             series_refused,
+            series_max: knowledge.config().limits.series_max,
             changes_refused,
             changes_refused_because: Refusal::ALL
                 .map(|because| (because.as_str(), knowledge.refused(because)))
