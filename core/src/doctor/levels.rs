@@ -26,6 +26,7 @@ pub fn per_series(search: &Search<'_>, joint: &Choice) -> Vec<SeriesLiteral> {
         let alone = Search {
             watched: &watched,
             episodes: &episodes,
+            chosen: search.chosen,
             literal: joint.literal,
             for_ms: joint.for_ms,
             pages: search.pages / traces.len() as f64,

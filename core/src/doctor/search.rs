@@ -36,6 +36,12 @@ const UNSEEN: f64 = 1.0;
 const UNSEEN_PER_SEEN: f64 = 0.5;
 /// What a change is worth less for being one, in pages: of two that do the same the one that stays is taken.
 const CHANGE: f64 = 0.1;
+/// To leave a rule over its budget as it is costs so much, in pages: of two pairs that are worth about the same the quieter is taken.
+const STAY: f64 = 2.0;
+/// And so much for each page about nothing beyond so many for each episode that mattered: a rule that hardly ever is about anything
+/// does not stay for what nobody has seen yet.
+const STAY_FALSE: f64 = 1.25;
+const FALSE_MOST: f64 = 16.0;
 /// What of an incident is at its height: the rest is the climb.
 const AT_HEIGHT: f64 = 0.7;
 /// A bandwidth is no narrower than this part of the way from the literal to the highest value.
@@ -60,6 +66,8 @@ pub struct Tally {
     pub again: f64,
     /// The worth of the episodes told of.
     pub told: f64,
+    /// How many of them mattered, each as far as it did.
+    pub mattered: f64,
     /// How many of those told of people said that they mattered.
     pub heard: usize,
     /// Stretches that are too short, and how many of them end since there is no value any more, not since it comes back.
@@ -87,11 +95,14 @@ pub struct Choice {
     pub tally: Tally,
 }
 
+#[derive(Clone, Copy)]
 pub struct Search<'a> {
     pub watched: &'a Watched,
     pub episodes: &'a [Episode],
     pub limits: &'a Limits,
-    /// As they stand.
+    /// The literal that somebody chose.
+    pub chosen: f64,
+    /// The pair that others are held against: as it stands, or would.
     pub literal: f64,
     pub for_ms: i64,
     /// None longer is looked for.
@@ -169,12 +180,13 @@ impl Search<'_> {
         self.best_of(&[for_ms])
     }
 
+    /// What a pair would have given.
+    pub fn choice(&self, literal: f64, for_ms: i64) -> Choice {
+        Choice { literal, for_ms, tally: self.tallies(literal, &[for_ms]).0[0] }
+    }
+
     fn best_of(&self, holds: &[i64]) -> (Choice, Choice) {
-        let present = Choice {
-            literal: self.literal,
-            for_ms: self.for_ms,
-            tally: self.tallies(self.literal, &[self.for_ms]).0[0],
-        };
+        let present = self.choice(self.literal, self.for_ms);
         let literals = self.literals();
         if literals.is_empty() {
             return (present, present);
@@ -202,17 +214,20 @@ impl Search<'_> {
                     (0..holds.len()).map(|nth| row[nth].worth(price) + ahead(nth) - CHANGE * changed(nth)).collect()
                 })
                 .collect();
-            let worth = smoothed(&worth);
+            let stay = STAY + STAY_FALSE * (present.tally.ordinary - FALSE_MOST * present.tally.mattered).max(0.0);
+            let is_present = |i: usize, j: usize| literals[i] == self.literal && holds[j] == self.for_ms;
+            let smooth = smoothed(&worth);
+            let worth = |i: usize, j: usize| smooth[i][j] - if is_present(i, j) { stay } else { 0.0 };
             let pairs = (0..literals.len()).flat_map(|i| (0..holds.len()).map(move |j| (i, j)));
             let sign = self.watched.sign;
             let allowed = |(i, j): &(usize, usize)| {
                 let asked = literals[*i] * sign >= self.literal * sign;
                 let tally = &tallies[*i][*j];
-                // To leave it is worth something too: or what was tuned would be tuned on and on, and tell of less each time.
-                let is_present = literals[*i] == self.literal && holds[*j] == self.for_ms;
-                is_present || tally.can_fire() && tally.ordinary <= if asked { asked_most } else { unasked_most }
+                // Or what was tuned would be tuned on and on, and tell of less each time.
+                is_present(*i, *j)
+                    || tally.can_fire() && tally.ordinary <= if asked { asked_most } else { unasked_most }
             };
-            let best_pair = pairs.filter(allowed).max_by(|a, b| worth[a.0][a.1].total_cmp(&worth[b.0][b.1]));
+            let best_pair = pairs.filter(allowed).max_by(|a, b| worth(a.0, a.1).total_cmp(&worth(b.0, b.1)));
             let Some((i, j)) = best_pair else { break };
             best = Choice { literal: literals[i], for_ms: holds[j], tally: tallies[i][j] };
             if best.tally.ordinary <= far {
@@ -276,6 +291,7 @@ impl Search<'_> {
                                 tally.again += serious;
                             } else {
                                 tally.told += self.episodes[episode].worth * serious;
+                                tally.mattered += serious;
                                 tally.heard += usize::from(self.episodes[episode].worth > WORTH);
                             }
                         }
@@ -370,10 +386,11 @@ impl Search<'_> {
                 && self.limits.least.is_none_or(|least| literal >= least)
                 && self.limits.most.is_none_or(|most| literal <= most)
         };
-        let nearest = present - if sign > 0.0 { 1.0 - LOWER_MOST } else { 1.0 / LOWER_MOST - 1.0 } * present.abs();
+        let chosen = self.chosen * sign;
+        let nearest = chosen - if sign > 0.0 { 1.0 - LOWER_MOST } else { 1.0 / LOWER_MOST - 1.0 } * chosen.abs();
         // One that nothing ever exceeded cannot be known to fire, and of series that were left out nothing is known below
         // the present one.
-        let low = if self.watched.cut { present } else { f64::NEG_INFINITY };
+        let low = if self.watched.cut { chosen } else { f64::NEG_INFINITY };
         levels.retain(|level| within(level * sign) && *level < high && *level >= low.max(nearest) || *level == present);
         levels.sort_by(f64::total_cmp);
         levels.dedup();

@@ -84,6 +84,9 @@ pub struct TuneArgs {
     prometheus: PrometheusArgs,
 }
 
+/// A gap in the history of all is told so many times.
+const NOTES_SHOWN: usize = 5;
+
 /// What holds for all rules of a run.
 struct Run {
     start: Timestamp,
@@ -138,12 +141,13 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
 
     let plans: Vec<edits::Plan> =
         outcomes.iter().map(|outcome| edits::plan(&subjects[outcome.subject], outcome, args.rename)).collect();
-    for (outcome, plan) in outcomes.iter().zip(&plans) {
-        let subject = &subjects[outcome.subject];
-        for note in &outcome.notes {
-            eprintln!("{}", one_line(&format!("{} ({}): {note}", subject.rule.name.text, place(subject))));
-        }
-        plan.notes.iter().for_each(|note| eprintln!("{}", one_line(note)));
+    plans.iter().flat_map(|plan| &plan.notes).for_each(|note| eprintln!("{}", one_line(note)));
+    let of_history = outcomes.iter().flat_map(|outcome| outcome.notes.iter().map(move |note| (outcome.subject, note)));
+    for (at, note) in of_history.clone().take(NOTES_SHOWN) {
+        eprintln!("{}", one_line(&format!("{} ({}): {note}", subjects[at].rule.name.text, place(&subjects[at]))));
+    }
+    if let Some(more @ 1..) = of_history.count().checked_sub(NOTES_SHOWN) {
+        eprintln!("and {more} notes of this kind on the history of rules: --output json has all of them");
     }
     let (asked, notes) = edits::asked_names(&files, &subjects, &outcomes, &plans);
     notes.iter().for_each(|note| eprintln!("{}", one_line(note)));
