@@ -14,7 +14,6 @@ pub(crate) use release::Arms;
 pub use release::{Release, Trial};
 
 use crate::knowledge::Knowledge;
-use crate::knowledge::series::Series;
 use crate::plan::import::IMPORTED;
 use crate::replay::data::Direction;
 use crate::series::{Selector, SeriesName};
@@ -76,11 +75,24 @@ impl Rule {
         self.side(threshold, threshold.alert.on(at, holiday))
     }
 
-    /// The bound of a threshold on this rule's side. One that no value can be beyond would turn the rule off for good: the literal
-    /// stands in its place.
+    /// The bound of a threshold on this rule's side. One that no value can be beyond would turn the rule off for good: in its place
+    /// stands the literal, or the outermost value that was seen where that is ordinary beyond the literal.
     fn side(&self, threshold: &Threshold, pair: Pair) -> Option<f64> {
         let bound = self.learned(pair)?;
-        Some(if self.can_fire(threshold, bound) { bound } else { self.literal })
+        if self.can_fire(threshold, bound) {
+            return Some(bound);
+        }
+        let outermost = self.outermost(threshold);
+        Some(if self.can_fire(threshold, outermost) { self.wider(self.literal, outermost) } else { self.literal })
+    }
+
+    /// The value farthest out on this rule's side that a threshold was learned from.
+    fn outermost(&self, threshold: &Threshold) -> f64 {
+        let seen = &threshold.supporting.statistics;
+        match self.direction {
+            Direction::Upper => seen.max,
+            Direction::Lower => seen.min,
+        }
     }
 
     fn learned(&self, pair: Pair) -> Option<f64> {
@@ -92,15 +104,14 @@ impl Rule {
 
     /// Whether a value can be beyond a bound. A series that was seen outside of what is possible shows that more is.
     fn can_fire(&self, threshold: &Threshold, bound: f64) -> bool {
-        let seen = &threshold.supporting.statistics;
         let (end, kept_to) = match self.direction {
-            Direction::Upper => (self.possible.1, seen.max <= self.possible.1),
-            Direction::Lower => (self.possible.0, seen.min >= self.possible.0),
+            Direction::Upper => (self.possible.1, self.outermost(threshold) <= self.possible.1),
+            Direction::Lower => (self.possible.0, self.outermost(threshold) >= self.possible.0),
         };
         threshold.strategy == IMPORTED || !kept_to || self.is_beyond(end, bound)
     }
 
-    /// Whether what was learned lies where no value can be, and the literal stands in its place.
+    /// Whether what was learned lies where no value can be, and is not what is served.
     pub fn is_out_of_reach(&self, threshold: &Threshold, at: Timestamp, holiday: bool) -> bool {
         self.learned(threshold.alert.on(at, holiday)).is_some_and(|bound| !self.can_fire(threshold, bound))
     }
@@ -266,14 +277,18 @@ pub fn served(knowledge: &Knowledge, now: Timestamp) -> Vec<(&Rule, BTreeMap<Vec
     rules.iter().map(|rule| (rule.as_ref(), all.remove(rule.name.as_str()).unwrap_or_default())).collect()
 }
 
-/// Of how many series the threshold that the rule is served lies where no value can be, so that its literal stands for it.
-pub fn out_of_reach(knowledge: &Knowledge, rule: &Rule, now: Timestamp) -> usize {
-    let out = |series: &&Series| {
-        let served =
-            series.releases().filter(|(one, _)| one.name == rule.name).find_map(|(_, one)| one.served.as_ref());
-        served.is_some_and(|threshold| rule.is_out_of_reach(threshold, now, series.occasions(now).holiday))
-    };
-    knowledge.series().filter(out).count()
+/// By rule, of how many series what was learned lies where no value can be, so that something else is served.
+pub fn out_of_reach(knowledge: &Knowledge, now: Timestamp) -> BTreeMap<&str, usize> {
+    let mut out = BTreeMap::new();
+    for series in knowledge.series().filter(|series| series.in_force().is_some()) {
+        for (rule, release) in series.releases() {
+            let holiday = series.occasions(now).holiday;
+            if release.served.as_ref().is_some_and(|threshold| rule.is_out_of_reach(threshold, now, holiday)) {
+                *out.entry(rule.name.as_str()).or_default() += 1;
+            }
+        }
+    }
+    out
 }
 
 #[cfg(test)]

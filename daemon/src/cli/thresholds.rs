@@ -177,8 +177,8 @@ fn rule(row: &Value) -> Option<Value> {
         "alert": format!("Unusual_{}", metric.replace(':', "_")),
         "expr": parts.join(" or "),
         "for": "1m",
-        // By the series no two of these alerts look like one rule.
-        "labels": { "severity": "warning", "strategy": text(row, "strategy"), "series": name.as_str() },
+        // By the series no two of these alerts look like one rule. Labels are templates, and a series is called as its sender likes.
+        "labels": { "severity": "warning", "strategy": text(row, "strategy"), "series": name.as_str().replace("{{", "{ {") },
         "annotations": { "summary": format!("{metric} is outside of what was learned"), "description": text(row, "reasoning") },
     }))
 }
@@ -192,13 +192,20 @@ mod tests {
         let row = |series: &str, active: bool| json!({ "series": series, "lower": 1.5, "upper": 9, "active": active, "strategy": "robust", "reasoning": "r" });
         let mut by_day = row("load{job=\"b\"}", true);
         by_day["rhythm"] = json!("by time of day, in 96 parts of 15m");
-        let rows =
-            [row("load{job=\"a\"}", true), row("load", false), by_day, row("odd-name", true), row("x_total", true)];
+        let rows = [
+            row("load{job=\"a\"}", true),
+            row("load", false),
+            by_day,
+            row("odd-name", true),
+            row("x_total", true),
+            row("hits{path=\"{{id}}\"}", true),
+        ];
         let (rules, left_out) = alerts(&rows);
         assert_eq!((left_out.unusable, left_out.moving), (3, vec!["load{job=\"b\"}".to_owned()]));
         let rule = &rules["groups"][0]["rules"][0];
         assert_eq!(rule["expr"], "load{job=\"a\"} < 1.5 or load{job=\"a\"} > 9");
         assert_eq!(rule["alert"], "Unusual_load");
         assert_eq!(rule["labels"]["series"], "load{job=\"a\"}");
+        assert_eq!(rules["groups"][0]["rules"][1]["labels"]["series"], "hits{path=\"{ {id}}\"}");
     }
 }

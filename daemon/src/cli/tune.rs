@@ -151,7 +151,11 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
     }
     let (asked, notes) = edits::asked_names(&files, &subjects, &outcomes, &plans);
     notes.iter().for_each(|note| eprintln!("{}", one_line(note)));
-    let changed = edits::by_file(&files, &subjects, &outcomes, &plans, &asked);
+    let mut changed = edits::by_file(&files, &subjects, &outcomes, &plans, &[]);
+    // Who asks for an alert by its name follows where all of them can be changed: a name that is not there is silent.
+    if !asked.is_empty() && changed.iter().all(|(_, after)| after.is_ok()) {
+        changed = edits::by_file(&files, &subjects, &outcomes, &plans, &asked);
+    }
     for (file, error) in changed.iter().filter_map(|(file, after)| Some((file, after.as_ref().err()?))) {
         eprintln!("{}: {error}", one_line(&file.name));
     }

@@ -228,6 +228,7 @@ mod tests {
         // Of several processors together it goes further, and its literal says so.
         assert_eq!(possible("cpu_usage_percent", 250.0), (0.0, f64::INFINITY));
         assert_eq!(possible("queue_length", 50.0), (0.0, f64::INFINITY));
+        assert_eq!(possible("balance", 0.0), (f64::NEG_INFINITY, f64::INFINITY), "or 0 could never be gone under");
         assert_eq!(possible("signal_dbm", -70.0), (f64::NEG_INFINITY, f64::INFINITY));
     }
 

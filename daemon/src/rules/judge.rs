@@ -335,7 +335,7 @@ pub(super) fn measure(measured: &Expr, value: f64) -> Measure {
 /// The least and the most that the measured side can be: of a share, of what nobody would bound from below at `value` if it could be
 /// negative, or anything. What was seen has the last word.
 pub fn possible(measured: &Expr, value: f64) -> (f64, f64) {
-    let least = if value >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
+    let least = if value > 0.0 { 0.0 } else { f64::NEG_INFINITY };
     measure(measured, value).clamp.unwrap_or((least, f64::INFINITY))
 }
 

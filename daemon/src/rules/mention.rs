@@ -132,15 +132,20 @@ pub fn in_text(text: &str, said: &Said) -> Vec<Mention> {
 /// Whether a number stands in an address, or after a word such as `runbook` or `#`.
 fn refers(text: &str, span: &Range<usize>) -> bool {
     let before = &text[..span.start];
-    let word = &before[before.rfind(char::is_whitespace).map_or(0, |at| at + 1)..];
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
     let whole = &text[span.start - word.len()..];
-    let whole = &whole[..whole.find(char::is_whitespace).unwrap_or(whole.len())];
-    if whole.contains("://") || word.contains('?') && word.ends_with('=') || word.contains('&') || word.ends_with('#') {
+    let whole = whole.split(char::is_whitespace).next().unwrap_or_default();
+    if whole.contains("://") || word.contains(['?', '&']) && word.ends_with('=') || word.ends_with('#') {
         return true;
     }
-    let last =
-        before.trim_end_matches([' ', ':', '.']).rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    word.is_empty() && REFERENCES.contains(&last.to_ascii_lowercase().as_str())
+    // Whoever refers to something counts nothing.
+    let is_amount = unit_behind(&text[span.end..]).0 == "%";
+    let last = before
+        .trim_end_matches([' ', '\u{a0}', '\u{202f}', ':'])
+        .rsplit(|c: char| !c.is_alphanumeric())
+        .next()
+        .unwrap_or_default();
+    word.is_empty() && !is_amount && REFERENCES.contains(&last.to_ascii_lowercase().as_str())
 }
 
 /// `{{ if gt $value 65.0 }}`: what a template compares the value with.
@@ -216,9 +221,7 @@ impl Mention {
                 let value: f64 = format!("{:.9}", literal / unit).parse().ok()?;
                 let spelled = super::spell::spell(written, value).0;
                 // A template compares a fraction with fractions alone.
-                let whole = self.is_in_template(text)
-                    && written.contains('.')
-                    && spelled.bytes().all(|byte| byte.is_ascii_digit());
+                let whole = self.is_in_template(text) && written.contains('.') && !spelled.contains(['.', 'e', 'E']);
                 Some(if whole { format!("{spelled}.0") } else { spelled })
             }
             Of::Hold { unit_ms, written } => {
@@ -396,6 +399,19 @@ mod tests {
             ),
             ("more than 5 restarts", said(5.0, Unit::Other), 9.0, "more than 9 restarts"),
             ("queue >1000", said(1000.0, Unit::Other), 2500.0, "queue >2500"),
+            ("mehr als\u{a0}80\u{202f}% belegt", said(80.0, Unit::Percent), 93.0, "mehr als\u{a0}93\u{202f}% belegt"),
+            (
+                "See the runbook.\n90 % used, at step 90 %",
+                said(90.0, Unit::Percent),
+                93.0,
+                "See the runbook.\n93 % used, at step 93 %",
+            ),
+            (
+                "{{ if lt $value -70.0 }}low{{ end }}",
+                said(-70.0, Unit::Other),
+                -75.0,
+                "{{ if lt $value -75.0 }}low{{ end }}",
+            ),
             ("over 65% for a while", said(0.65, Unit::Ratio), 0.9, "over 90% for a while"),
             ("p99 over 500ms", said(0.5, Unit::Other), 0.8, "p99 over 800ms"),
             ("p99 over 500ms", said(500.0, Unit::Other), 800.0, "p99 over 800ms"),
@@ -423,7 +439,7 @@ mod tests {
             ("2026-11-80", said(80.0, Unit::Other)),
             ("-80 dBm", said(80.0, Unit::Other)),
             ("https://grafana/d/x?viewPanel=65 and /d/x?from=1&panel=65", said(65.0, Unit::Other)),
-            ("see issue #65, runbook 65, Runbook: 65, step 65", said(65.0, Unit::Other)),
+            ("see issue #65, runbook 65, Runbook: 65, step\u{a0}65, panel\u{202f}#65", said(65.0, Unit::Other)),
             ("{{ if eq $value 65.0 }}{{ printf \"%f\" 65.0 }}{{ end }}{{ gt 65.0", said(65.0, Unit::Other)),
             ("80 % of 90", said(0.9, Unit::Ratio)),
             ("in 5 minutes for 5 minutes", Said { literal: 300.0, unit: Unit::Seconds, hold: Span::minutes(5) }),

@@ -46,6 +46,23 @@ pub fn keep_order(old: &[f64], new: &mut [f64]) -> Vec<bool> {
     back
 }
 
+/// Takes back what would have a tier wait longer than the next one further out, which it did not. From the outermost tier on; true:
+/// taken back.
+pub fn keep_waits<T: Copy + Ord>(old: &[T], new: &mut [T]) -> Vec<bool> {
+    let mut back = vec![false; old.len()];
+    let holds = |at: usize, new: &[T]| old[at + 1] > old[at] || new[at + 1] <= new[at];
+    while let Some(at) = (0..old.len().saturating_sub(1)).find(|at| !holds(*at, new)) {
+        // Who stays as it is cannot give way.
+        let which = if new[at + 1] != old[at + 1] && !back[at + 1] { at + 1 } else { at };
+        if back[which] {
+            break;
+        }
+        new[which] = old[which];
+        back[which] = true;
+    }
+    back
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +79,22 @@ mod tests {
             })
             .collect();
         assert_eq!(tiers(&rules), [vec![1, 4, 0]]);
+    }
+
+    #[test]
+    fn who_warns_earlier_waits_no_longer() {
+        for (old, new, kept) in [
+            // The outer one came down under one that stays: back.
+            (vec![10, 10], vec![5, 10], vec![10, 10]),
+            (vec![5, 5], vec![5, 10], vec![5, 5]),
+            (vec![5, 5], vec![10, 10], vec![10, 10]),
+            (vec![0, 5], vec![2, 8], vec![2, 8]),
+            (vec![5, 5, 5], vec![5, 8, 10], vec![5, 5, 5]),
+        ] {
+            let mut moved = new.clone();
+            keep_waits(&old, &mut moved);
+            assert_eq!(moved, kept, "{old:?} {new:?}");
+        }
     }
 
     #[test]

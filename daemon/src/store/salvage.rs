@@ -162,7 +162,12 @@ fn fits(headed: &Connection, own: bool) -> bool {
         Ok(0) => true,
         _ => number("select count(*) from coming") == Ok(0),
     };
-    number("select value from counters where name = 'seq'").is_ok() && (own || none_comes())
+    // What was being written when there was no snapshot yet is none.
+    let is_whole = || {
+        number("select value from counters where name = 'snapshot_seq'") != Ok(0)
+            || number("select count(*) from snapshot") == Ok(0)
+    };
+    number("select value from counters where name = 'seq'").is_ok() && (own || none_comes() && is_whole())
 }
 
 /// That of a new store, made at `place` for a moment.

@@ -182,6 +182,15 @@ fn keep_order(tier: &mut [Outcome], subjects: &[Subject<'_>]) {
         back.reverse();
     }
     let all: Vec<usize> = tier.iter().map(|one| one.subject).collect();
+    // What is taken back waits as it did.
+    let waits: Vec<Span> = all.iter().map(|at| subjects[*at].rule.hold).collect();
+    let mut held: Vec<Span> = tier
+        .iter()
+        .zip(&back)
+        .map(|(one, back)| if *back { subjects[one.subject].rule.hold } else { hold(one, &subjects[one.subject]) })
+        .collect();
+    let later = tiers::keep_waits(&waits, &mut held);
+    let back = back.iter().zip(later).map(|(back, later)| *back || later);
     for (one, _) in tier.iter_mut().zip(back).filter(|(_, back)| *back) {
         let named = |at: &usize| format!("{} ({})", subjects[*at].rule.name.text, super::place(&subjects[*at]));
         let others: Vec<String> = all.iter().filter(|at| **at != one.subject).map(named).collect();

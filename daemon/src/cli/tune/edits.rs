@@ -56,6 +56,8 @@ fn numbers(subject: &Subject<'_>, proposal: &Proposal) -> Result<Vec<Edit>, Fixe
 /// Texts that repeat them.
 fn texts(subject: &Subject<'_>, proposal: &Proposal, rename: bool, whose: &str, plan: &mut Plan) {
     let rule = subject.rule;
+    // What is changed in the name, by all comparisons together.
+    let mut in_name: Vec<(Range<usize>, String)> = Vec::new();
     for (nth, comparison) in subject.comparisons().enumerate() {
         let Some(spelled) = proposal.literals.get(nth) else { continue };
         // A number that another literal shares, and that becomes something else there, is nobody's for certain.
@@ -88,24 +90,26 @@ fn texts(subject: &Subject<'_>, proposal: &Proposal, rename: bool, whose: &str, 
             }
         };
         let names = mention::in_name(&rule.name.text, &said);
-        change("name", &rule.name, names.clone(), rename);
-        if rename {
-            let mut name = rule.name.text.clone();
-            for mention in names.iter().rev().filter(|mention| ours(mention)) {
-                if let Some(new) = mention.rewritten(&rule.name.text, spelled.value, proposal.hold) {
-                    name.replace_range(mention.span.clone(), &new);
-                }
-            }
-            if name != rule.name.text {
-                plan.renamed = Some((rule.name.text.clone(), name));
-            }
+        for mention in
+            names.iter().filter(|mention| rename && ours(mention) && rule.name.span(mention.span.clone()).is_ok())
+        {
+            let new = mention.rewritten(&rule.name.text, spelled.value, proposal.hold);
+            in_name.extend(new.map(|new| (mention.span.clone(), new)));
         }
+        change("name", &rule.name, names, rename);
         for (name, field) in &rule.labels {
             change(&format!("label {name}"), field, mention::in_text(&field.text, &said), rename);
         }
         for (name, field) in &rule.annotations {
             change(name, field, mention::in_text(&field.text, &said), true);
         }
+    }
+    in_name.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
+    in_name.dedup();
+    if !in_name.is_empty() {
+        let mut name = rule.name.text.clone();
+        in_name.into_iter().for_each(|(span, new)| name.replace_range(span, &new));
+        plan.renamed = Some((rule.name.text.clone(), name));
     }
 }
 

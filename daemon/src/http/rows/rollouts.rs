@@ -25,7 +25,7 @@ pub struct RolloutRow {
     /// Thresholds that the rule is served now: one per set of its labels. For all others its literal stands.
     served: usize,
     /// Series whose learned threshold lies where no value can be, such as 130 percent: the rule would be off for good, so its literal
-    /// counts in place of it.
+    /// counts in place of it, or the outermost value that was seen where that is ordinary beyond the literal.
     out_of_reach: usize,
     /// Until then nothing is tried out, since what was tried out last was taken back for what it did; null: it does not rest.
     #[schemars(with = "Option<String>")]
@@ -77,7 +77,8 @@ impl From<&Made> for StepRow {
 }
 
 impl RolloutRow {
-    fn of(knowledge: &Knowledge, rule: &Rule, served: usize, kept: usize, now: Timestamp) -> RolloutRow {
+    fn of(knowledge: &Knowledge, rule: &Rule, counts: [usize; 3], now: Timestamp) -> RolloutRow {
+        let [served, kept, out_of_reach] = counts;
         let rollout = knowledge.rollouts().get(&rule.name);
         let made = rollout.and_then(|rollout| rollout.now());
         let settings = &knowledge.config().rollout;
@@ -87,7 +88,7 @@ impl RolloutRow {
             since: made.map(|made| made.at),
             until: made.and_then(|made| Some(made.at + settings.lasts(made.step)?)),
             served,
-            out_of_reach: rollout::out_of_reach(knowledge, rule, now),
+            out_of_reach,
             rests_until: rollout.and_then(|rollout| rollout.rests_until(settings.watch)).filter(|until| now < *until),
             kept,
             literal: rule.literal,
@@ -121,11 +122,16 @@ pub fn rollouts(knowledge: &Knowledge, page: &Page, now: Timestamp) -> Rows<Roll
     let first = page.before().unwrap_or(0);
     let served = rollout::served(knowledge, now);
     let kept = rollout::kept(knowledge);
+    let out = rollout::out_of_reach(knowledge, now);
     let rows = (1_u64..).zip(&served).skip_while(|(at, _)| *at <= first);
     let row = |(at, (rule, served)): (u64, &(&Rule, _))| {
         let served: &std::collections::BTreeMap<Vec<String>, f64> = served;
-        let kept = kept.get(rule.name.as_str()).copied().unwrap_or(0);
-        (RolloutRow::of(knowledge, rule, served.len(), kept, now), Token::Number(List::Rollouts, at))
+        let of_rule =
+            |counts: &std::collections::BTreeMap<&str, usize>| counts.get(rule.name.as_str()).copied().unwrap_or(0);
+        (
+            RolloutRow::of(knowledge, rule, [served.len(), of_rule(&kept), of_rule(&out)], now),
+            Token::Number(List::Rollouts, at),
+        )
     };
     take(page.limit, rows.map(row))
 }
@@ -135,5 +141,6 @@ pub fn rollout(knowledge: &Knowledge, name: &str, now: Timestamp) -> Option<Roll
     let served = rollout::served(knowledge, now);
     let (rule, served) = served.into_iter().find(|(rule, _)| rule.name == name)?;
     let kept = rollout::kept(knowledge).get(name).copied().unwrap_or(0);
-    Some(RolloutRow::of(knowledge, rule, served.len(), kept, now))
+    let out = rollout::out_of_reach(knowledge, now).get(name).copied().unwrap_or(0);
+    Some(RolloutRow::of(knowledge, rule, [served.len(), kept, out], now))
 }
