@@ -26,14 +26,10 @@ pub fn per_series(search: &Search<'_>, joint: &Choice) -> Vec<SeriesLiteral> {
         let alone = Search {
             watched: &watched,
             episodes: &episodes,
-            chosen: search.chosen,
             literal: joint.literal,
             for_ms: joint.for_ms,
             pages: search.pages / traces.len() as f64,
-            judged: search.judged,
-            limits: search.limits,
-            for_most_ms: search.for_most_ms,
-            keep_firing_for_ms: search.keep_firing_for_ms,
+            ..*search
         };
         let (best, _) = alone.best_for(joint.for_ms);
         ordinary += best.tally.ordinary;

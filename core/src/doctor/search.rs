@@ -223,7 +223,7 @@ impl Search<'_> {
             let allowed = |(i, j): &(usize, usize)| {
                 let asked = literals[*i] * sign >= self.literal * sign;
                 let tally = &tallies[*i][*j];
-                // Or what was tuned would be tuned on and on, and tell of less each time.
+                // What is there competes: or what was tuned would be tuned on and on, and tell of less each time.
                 is_present(*i, *j)
                     || tally.can_fire() && tally.ordinary <= if asked { asked_most } else { unasked_most }
             };

@@ -18,9 +18,11 @@ all are, and the one before reads along, until it is kept. Where the new one pag
 allows beside what the one before would have paged for, or misses something that a verdict says mattered and of which the one
 before told, it is taken back by itself, and nothing is tried out for `rollout.watch`; twice as long each further time in a row, up
 to sixteen times. Where a rule's labels `by` tell several series apart no further, all of them are tried out together, by the widest
-of their thresholds: that is what the rule is served. A threshold that no value can be beyond, such
-as 130 percent, would turn the rule off for good: the literal counts in its place, or what was seen where that is beyond it. What was kept is taken back by `roll-back` alone, while nothing is tried out: what was served before it is served again, or the literal. A person's word is no trial: where a
-series is served already, what was learned of it since a verdict is served at once, and a trial goes on with it. How long each step takes: `rollout` in the configuration.")]
+of their thresholds: that is what the rule is served. A threshold that no value can be beyond, such as 130 percent, would turn
+the rule off for good: the literal counts in its place, or what was seen where that is beyond it. What was kept is taken back by
+`roll-back` alone, while nothing is tried out: what was served before it is served again, or the literal. A person's word is no
+trial: where a series is served already, what was learned of it since a verdict is served at once, and a trial goes on with it.
+How long each step takes: `rollout` in the configuration.")]
 pub struct RolloutsArgs {
     #[command(subcommand)]
     what: Option<What>,

@@ -25,6 +25,7 @@ use homeostat::budget::Budget;
 use homeostat::time::zone::Zone;
 use homeostat::time::{Span, Timestamp};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use subject::Subject;
 
@@ -128,6 +129,7 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
     if subjects.is_empty() {
         return Err(Failed::Use("there is no alert rule in what was given".to_owned()));
     }
+    unheard(&run, &subjects);
     let jobs = history::jobs(&subjects);
     let bar = Bar::new(jobs.iter().map(|job| job.leaves.len() as u64).sum());
     let threads = args.prometheus.queries_at_once as usize;
@@ -176,6 +178,21 @@ pub fn tune(args: &TuneArgs, out: &Out) -> Result<Done, Failed> {
     match args.check {
         true => check(&files, &outcomes),
         false => Ok(Done::Quietly),
+    }
+}
+
+/// Verdicts that no rule here hears: a name that is misspelt moves nothing, and is not passed over without a word.
+fn unheard(run: &Run, subjects: &[Subject<'_>]) {
+    let known: BTreeSet<&str> = subjects.iter().map(|subject| subject.rule.name.text.as_str()).collect();
+    let strange: BTreeSet<&str> =
+        run.said.iter().map(|said| said.alert.as_str()).filter(|alert| !known.contains(alert)).collect();
+    if let Some(first) = strange.first() {
+        let count = strange.len();
+        eprintln!("{}", one_line(&format!("--verdicts: {count} alerts are of no rule here, {first} for one")));
+    }
+    let outside = run.said.iter().filter(|said| said.at < run.start || said.at > run.end).count();
+    if outside > 0 {
+        eprintln!("--verdicts: {outside} are about times outside of the history that was asked for (--since, --until)");
     }
 }
 
