@@ -70,6 +70,29 @@ fn nothing_is_served_in_shadow_and_people_promote_and_roll_back() {
 }
 
 #[test]
+fn a_percentage_is_never_served_a_threshold_beyond_the_whole() {
+    let folder = folder();
+    // It lies between 99 and 100, so what is learned lies above.
+    let rule = "rules: [{alert: Full, expr: queue_used_percent, op: '>', literal: 90, by: [zone], match: queue}]\n";
+    let daemon = Daemon::learned(&folder, rule);
+    wait_until("what is read along", || Some(row(&daemon, "Full")).filter(|row| row["step"] == "shadow"));
+    let learned =
+        daemon.list("/api/v1/thresholds").into_iter().find(|row| row["series"] != "load").expect("of the queue");
+    assert!(learned["alert_upper"].as_f64() > Some(100.0), "{learned}");
+    let shown = |args: &[&str]| run(&folder, &[&["rollouts"], args, &["--url", &daemon.url()]].concat()).out;
+    assert!(shown(&["promote", "Full"]).contains("of 1 series lies where no value can be, and is not served"));
+    let active = row(&daemon, "Full");
+    assert_eq!((&active["served"], &active["out_of_reach"]), (&json!(1), &json!(1)), "{active}");
+    let text = daemon.get("/metrics/thresholds").text;
+    let served = "homeostat_threshold{rule=\"Full\",direction=\"upper\",zone=\"é\"} 90";
+    assert!(text.lines().any(|line| line == served), "{text}");
+    assert_eq!(active["rests_until"], Value::Null);
+    assert!(shown(&["roll-back", "Full"]).contains("; nothing is tried out until 20"));
+    assert!(row(&daemon, "Full")["rests_until"].is_string());
+    daemon.stop();
+}
+
+#[test]
 fn what_was_kept_is_taken_back_by_an_order_and_shown() {
     let folder = folder();
     let daemon = Daemon::learned(&folder, &format!("rollout: {{shadow: 0s, canary: 0s, watch: 1s}}\n{RULES}"));
